@@ -1,0 +1,125 @@
+"""Settings: frozen, checked when made, unknown keys refused. The one spelling of every hyperparameter.
+
+A hyperparameter keeps its name from the search space through `TrialConfig` and the network's argument to the bundle's
+JSON, so names are unique over the sections and a flat dictionary, as Optuna gives it, finds its section by itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sepl.errors import ConfigError, SeplError
+
+Propagation = Literal["predicted", "detached", "none"]
+BinaryPrior = Literal["logit", "probability"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Settings(BaseModel):
+    """Base of all that is written as JSON or comes from a stranger."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str, error: type[SeplError] = ConfigError) -> Self:
+        """Checked settings from a mapping; `where` (a file, an option) opens the one-line message of `error`."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as problem:
+            raise error(f"{where}: {describe(problem)}") from None
+
+    @classmethod
+    def parse_json(cls, text: str | bytes, where: str, error: type[SeplError] = ConfigError) -> Self:
+        """As `parse`, from JSON."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as problem:
+            raise error(f"{where}: {describe(problem)}") from None
+
+
+def describe(problem: ValidationError) -> str:
+    """One line: every wrong field with what it should be and what it was."""
+    return "; ".join(_describe_one(details) for details in problem.errors(include_url=False))
+
+
+def _describe_one(details: Any) -> str:
+    field = ".".join(str(part) for part in details["loc"]) or "value"
+    if details["type"] == "extra_forbidden":
+        return f"unknown key {field}"
+    if details["type"] == "missing":
+        return f"{field} is missing"
+    message = details["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return f"{field} {message}, was {_shorten(details['input'])}"
+
+
+def _shorten(value: object, most: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+class ModelConfig(Settings):
+    """What is built."""
+
+    family: Literal["sepl"] = "sepl"
+    backbone: str = "convnext_tiny"
+    """Any timm model name."""
+    weights: str = "none"
+    """Initial backbone weights: 'none' (random), 'pretrained' (timm's own), or the path of a .safetensors or .pth file."""
+    task_split: str = "anthropometric"
+    """A name of `sepl.tasks.TASK_SPLITS`, or the priors joined by '+'."""
+    num_experts: int = Field(default=4, ge=1, le=64)
+    hidden_width: int = Field(default=512, ge=1, le=8192)
+    """Width of an expert's image part and of its output."""
+    propagation: Propagation = "predicted"
+    """What reaches gates and experts beside the image features: predicted priors, the same without gradient, nothing."""
+    binary_prior: BinaryPrior = "logit"
+    """How a binary prior is propagated; the released code uses the logit."""
+    drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class TrainingConfig(Settings):
+    """How it is trained."""
+
+    num_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=1e-4, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    warmup_epochs: float = Field(default=1.0, ge=0.0)
+    """Linear warm-up before the cosine decay, in epochs."""
+    augment_strength: float = Field(default=1.0, ge=0.0, le=2.0)
+    """0 switches augmentation off; 1 is flips, ±15° rotation and mild colour; scales angle and colour."""
+    precision: Precision = "auto"
+    """'auto' is bfloat16 on a GPU that has it, else float32."""
+    seed: int = Field(default=0, ge=0)
+
+
+class TrialConfig(Settings):
+    """Everything that one trial needs beside the data."""
+
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "TrialConfig":
+        """From a flat dictionary of hyperparameters; raises ConfigError on a name that no section has."""
+        sections: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+        for name, value in params.items():
+            sections[_section_of(name)][name] = value
+        return cls.parse(sections, "hyperparameters")
+
+    def to_params(self) -> dict[str, Any]:
+        """The flat dictionary, inverse of `from_params`."""
+        return {**self.model.model_dump(), **self.training.model_dump()}
+
+    def with_params(self, **params: Any) -> "TrialConfig":
+        return TrialConfig.from_params({**self.to_params(), **params})
+
+
+def _section_of(name: str) -> str:
+    if name in ModelConfig.model_fields:
+        return "model"
+    if name in TrainingConfig.model_fields:
+        return "training"
+    known = [*ModelConfig.model_fields, *TrainingConfig.model_fields]
+    raise ConfigError(f"hyperparameter should be one of {', '.join(known)}; was {name!r}")

@@ -1,0 +1,172 @@
+"""Where things are kept: a URI as a filesystem and a path, and publication that is whole or absent.
+
+A URI is a local path, file://…, s3://… (with `?endpoint_override=…&scheme=http` for a server of one's own, or the
+variable AWS_ENDPOINT_URL) or gs://…. Credentials come from the environment, never from the URI.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import ArrowException
+from pyarrow import fs as pafs
+
+from sepl.errors import StorageError
+
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in storage. `path` is the filesystem's own spelling, without scheme."""
+
+    filesystem: pafs.FileSystem
+    path: str
+    uri: str
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.filesystem, pafs.LocalFileSystem)
+
+    @property
+    def name(self) -> str:
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    def local_path(self) -> Path:
+        if not self.is_local:
+            raise StorageError(f"a local path is needed here, was {self.uri}")
+        return Path(self.path)
+
+    def __truediv__(self, name: str) -> "Location":
+        address, question, query = self.uri.partition("?")
+        return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}", f"{address.rstrip('/')}/{name}{question}{query}")
+
+    def exists(self) -> bool:
+        return self._info().type != pafs.FileType.NotFound
+
+    def is_folder(self) -> bool:
+        return self._info().type == pafs.FileType.Directory
+
+    def read_bytes(self) -> bytes:
+        """The whole file; StorageError naming the URI when it is not there."""
+        with self._reporting("read"), self.filesystem.open_input_stream(self.path) as stream:
+            return stream.read()
+
+    def write_bytes(self, data: bytes) -> None:
+        """Writes the file so that a reader sees the old content or the new, never a part."""
+        with self._reporting("write"):
+            if not self.is_local:
+                with self.filesystem.open_output_stream(self.path) as stream:
+                    stream.write(data)  # an object store shows an object when it is closed
+                return
+            _write_local(Path(self.path), data)
+
+    def list_folder(self) -> list["Location"]:
+        """What lies directly in this folder, by name; nothing when the folder is not there."""
+        with self._reporting("list"):
+            infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        return [self / info.base_name for info in sorted(infos, key=lambda info: info.base_name)]
+
+    def delete_folder(self) -> None:
+        with self._reporting("delete"):
+            if self.exists():
+                self.filesystem.delete_dir(self.path)
+
+    def _info(self) -> pafs.FileInfo:
+        with self._reporting("look at"):
+            return self.filesystem.get_file_info(self.path)
+
+    @contextmanager
+    def _reporting(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            raise
+        except (OSError, ArrowException) as problem:
+            raise StorageError(f"cannot {verb} {self.uri}: {problem}") from problem
+
+
+def resolve(uri: str | Path) -> Location:
+    """The place a URI names. Raises StorageError for a scheme that is not known."""
+    text = str(uri)
+    if not _SCHEME.match(text):
+        path = os.path.abspath(os.path.expanduser(text))
+        return Location(pafs.LocalFileSystem(), path, path)
+    if text.startswith("file://"):
+        path = os.path.abspath(text.removeprefix("file://"))
+        return Location(pafs.LocalFileSystem(), path, path)
+    try:
+        filesystem, path = pafs.FileSystem.from_uri(text)
+    except (ArrowException, OSError) as problem:
+        raise StorageError(f"a URI should be a local path, s3://… or gs://…, was {text}: {problem}") from problem
+    return Location(filesystem, path, text)
+
+
+def publish_folder(folder: Path, target: Location, last: str) -> None:
+    """Copies a finished local folder to `target`, the file named `last` after all others.
+
+    `last` is the manifest: its presence means that the folder is whole. On a local disk the folder appears at once by
+    a rename. Raises StorageError when `target` already holds a manifest.
+    """
+    if (target / last).exists():
+        raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")
+    if target.is_local:
+        return _publish_locally(folder, target.local_path())
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in [*(name for name in names if name != last), last]:
+        source = Location(pafs.LocalFileSystem(), str(folder / name), str(folder / name))
+        with (target / name)._reporting("write"):
+            pafs.copy_files(source.path, (target / name).path, source.filesystem, target.filesystem)
+
+
+def _publish_locally(folder: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        shutil.copytree(folder, staging, dirs_exist_ok=True)
+        staging.chmod(0o755)  # mkdtemp keeps others out; a published folder is for the team
+        if target.exists():
+            shutil.rmtree(target)  # no manifest: what an interrupted run left behind
+        os.replace(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, staging = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(staging, 0o644)
+        os.replace(staging, path)
+    except BaseException:
+        Path(staging).unlink(missing_ok=True)
+        raise
+
+
+def local_copy(source: Location, cache: Path) -> Path:
+    """A local folder with the files of `source`: itself when local, else a copy below `cache` named by its URI."""
+    if source.is_local:
+        return source.local_path()
+    target = cache / hashlib.sha256(source.uri.encode()).hexdigest()[:16]
+    with source._reporting("copy"):
+        pafs.copy_files(source.path, str(target), source.filesystem, pafs.LocalFileSystem())
+    return target
+
+
+def sha256_of(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

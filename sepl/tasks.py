@@ -1,0 +1,166 @@
+"""Tasks: the factors to predict, the table that holds them, and which of them are propagated as priors.
+
+A sixteenth factor is one more row of `CARDIOMETABOLIC_TASKS`, or one `[tasks.NAME]` section of a cohort file.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, model_validator
+
+from sepl.errors import ConfigError
+
+TaskKind = Literal["regression", "binary"]
+TaskRole = Literal["prior", "target"]
+
+
+def _reject_joiner(name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"a task's name should be a plain identifier such as 'sbp', was {name!r}")
+    return name
+
+
+class Task(BaseModel):
+    """One predicted factor with its unit and plausible range."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_reject_joiner)]
+    kind: TaskKind
+    unit: str
+    """Unit of values and intervals; for a binary task, the unit of its probability: 'probability'."""
+    label: str
+    """What a person reads in tables and plots."""
+    low: float | None = None
+    """Lowest plausible value, inclusive; a cohort's values below are refused by row. None: any."""
+    high: float | None = None
+    """Highest plausible value, inclusive."""
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> Self:
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"task {self.name}: plausible range should rise, was {self.low} to {self.high}")
+        return self
+
+
+def _binary(name: str, label: str) -> Task:
+    return Task(name=name, kind="binary", unit="probability", label=label, low=0.0, high=1.0)
+
+
+def _regression(name: str, unit: str, label: str, low: float, high: float) -> Task:
+    return Task(name=name, kind="regression", unit=unit, label=label, low=low, high=high)
+
+
+CARDIOMETABOLIC_TASKS: tuple[Task, ...] = (
+    _binary("sex", "Sex (male)"),
+    _regression("age", "y", "Age", 0, 120),
+    _regression("height", "cm", "Height", 50, 250),
+    _regression("weight", "kg", "Weight", 10, 400),
+    _regression("bmi", "kg/m2", "Body mass index", 8, 140),
+    _regression("waist", "cm", "Waist", 30, 250),
+    _regression("sbp", "mmHg", "Systolic blood pressure", 50, 300),
+    _regression("dbp", "mmHg", "Diastolic blood pressure", 5, 200),
+    _regression("total_cholesterol", "mg/dL", "Total cholesterol", 30, 800),
+    _regression("glucose", "mg/dL", "Glucose", 15, 1000),
+    _regression("triglycerides", "mg/dL", "Triglycerides", 5, 6000),
+    _regression("hba1c", "%", "HbA1c", 1.5, 22),
+    _regression("bun", "mg/dL", "Blood urea nitrogen", 0.5, 250),
+    _regression("creatinine", "mg/dL", "Creatinine", 0.05, 30),
+    _regression("uric_acid", "mg/dL", "Uric acid", 0.1, 30),
+)
+"""The 15 factors in the order of the released SePL code (Ko et al., MICCAI 2025): six simple, nine harder."""
+
+BUILT_IN_TASKS: dict[str, Task] = {task.name: task for task in CARDIOMETABOLIC_TASKS}
+
+
+class TaskTable(RootModel[tuple[Task, ...]]):
+    """The tasks of one dataset, in the order of every (…, T) array. JSON: a list of tasks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        if not self.root:
+            raise ValueError("a task table should hold at least one task, was empty")
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
+        if twice:
+            raise ValueError(f"task names should be unique, found twice: {', '.join(twice)}")
+        return self
+
+    @classmethod
+    def of(cls, tasks: Iterable[Task]) -> "TaskTable":
+        return cls(root=tuple(tasks))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self.root)
+
+    @property
+    def is_binary(self) -> tuple[bool, ...]:
+        return tuple(task.kind == "binary" for task in self.root)
+
+    def index(self, name: str) -> int:
+        """Position of a task; raises ConfigError naming the choices."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise ConfigError(f"task should be one of {', '.join(self.names)}, was {name!r}") from None
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+    def __iter__(self) -> Iterator[Task]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.root)
+
+    def __getitem__(self, name: str) -> Task:
+        return self.root[self.index(name)]
+
+
+TASK_SPLITS: dict[str, tuple[str, ...]] = {
+    "anthropometric": ("sex", "age", "height", "weight", "bmi", "waist"),
+    "demographic": ("sex", "age"),
+    "anthropometric_pressures": ("sex", "age", "height", "weight", "bmi", "waist", "sbp", "dbp"),
+    "none": (),
+}
+"""Named choices of priors; 'anthropometric' is the paper's."""
+
+
+@dataclass(frozen=True)
+class TaskSplit:
+    """Which tasks are predicted first and propagated. Priors and targets partition the table, in its order."""
+
+    priors: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str, tasks: TaskTable) -> "TaskSplit":
+        """The split that a config names.
+
+        A name of `TASK_SPLITS` (those of its priors that the dataset has), or the priors themselves joined by
+        '+', such as 'age+sex'. Raises ConfigError for an unknown name, an unknown task, or when no target is left.
+        """
+        if text in TASK_SPLITS:
+            return cls.of([name for name in TASK_SPLITS[text] if name in tasks.names], tasks)
+        priors = text.split("+")
+        unknown = [name for name in priors if name not in tasks.names]
+        if unknown:
+            raise ConfigError(
+                f"task_split should be one of {', '.join(TASK_SPLITS)} or tasks joined by '+' out of "
+                f"{', '.join(tasks.names)}; was {text!r} (not a task: {', '.join(unknown)})"
+            )
+        return cls.of(priors, tasks)
+
+    @classmethod
+    def of(cls, priors: Sequence[str], tasks: TaskTable) -> "TaskSplit":
+        chosen = set(priors)
+        split = cls(
+            priors=tuple(name for name in tasks.names if name in chosen),
+            targets=tuple(name for name in tasks.names if name not in chosen),
+        )
+        if not split.targets:
+            raise ConfigError(f"task_split should leave a task to predict as target, had all of {', '.join(tasks.names)}")
+        return split
+
+    def role(self, name: str) -> TaskRole:
+        return "prior" if name in self.priors else "target"

@@ -1,0 +1,64 @@
+"""How every command starts: options from an annotated function, and one clear line when something is wrong."""
+
+import contextlib
+import functools
+import io
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from sepl.errors import SeplError
+
+_BOX = re.compile(r"[╭╮╰╯│─]+")
+
+
+def run_command(main: Callable[..., Any]) -> None:
+    """Runs `main` with options from the command line.
+
+    Exit codes: 0 done · 2 a wrong option or input, told in one line · 130 stopped by Ctrl-C.
+    """
+    options = _parse(main)
+    try:
+        main(**options)
+    except SeplError as problem:
+        sys.exit(_complain(problem, 2))
+    except KeyboardInterrupt:
+        sys.exit(_complain("stopped by Ctrl-C", 130))
+
+
+def _parse(main: Callable[..., Any]) -> dict[str, Any]:
+    @functools.wraps(main)
+    def collect(**options: Any) -> dict[str, Any]:
+        return options
+
+    told = io.StringIO()
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(collect, prog=_program(), config=config)
+    except SystemExit as stop:
+        if stop.code:
+            _complain(_in_one_line(told.getvalue()), 2)
+        raise
+
+
+def _program() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec else sys.argv[0]
+
+
+def _in_one_line(box: str) -> str:
+    """What tyro draws as a box, as `title: text`; the hint at --help stays ours."""
+    title, *lines = [_BOX.sub(" ", line).strip() for line in box.splitlines()]
+    text = " ".join(line for line in lines if line)
+    text = re.split(r"For full helptext|Argument helptext", text)[0].strip()
+    opening = "" if text.startswith(title) else f"{title.lower()}: "
+    return f"{opening}{text} (--help shows all options)"
+
+
+def _complain(problem: object, code: int) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return code

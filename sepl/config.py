@@ -65,14 +65,14 @@ class ModelConfig(Settings):
     backbone: str = "convnext_tiny"
     """Any timm model name."""
     weights: str = "none"
-    """Initial backbone weights: 'none' (random), 'pretrained' (timm's own), or the path of a .safetensors or .pth file."""
+    """Initial backbone weights: 'none' (random), 'pretrained' (timm's own), or the path of a .safetensors or .pth."""
     task_split: str = "anthropometric"
     """A name of `sepl.tasks.TASK_SPLITS`, or the priors joined by '+'."""
     num_experts: int = Field(default=4, ge=1, le=64)
     hidden_width: int = Field(default=512, ge=1, le=8192)
     """Width of an expert's image part and of its output."""
     propagation: Propagation = "predicted"
-    """What reaches gates and experts beside the image features: predicted priors, the same without gradient, nothing."""
+    """What reaches gates and experts beside image features: predicted priors, these without gradient, nothing."""
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)

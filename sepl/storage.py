@@ -45,7 +45,9 @@ class Location:
 
     def __truediv__(self, name: str) -> "Location":
         address, question, query = self.uri.partition("?")
-        return Location(self.filesystem, f"{self.path.rstrip('/')}/{name}", f"{address.rstrip('/')}/{name}{question}{query}")
+        return Location(
+            self.filesystem, f"{self.path.rstrip('/')}/{name}", f"{address.rstrip('/')}/{name}{question}{query}"
+        )
 
     def exists(self) -> bool:
         return self._info().type != pafs.FileType.NotFound
@@ -96,16 +98,19 @@ def resolve(uri: str | Path) -> Location:
     """The place a URI names. Raises StorageError for a scheme that is not known."""
     text = str(uri)
     if not _SCHEME.match(text):
-        path = os.path.abspath(os.path.expanduser(text))
-        return Location(pafs.LocalFileSystem(), path, path)
+        return _local(Path(text).expanduser())
     if text.startswith("file://"):
-        path = os.path.abspath(text.removeprefix("file://"))
-        return Location(pafs.LocalFileSystem(), path, path)
+        return _local(Path(text.removeprefix("file://")))
     try:
         filesystem, path = pafs.FileSystem.from_uri(text)
     except (ArrowException, OSError) as problem:
         raise StorageError(f"a URI should be a local path, s3://… or gs://…, was {text}: {problem}") from problem
     return Location(filesystem, path, text)
+
+
+def _local(path: Path) -> Location:
+    absolute = os.path.normpath(path.absolute())  # not resolve(): a link in the path is the user's own wish
+    return Location(pafs.LocalFileSystem(), absolute, absolute)
 
 
 def publish_folder(folder: Path, target: Location, last: str) -> None:
@@ -117,7 +122,8 @@ def publish_folder(folder: Path, target: Location, last: str) -> None:
     if (target / last).exists():
         raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")
     if target.is_local:
-        return _publish_locally(folder, target.local_path())
+        _publish_locally(folder, target.local_path())
+        return
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     for name in [*(name for name in names if name != last), last]:
         source = Location(pafs.LocalFileSystem(), str(folder / name), str(folder / name))
@@ -133,7 +139,7 @@ def _publish_locally(folder: Path, target: Path) -> None:
         staging.chmod(0o755)  # mkdtemp keeps others out; a published folder is for the team
         if target.exists():
             shutil.rmtree(target)  # no manifest: what an interrupted run left behind
-        os.replace(staging, target)
+        staging.rename(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -146,8 +152,8 @@ def _write_local(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(staging, 0o644)
-        os.replace(staging, path)
+        Path(staging).chmod(0o644)  # mkstemp keeps others out
+        Path(staging).replace(path)
     except BaseException:
         Path(staging).unlink(missing_ok=True)
         raise

@@ -159,7 +159,9 @@ class TaskSplit:
             targets=tuple(name for name in tasks.names if name not in chosen),
         )
         if not split.targets:
-            raise ConfigError(f"task_split should leave a task to predict as target, had all of {', '.join(tasks.names)}")
+            raise ConfigError(
+                f"task_split should leave a task to predict as target, had all of {', '.join(tasks.names)}"
+            )
         return split
 
     def role(self, name: str) -> TaskRole:

@@ -1,0 +1,216 @@
+"""An evaluation: every figure with its interval, beside the median predictor and the floor.
+
+P patients · B resamples · T tasks
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.config import Settings
+from sepl.metrics.floor import fit_floor
+from sepl.metrics.measures import measures_of, skill
+from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+
+
+class Estimate(Settings):
+    """A figure with its 95 % patient-bootstrap percentile interval; None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "n/a"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class TaskEvaluation(Settings):
+    """One task on one cohort split."""
+
+    name: str
+    kind: TaskKind
+    unit: str
+    label: str
+    role: TaskRole
+    num_patients: int
+    """Patients of the cohort split that have this label."""
+    num_positive: int | None
+    """Of these, the positive ones of a binary task."""
+    skill: Estimate
+    floor_skill: Estimate
+    skill_over_floor: Estimate
+    """Paired difference on the same resamples."""
+    reachable_skill: float | None
+    """Best skill that photographs allow, known for simulated cohorts only."""
+    measures: dict[str, Estimate]
+    """mae, median_mae (the median predictor's), rmse, r2; or auc, brier."""
+    interval_coverage: Estimate | None
+    """Share of labels inside the model's prediction interval, if it has one for this task."""
+
+
+class Evaluation(Settings):
+    """How good a model is on the patients of one cohort split, each counted once (mean of the photographs)."""
+
+    cohort_split: str
+    num_patients: int
+    num_train_patients: int
+    """Patients that the median predictor and the floor were fitted on."""
+    num_bootstrap: int
+    mean_skill: Estimate
+    prior_mean_skill: Estimate
+    target_mean_skill: Estimate
+    floor_mean_skill: Estimate
+    """Over the tasks for which a floor exists; `mean_skill_over_floor` compares on the same tasks."""
+    mean_skill_over_floor: Estimate
+    tasks: tuple[TaskEvaluation, ...]
+
+    def __getitem__(self, name: str) -> TaskEvaluation:
+        return next(task for task in self.tasks if task.name == name)
+
+
+@dataclass(frozen=True)
+class _Skills:
+    """Row 0 is the sample itself, the others its resamples."""
+
+    model_BT: Floats
+    floor_BT: Floats
+
+
+def evaluate(
+    values_PT: Floats,
+    labels_PT: Floats,
+    train_labels_PT: Floats,
+    tasks: TaskTable,
+    *,
+    cohort_split: str,
+    task_split: TaskSplit,
+    half_widths: Mapping[str, float | None] | None = None,
+    reachable_skill: Mapping[str, float] | None = None,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluates predictions per patient.
+
+    Intervals are percentile intervals over `num_bootstrap` resamples of *patients* (Efron 1979); all tasks and the
+    floor share the resamples, so that differences are paired.
+
+    Args:
+        values_PT: predictions in the tasks' units, probabilities for binary tasks, mean over a patient's photographs.
+        labels_PT: labels in the tasks' units, NaN where absent.
+        train_labels_PT: the training patients' labels, for the median predictor and the floor.
+        half_widths: half widths of the prediction intervals, in units, by task.
+        reachable_skill: by task, where known.
+    """
+    weights_BP = _resample(len(labels_PT), num_bootstrap, seed)
+    medians_T = [_median(train_labels_PT[:, index]) for index in range(len(tasks))]
+    floor_PT = fit_floor(train_labels_PT, labels_PT, tasks)
+    skills = _Skills(
+        model_BT=_skills(values_PT, labels_PT, medians_T, tasks, weights_BP),
+        floor_BT=_skills(floor_PT, labels_PT, medians_T, tasks, weights_BP),
+    )
+    rows = tuple(
+        TaskEvaluation(
+            name=task.name,
+            kind=task.kind,
+            unit=task.unit,
+            label=task.label,
+            role=task_split.role(task.name),
+            num_patients=int(np.isfinite(labels_PT[:, index]).sum()),
+            num_positive=int((labels_PT[:, index] > 0.5).sum()) if task.kind == "binary" else None,
+            skill=_estimate(skills.model_BT[:, index]),
+            floor_skill=_estimate(skills.floor_BT[:, index]),
+            skill_over_floor=_estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
+            reachable_skill=(reachable_skill or {}).get(task.name),
+            measures=_measures(task, values_PT[:, index], labels_PT[:, index], medians_T[index], weights_BP),
+            interval_coverage=_coverage(
+                (half_widths or {}).get(task.name), values_PT[:, index], labels_PT[:, index], weights_BP
+            ),
+        )
+        for index, task in enumerate(tasks)
+    )
+    has_floor_T = np.isfinite(skills.floor_BT[0])
+    return Evaluation(
+        cohort_split=cohort_split,
+        num_patients=len(labels_PT),
+        num_train_patients=len(train_labels_PT),
+        num_bootstrap=num_bootstrap,
+        mean_skill=_mean_estimate(skills.model_BT),
+        prior_mean_skill=_mean_estimate(skills.model_BT[:, _columns(task_split.priors, tasks)]),
+        target_mean_skill=_mean_estimate(skills.model_BT[:, _columns(task_split.targets, tasks)]),
+        floor_mean_skill=_mean_estimate(skills.floor_BT[:, has_floor_T]),
+        mean_skill_over_floor=_mean_estimate((skills.model_BT - skills.floor_BT)[:, has_floor_T]),
+        tasks=rows,
+    )
+
+
+def _columns(names: Sequence[str], tasks: TaskTable) -> list[int]:
+    return [tasks.index(name) for name in names]
+
+
+def _resample(num_patients: int, num_bootstrap: int, seed: int) -> Floats:
+    """How often each patient is drawn: the sample itself, then the resamples."""
+    shares_P = np.full(num_patients, 1 / num_patients)
+    draws_BP = np.random.default_rng(seed).multinomial(num_patients, shares_P, num_bootstrap).astype(np.float64)
+    return np.vstack([np.ones(num_patients), draws_BP])
+
+
+def _skills(
+    values_PT: Floats, labels_PT: Floats, medians_T: Sequence[float], tasks: TaskTable, weights_BP: Floats
+) -> Floats:
+    skills_BT = np.full((len(weights_BP), len(tasks)), np.nan)
+    for index, task in enumerate(tasks):
+        present = np.isfinite(labels_PT[:, index]) & np.isfinite(values_PT[:, index])
+        if present.any():
+            values_P, labels_P = values_PT[present, index].astype(float), labels_PT[present, index]
+            skills_BT[:, index] = skill(task, values_P, labels_P, weights_BP[:, present], medians_T[index])
+    return skills_BT
+
+
+def _measures(task: Task, values_P: Floats, labels_P: Floats, median: float, weights_BP: Floats) -> dict[str, Estimate]:
+    present = np.isfinite(labels_P)
+    values, labels, weights = values_P[present].astype(float), labels_P[present], weights_BP[:, present]
+    if not present.any():
+        return {name: _estimate(np.full(1, np.nan)) for name in measures_of(task, median)}
+    return {name: _estimate(measure(values, labels, weights)) for name, measure in measures_of(task, median).items()}
+
+
+def _coverage(half_width: float | None, values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Estimate | None:
+    present = np.isfinite(labels_P)
+    if half_width is None or not present.any():
+        return None
+    is_inside_P = (np.abs(values_P[present] - labels_P[present]) <= half_width).astype(float)
+    weights = weights_BP[:, present]
+    total_B = weights.sum(axis=1)
+    return _estimate(weights @ is_inside_P / np.where(total_B == 0, np.nan, total_B))
+
+
+def _mean_estimate(skills_BT: Floats) -> Estimate:
+    """Mean over the tasks whose skill is defined on the sample itself."""
+    defined_BT = skills_BT[:, np.isfinite(skills_BT[0])]
+    if defined_BT.shape[1] == 0:
+        return Estimate(value=None, low=None, high=None)
+    present_BT = np.isfinite(defined_BT)
+    sums_B = np.where(present_BT, defined_BT, 0.0).sum(axis=1)
+    counts_B = present_BT.sum(axis=1)
+    return _estimate(sums_B / np.where(counts_B == 0, np.nan, counts_B))
+
+
+def _estimate(figures_B: Floats) -> Estimate:
+    if not np.isfinite(figures_B[0]):
+        return Estimate(value=None, low=None, high=None)
+    resamples = figures_B[np.isfinite(figures_B)]
+    low, high = np.quantile(resamples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(value=float(figures_B[0]), low=float(low), high=float(high))
+
+
+def _median(values_P: Floats) -> float:
+    present = values_P[np.isfinite(values_P)]
+    return float(np.median(present)) if len(present) else 0.0

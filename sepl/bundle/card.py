@@ -1,0 +1,119 @@
+"""The model card: what a person reads before trusting a model (after Mitchell et al., Model Cards, 2019)."""
+
+from collections.abc import Iterable
+
+from sepl.bundle.manifest import Intervals, Provenance
+from sepl.config import TrialConfig
+from sepl.data.images import ImageSpec
+from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.tasks import TaskSplit, TaskTable
+
+_USE = """\
+## Use and limits
+
+- For research. Not a medical device: no diagnosis, no treatment and no triage may rest on these values.
+- Meant for colour fundus photographs like those it was trained on. Another camera, population or clinic needs its own
+  evaluation and calibration before use; intervals hold only where patients are exchangeable with the calibration patients.
+- Intervals were calibrated on the mean over a patient's photographs; a single photograph's error can be larger.
+- Skill near the floor means that the value follows from the age and sex that the photograph shows, and from nothing else.
+- Pictures that cannot be fundus photographs are rejected by simple measures, not by a study of image quality.
+
+## How to score
+
+    python -m jobs.score --bundle BUNDLE --input PHOTOGRAPHS --out scores.parquet
+    serve run serve.app:build_app bundle=BUNDLE
+
+The bundle's id and the SHA-256 of every file are in `bundle.json`.
+"""
+
+
+def model_card(
+    *,
+    config: TrialConfig,
+    tasks: TaskTable,
+    image: ImageSpec,
+    intervals: Intervals,
+    provenance: Provenance,
+    evaluation: Evaluation | None,
+) -> str:
+    """The card as Markdown."""
+    sections = (
+        f"# {provenance.study}: {len(tasks)} factors from a colour fundus photograph\n",
+        _describe_model(config, tasks, image),
+        _describe_training(provenance),
+        _describe_skill(evaluation),
+        _describe_intervals(tasks, intervals),
+        _USE,
+    )
+    return "\n".join(sections)
+
+
+def _describe_model(config: TrialConfig, tasks: TaskTable, image: ImageSpec) -> str:
+    model = config.model
+    task_split = TaskSplit.parse(model.task_split, tasks)
+    return (
+        "## Model\n\n"
+        f"A self-propagative multi-task network (Ko et al., MICCAI 2025) on `{model.backbone}`, {image.size} px, "
+        f"{model.num_experts} experts of width {model.hidden_width}, propagation `{model.propagation}`.\n\n"
+        f"- predicted first and propagated: {', '.join(task_split.priors) or 'none'}\n"
+        f"- predicted from image and priors: {', '.join(task_split.targets)}\n"
+    )
+
+
+def _describe_training(provenance: Provenance) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in provenance.num_patients.items()) or "not recorded"
+    return (
+        "## Trained on\n\n"
+        f"- dataset: {provenance.dataset_name or provenance.dataset_uri} (fingerprint `{provenance.fingerprint}`)\n"
+        f"- patients: {counts}\n"
+        f"- study: {provenance.study}, chosen among {provenance.num_trials} trials, seed {provenance.seed}, "
+        f"epoch {provenance.best_epoch}\n"
+        f"- made: {provenance.created.isoformat()} with sepl {provenance.sepl_version}\n"
+    )
+
+
+def _describe_skill(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return "## How good it is\n\nNot evaluated on sealed patients.\n"
+    rows = [_skill_row(task) for task in evaluation.tasks]
+    rows.append(["**mean**", "", "", str(evaluation.mean_skill), str(evaluation.floor_mean_skill), "", "", ""])
+    return (
+        f"## How good it is\n\nOn {evaluation.num_patients} patients of the cohort split `{evaluation.cohort_split}`, each "
+        f"counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). Skill is "
+        "1 − MAE/MAE(median of train), or 2·AUC − 1; the floor is what measured age and sex alone predict.\n\n"
+        + _table(["task", "unit", "n", "skill", "floor", "MAE or AUC", "median predictor", "coverage"], rows)
+    )
+
+
+def _skill_row(task: TaskEvaluation) -> list[str]:
+    return [
+        task.label,
+        task.unit,
+        str(task.num_patients) if task.num_positive is None else f"{task.num_patients} ({task.num_positive} positive)",
+        str(task.skill),
+        str(task.floor_skill),
+        str(task.measures.get("auc" if task.kind == "binary" else "mae", "n/a")),
+        "0.500" if task.kind == "binary" else str(task.measures.get("median_mae", "n/a")),
+        "" if task.interval_coverage is None else str(task.interval_coverage),
+    ]
+
+
+def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
+    rows = []
+    for task in tasks:
+        if task.kind == "binary":
+            rows.append([task.label, f"temperature {intervals.temperatures.get(task.name, 1.0):.3g}"])
+        else:
+            half_width = intervals.half_widths.get(task.name)
+            rows.append([task.label, "not calibrated" if half_width is None else f"± {half_width:.3g} {task.unit}"])
+    return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(_escape(cell) for cell in line)} |\n" for line in lines)
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")

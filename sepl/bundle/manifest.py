@@ -1,0 +1,124 @@
+"""What a bundle says about itself: `bundle.json`, written last, with the SHA-256 of every other file.
+
+The bundle's id ends with a hash of the manifest's own content, so that an id names one content of all files.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from sepl.config import Settings, TrialConfig
+from sepl.data.images import ImageSpec
+from sepl.data.scaling import LabelScaler
+from sepl.errors import BundleError
+from sepl.storage import sha256_of
+from sepl.tasks import TaskTable
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+WEIGHTS = "weights.safetensors"
+EVALUATION = "evaluation.json"
+CARD = "model_card.md"
+
+BundleFile = Literal["weights.safetensors", "evaluation.json", "model_card.md"]
+"""The files that a manifest may list; a name that leads elsewhere is refused."""
+
+HalfWidth = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class Intervals(Settings):
+    """What turns network outputs into calibrated values."""
+
+    confidence: float = Field(default=0.9, gt=0.0, lt=1.0)
+    half_widths: dict[str, HalfWidth | None] = {}
+    """By regression task, in its unit; None when the calibration patients were too few for this confidence."""
+    temperatures: dict[str, Temperature] = {}
+    """By binary task: the probability is sigmoid(logit / temperature)."""
+
+
+class Provenance(Settings):
+    """Where a model comes from."""
+
+    study: str
+    dataset_uri: str
+    fingerprint: str
+    """Of the prepared dataset."""
+    dataset_name: str = ""
+    num_patients: dict[str, int] = {}
+    """Of that dataset, by cohort split."""
+    trial: str = ""
+    """Name of the trial whose setting was refitted."""
+    num_trials: int = Field(default=0, ge=0)
+    """Settings that the study tried before this one was chosen."""
+    seed: int = 0
+    best_epoch: int = Field(default=0, ge=0)
+    created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    sepl_version: str = Field(default_factory=lambda: version("sepl"))
+
+
+class BundleManifest(Settings):
+    """The content of `bundle.json`."""
+
+    format: int = FORMAT
+    bundle_id: str
+    config: TrialConfig
+    tasks: TaskTable
+    image: ImageSpec
+    scaler: LabelScaler
+    intervals: Intervals
+    provenance: Provenance
+    files: dict[BundleFile, str]
+    """SHA-256 by file name."""
+
+    def to_json(self) -> bytes:
+        return (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
+
+
+def with_id(content: Mapping[str, Any]) -> BundleManifest:
+    """The manifest of a content that has no id yet; its id is the study's name and 12 digits of the content's hash."""
+    draft = BundleManifest.model_validate({**content, "bundle_id": ""})
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", draft.provenance.study).strip("-.") or "model"
+    return draft.model_copy(update={"bundle_id": f"{name}-{_content_hash(draft.model_dump(mode='json'))}"})
+
+
+def parse_manifest(data: bytes, where: str) -> BundleManifest:
+    """A checked manifest.
+
+    Raises:
+        BundleError: `where` is not JSON, of a format that this version does not read, has unknown or missing keys, or
+            its id does not belong to its content.
+    """
+    raw = _parse_object(data, where)
+    if raw.get("format") != FORMAT:
+        raise BundleError(
+            f"{where}: format should be {FORMAT}, was {raw.get('format')!r}; read it with the sepl that wrote it"
+        )
+    manifest = BundleManifest.parse_json(data, where, BundleError)
+    content_hash = _content_hash(raw)
+    if not manifest.bundle_id.endswith(f"-{content_hash}"):
+        raise BundleError(
+            f"{where}: was changed after publication (its id is {manifest.bundle_id}, its content's {content_hash})"
+        )
+    return manifest
+
+
+def _parse_object(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(data)
+    except ValueError as problem:
+        raise BundleError(f"{where}: should be JSON, was not ({problem})") from None
+    if not isinstance(raw, dict):
+        raise BundleError(f"{where}: should be a JSON object, was {type(raw).__name__}")
+    return raw
+
+
+def _content_hash(raw: Mapping[str, Any]) -> str:
+    """Of the JSON as it stands in the file, so that a default added by a later version does not change it."""
+    content = {key: value for key, value in raw.items() if key != "bundle_id"}
+    return sha256_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())[:12]

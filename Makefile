@@ -1,0 +1,42 @@
+# Every target sets up what is missing first; the second time that costs nothing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+ENV := .venv/.complete
+CODE := sepl search_spaces jobs serve benchmarks tests
+# Ray would otherwise turn token authentication on and write a token into the home folder; tests bind to 127.0.0.1.
+TEST_ENV := RAY_AUTH_MODE=disabled RAY_USAGE_STATS_ENABLED=0 OPENCV_LOG_LEVEL=OFF
+
+.PHONY: help env demo test test-slow check format lock
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 18
+
+env: $(ENV)  ## set up .venv, everything pinned
+
+$(ENV): requirements.lock deploy/set_up.sh
+	@bash deploy/set_up.sh
+
+demo: $(ENV)  ## the whole way on a simulated cohort: prepare, search, publish, serve, score
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m jobs.demo
+
+test: $(ENV)  ## the tests, without those marked slow
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(ENV)  ## the long tests
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow
+
+check: $(ENV)  ## lint, format, types, import contracts
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+format: $(ENV)  ## format the code
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+lock: $(ENV)  ## resolve the dependencies of pyproject.toml anew
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 -o requirements.lock

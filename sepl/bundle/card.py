@@ -13,9 +13,9 @@ _USE = """\
 
 - For research. Not a medical device: no diagnosis, no treatment and no triage may rest on these values.
 - Meant for colour fundus photographs like those it was trained on. Another camera, population or clinic needs its own
-  evaluation and calibration before use; intervals hold only where patients are exchangeable with the calibration patients.
+  evaluation and calibration before use; intervals hold only for patients exchangeable with the calibration patients.
 - Intervals were calibrated on the mean over a patient's photographs; a single photograph's error can be larger.
-- Skill near the floor means that the value follows from the age and sex that the photograph shows, and from nothing else.
+- Skill near the floor means that the value follows from the age and sex that the photograph shows, from nothing else.
 - Pictures that cannot be fundus photographs are rejected by simple measures, not by a study of image quality.
 
 ## How to score
@@ -78,8 +78,8 @@ def _describe_skill(evaluation: Evaluation | None) -> str:
     rows = [_skill_row(task) for task in evaluation.tasks]
     rows.append(["**mean**", "", "", str(evaluation.mean_skill), str(evaluation.floor_mean_skill), "", "", ""])
     return (
-        f"## How good it is\n\nOn {evaluation.num_patients} patients of the cohort split `{evaluation.cohort_split}`, each "
-        f"counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). Skill is "
+        f"## How good it is\n\nOn {evaluation.num_patients} patients of the cohort split `{evaluation.cohort_split}`, "
+        f"each counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). Skill is "
         "1 − MAE/MAE(median of train), or 2·AUC − 1; the floor is what measured age and sex alone predict.\n\n"
         + _table(["task", "unit", "n", "skill", "floor", "MAE or AUC", "median predictor", "coverage"], rows)
     )

@@ -36,9 +36,9 @@ class Intervals(Settings):
     """What turns network outputs into calibrated values."""
 
     confidence: float = Field(default=0.9, gt=0.0, lt=1.0)
-    half_widths: dict[str, HalfWidth | None] = {}
+    half_widths: dict[str, HalfWidth | None] = Field(default_factory=dict)
     """By regression task, in its unit; None when the calibration patients were too few for this confidence."""
-    temperatures: dict[str, Temperature] = {}
+    temperatures: dict[str, Temperature] = Field(default_factory=dict)
     """By binary task: the probability is sigmoid(logit / temperature)."""
 
 
@@ -50,7 +50,7 @@ class Provenance(Settings):
     fingerprint: str
     """Of the prepared dataset."""
     dataset_name: str = ""
-    num_patients: dict[str, int] = {}
+    num_patients: dict[str, int] = Field(default_factory=dict)
     """Of that dataset, by cohort split."""
     trial: str = ""
     """Name of the trial whose setting was refitted."""

@@ -1,8 +1,9 @@
 """From network outputs to calibrated values: intervals for regression tasks, probabilities for binary ones.
 
-Intervals are split conformal (Papadopoulos et al. 2002; Lei et al. 2018): with n calibration patients the half width is the
-⌈(n+1)·confidence⌉-th smallest absolute residual, so that the interval of a further exchangeable patient covers the truth
-with probability at least `confidence`. Probabilities are temperature scaled (Guo et al. 2017). Neither changes a ranking.
+Intervals are split conformal (Papadopoulos et al. 2002; Lei et al. 2018): with n calibration patients the half width is
+the ⌈(n+1)·confidence⌉-th smallest absolute residual, so that the interval of a further exchangeable patient covers the
+truth with probability at least `confidence`. Probabilities are temperature scaled (Guo et al. 2017). Neither changes a
+ranking.
 
     P patients · N photographs or patients · T tasks
 """

@@ -79,8 +79,8 @@ def _describe_skill(evaluation: Evaluation | None) -> str:
     rows.append(["**mean**", "", "", str(evaluation.mean_skill), str(evaluation.floor_mean_skill), "", "", ""])
     return (
         f"## How good it is\n\nOn {evaluation.num_patients} patients of the cohort split `{evaluation.cohort_split}`, "
-        f"each counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). Skill is "
-        "1 − MAE/MAE(median of train), or 2·AUC − 1; the floor is what measured age and sex alone predict.\n\n"
+        f"each counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). "
+        "Skill is 1 − MAE/MAE(median of train), or 2·AUC − 1; the floor is what measured age and sex alone predict.\n\n"
         + _table(["task", "unit", "n", "skill", "floor", "MAE or AUC", "median predictor", "coverage"], rows)
     )
 

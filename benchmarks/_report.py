@@ -1,4 +1,4 @@
-"""What every benchmark shares: its options, interleaved timing, one table, and one JSON file with the machine's facts."""
+"""What every benchmark shares: options, interleaved timing, one table, one JSON file with the facts of the machine."""
 
 import argparse
 import json
@@ -88,7 +88,7 @@ def report(
 
 
 def machine_facts() -> dict[str, Any]:
-    """CPU model, cores this process may use, GPU, Python and library versions, and torch's threads where it is loaded."""
+    """CPU, cores this process may use, Python and library versions; GPU and threads where torch is loaded."""
     facts: dict[str, Any] = {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,0 +1,105 @@
+"""A timm model as an image encoder: photographs in, one feature vector each out.
+
+Axes: B photograph, C channel, H height, W width, F feature.
+"""
+
+import logging
+from difflib import get_close_matches
+from typing import Any
+
+import timm
+import torch
+from timm.layers.drop import DropPath
+from torch import nn
+
+from sepl.errors import ConfigError
+from sepl.models.weights import is_weight_file, load_weights
+
+_log = logging.getLogger(__name__)
+
+
+def build_backbone(name: str, *, weights: str, image_size: int, drop_path: float) -> tuple[nn.Module, int]:
+    """A timm model without classifier, forward (B, 3, image_size, image_size) -> (B, F), and its F.
+
+    `weights` is 'none', 'pretrained' (what timm publishes for that name) or a file. timm's own pooling and final norm
+    are kept. Raises ConfigError for an unknown name, weights that cannot be had, and an image size the model cannot
+    take. A few models (vgg, densenet, lcnet, test_efficientnet) have no residual branch for `drop_path` to drop: they
+    are built without it, so that a search over backbones does not fail them, and a warning says so.
+    """
+    _check_name(name)
+    if weights not in ("none", "pretrained") and not is_weight_file(weights):
+        raise ConfigError(
+            f"weights should be 'none', 'pretrained' or the path of a .safetensors or .pth file, was {weights!r}"
+        )
+    backbone = _create(name, weights == "pretrained", image_size, drop_path)
+    if drop_path > 0 and not _drops_paths(backbone):
+        _log.warning("backbone %s has no residual branch to drop: drop_path %g has no effect on it", name, drop_path)
+    if is_weight_file(weights):
+        load_weights(backbone, weights)
+    return backbone, _measure_width(backbone, name, image_size)
+
+
+def _check_name(name: str) -> None:
+    if timm.is_model(name):
+        return
+    near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+    hint = f"near it: {', '.join(near)}" if near else "`timm.list_models()` lists them"
+    raise ConfigError(f"backbone should be a timm model, was {name!r}; {hint}")
+
+
+def _create(name: str, pretrained: bool, image_size: int, drop_path: float) -> nn.Module:
+    options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path > 0 else {}
+    if _has_fixed_size(name):
+        options["img_size"] = image_size
+    try:
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, **options)
+    except TypeError as problem:
+        if "drop_path_rate" in str(problem):  # how Python names an argument that a model does not take
+            return _create(name, pretrained, image_size, drop_path=0.0)
+        raise _cannot_take_size(name, image_size, problem) from problem
+    except Exception as problem:  # downloading fails in as many ways as there are hub libraries
+        if pretrained:
+            raise ConfigError(
+                f"weights 'pretrained' of backbone {name} cannot be had ({_first_line(problem)}): "
+                "give a weight file or 'none'"
+            ) from problem
+        raise _cannot_take_size(name, image_size, problem) from problem
+
+
+def _has_fixed_size(name: str) -> bool:
+    """Transformers with position embeddings or windows are built for one size, and take it as `img_size`."""
+    config = timm.get_pretrained_cfg(name)
+    return bool(config and config.fixed_input_size)
+
+
+def _drops_paths(backbone: nn.Module) -> bool:
+    """Whether some residual branch is dropped; timm's mobile blocks carry the layer even without a shortcut."""
+    return any(
+        isinstance(layer, DropPath) and layer.drop_prob > 0
+        for block in backbone.modules()
+        if getattr(block, "has_skip", True)
+        for layer in block.children()
+    )
+
+
+def _measure_width(backbone: nn.Module, name: str, image_size: int) -> int:
+    """F by a dry run: timm's `num_features` is not what comes out where a layer follows the pooling (mobilenetv4)."""
+    backbone.eval()  # a norm after pooling refuses a batch of one in training mode
+    try:
+        with torch.inference_mode():
+            features_BF = backbone(torch.zeros(1, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError) as problem:
+        raise _cannot_take_size(name, image_size, problem) from problem
+    finally:
+        backbone.train()
+    if features_BF.ndim != 2:
+        raise ConfigError(f"backbone should give one vector an image, {name} gave {tuple(features_BF.shape)}")
+    return features_BF.shape[1]
+
+
+def _cannot_take_size(name: str, image_size: int, problem: Exception) -> ConfigError:
+    return ConfigError(f"backbone {name} cannot take images of {image_size} px: {_first_line(problem)}")
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0] or type(problem).__name__

@@ -1,0 +1,79 @@
+"""Initial weights of a backbone from a file."""
+
+import sys
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import timm.models
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from sepl.errors import ConfigError
+
+_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+# Where timm's model files keep what renames keys and resizes position embeddings; most use the first name.
+_FILTERS = ("checkpoint_filter_fn", "_filter_fn", "pretrained_filter_fn", "_filter_torchvision_pretrained")
+
+
+def is_weight_file(weights: str) -> bool:
+    """Whether a config's `weights` names a file by its ending."""
+    return weights.endswith(_SUFFIXES)
+
+
+def load_weights(backbone: nn.Module, path: str) -> None:
+    """Fills a timm backbone without classifier from a file that timm or torchvision training wrote.
+
+    Read are .safetensors and torch files of plain tensors (nothing is unpickled beyond them), bare or below
+    'state_dict' or 'model'. A classifier in the file, of any size, is left out; position embeddings are resized to the
+    backbone's image size. Every tensor of the backbone must be in the file: ConfigError names what is missing or does
+    not fit, rather than training on with a part at random.
+    """
+    state = _without_classifier(_convert(_read(path), backbone), backbone)
+    try:
+        missing, _ = backbone.load_state_dict(state, strict=False)
+    except RuntimeError as problem:
+        raise ConfigError(f"weights {path} do not fit the backbone: {_first_mismatch(problem)}") from None
+    lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if lacking:
+        shown = ", ".join(lacking[:4]) + (", …" if len(lacking) > 4 else "")
+        raise ConfigError(f"weights {path} should hold all of the backbone, {len(lacking)} tensors are missing: {shown}")
+
+
+def _read(path: str) -> dict[str, Tensor]:
+    if not Path(path).is_file():
+        raise ConfigError(f"weights should be 'none', 'pretrained' or a file of weights, found no file {path}")
+    try:
+        state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
+    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as problem:
+        raise ConfigError(f"weights {path} cannot be read as plain tensors: {_first_line(problem)}") from None
+    return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+
+
+def _convert(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    module = sys.modules[type(backbone).__module__]
+    convert: Any = next((getattr(module, name) for name in _FILTERS if hasattr(module, name)), None)
+    if convert is None:
+        return state
+    try:
+        return convert(state, backbone)
+    except TypeError:
+        return convert(state)  # timm's older converters take the state alone
+    except (KeyError, RuntimeError, ValueError, AttributeError):
+        return state  # not this architecture's names: loading it then names what is missing
+
+
+def _without_classifier(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    config: Any = backbone.pretrained_cfg
+    classifiers = config.get("classifier") or ()
+    prefixes = tuple(f"{name}." for name in ([classifiers] if isinstance(classifiers, str) else classifiers))
+    return {name: tensor for name, tensor in state.items() if not name.startswith(prefixes)}
+
+
+def _first_mismatch(problem: RuntimeError) -> str:
+    lines = [line.strip() for line in str(problem).splitlines()]
+    return next((line for line in lines if line.startswith("size mismatch")), lines[0]).rstrip(".")
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).strip().partition("\n")[0] or type(problem).__name__

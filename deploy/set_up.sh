@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.8
-export UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
+export UV_PYTHON_DOWNLOADS=never
 
 find_python() {
   for name in python3.11 python3.12 python3.13 python3; do

@@ -1,0 +1,217 @@
+"""A prepared dataset: what `jobs.prepare` publishes and every trial maps.
+
+A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, in the order of the shards),
+`rejected.csv`, and Arrow IPC shards of uint8 pixels, `train-000.arrow` and so on. Pixels are mapped, never loaded.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import ArrowException
+from pydantic import Field
+
+from sepl.config import Settings
+from sepl.data.images import ImageSpec
+from sepl.data.scaling import LabelScaler
+from sepl.data.shards import Shard, map_shard
+from sepl.data.splits import COHORT_SPLITS
+from sepl.errors import DatasetError
+from sepl.storage import Location, local_copy, resolve, sha256_of_file
+from sepl.tasks import TaskTable
+
+FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+LABELS_FILE = "labels.parquet"
+REJECTED_FILE = "rejected.csv"
+
+
+class Manifest(Settings):
+    """What a prepared dataset is; its presence means that the dataset is whole."""
+
+    format: int = FORMAT
+    name: str
+    image: ImageSpec
+    tasks: TaskTable
+    scaler: LabelScaler
+    """Fitted on the train patients."""
+    shards: tuple[Shard, ...]
+    tables: dict[str, str]
+    """SHA-256 of the files beside the shards."""
+    num_patients: dict[str, int]
+    """By cohort split."""
+    num_photographs: dict[str, int]
+    num_rejected: int
+    seed: int
+    """Of the cohort splits."""
+    reachable_skill: dict[str, float] = Field(default_factory=dict)
+    """Best skill that the data allow, by task, where it is known (simulated cohorts)."""
+    fingerprint: str
+    """SHA-256 over pixels, labels, tasks and splits; the same for the same content, wherever and whenever prepared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photographs:
+    """The photographs of one cohort split, or of several joined; rows in the order of the shards."""
+
+    cohort_splits: tuple[str, ...]
+    images: NDArray[np.str_]
+    """(N,) as the cohort's table names them."""
+    patients: NDArray[np.str_]
+    """(N,)"""
+    labels_NT: NDArray[np.float64]
+    """In the tasks' units; NaN where absent."""
+    shards: tuple[NDArray[np.uint8], ...]
+    """Pixels (n_i, H, W, 3) RGB, memory-mapped and read-only."""
+
+    @property
+    def num_photographs(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_patients(self) -> int:
+        return int(self.patient_index.max(initial=-1)) + 1
+
+    @cached_property
+    def patient_index(self) -> NDArray[np.int64]:
+        """(N,) 0 … P−1, patients numbered by first appearance."""
+        _, first, inverse = np.unique(self.patients, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        return rank[inverse].astype(np.int64)
+
+    def per_patient(self, values_NT: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Values (P, T): the mean over a patient's photographs, NaN left out; NaN where all are."""
+        known_NT = np.isfinite(values_NT)
+        sums_PT = np.zeros((self.num_patients, values_NT.shape[1]))
+        counts_PT = np.zeros_like(sums_PT)
+        np.add.at(sums_PT, self.patient_index, np.where(known_NT, values_NT, 0.0))
+        np.add.at(counts_PT, self.patient_index, known_NT)
+        return np.divide(sums_PT, counts_PT, out=np.full_like(sums_PT, np.nan), where=counts_PT > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedDataset:
+    """An opened dataset. Opening reads the manifest and the label table; pixels are mapped when asked for."""
+
+    uri: str
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, uri: str | Path, cache: Path | None = None) -> "PreparedDataset":
+        """The dataset at a URI; one that is not local is copied once below `cache` ($SEPL_CACHE or ~/.cache/sepl).
+
+        Raises DatasetError when there is none, it is of another format, or a shard is missing or of another size.
+        """
+        location = resolve(uri)
+        manifest = read_manifest(location)
+        folder = (
+            location.local_path() if location.is_local else _download(location, manifest, cache or _default_cache())
+        )
+        for shard in manifest.shards:
+            _check_size(folder / shard.file, shard.num_bytes)
+        return cls(str(uri), folder, manifest)
+
+    @property
+    def tasks(self) -> TaskTable:
+        return self.manifest.tasks
+
+    @property
+    def scaler(self) -> LabelScaler:
+        return self.manifest.scaler
+
+    @property
+    def image_spec(self) -> ImageSpec:
+        return self.manifest.image
+
+    @property
+    def fingerprint(self) -> str:
+        return self.manifest.fingerprint
+
+    def photographs(self, *cohort_splits: str) -> Photographs:
+        """The photographs of these cohort splits, in the order of `COHORT_SPLITS`; DatasetError for an unknown one."""
+        unknown = [name for name in cohort_splits if name not in COHORT_SPLITS]
+        if unknown or not cohort_splits:
+            raise DatasetError(f"cohort_split should be one of {', '.join(COHORT_SPLITS)}, was {', '.join(unknown)!r}")
+        columns = self._columns
+        rows = np.isin(columns["cohort_split"], cohort_splits)
+        return Photographs(
+            cohort_splits=tuple(name for name in COHORT_SPLITS if name in cohort_splits),
+            images=columns["image"][rows],
+            patients=columns["patient"][rows],
+            labels_NT=np.stack([columns[f"task {task.name}"][rows] for task in self.tasks], axis=1),
+            shards=tuple(
+                map_shard(self.folder / shard.file, self.image_spec.size)
+                for shard in self.manifest.shards
+                if shard.cohort_split in cohort_splits
+            ),
+        )
+
+    def verify(self) -> None:
+        """Reads every file and compares its SHA-256 with the manifest's; DatasetError naming the first that differs."""
+        expected = {**{shard.file: shard.sha256 for shard in self.manifest.shards}, **self.manifest.tables}
+        for name, sha256 in expected.items():
+            if not (self.folder / name).is_file() or sha256_of_file(self.folder / name) != sha256:
+                raise DatasetError(f"{self.folder / name} is not the file that was published (SHA-256 differs)")
+
+    @cached_property
+    def _columns(self) -> Mapping[str, NDArray]:
+        path = self.folder / LABELS_FILE
+        try:
+            table = pq.read_table(path)
+            columns = {
+                name: np.array(table[name].to_pylist(), np.str_) for name in ("image", "patient", "cohort_split")
+            }
+            labels = {f"task {task.name}": table[task.name].to_numpy().astype(np.float64) for task in self.tasks}
+        except (OSError, ArrowException, KeyError) as problem:
+            raise DatasetError(f"{path}: should be the label table of this dataset: {problem}") from None
+        if table.num_rows != sum(shard.num_photographs for shard in self.manifest.shards):
+            raise DatasetError(f"{path}: should have a row for every photograph in the shards, had {table.num_rows}")
+        return {**columns, **labels}
+
+
+def read_manifest(location: Location) -> Manifest:
+    """The manifest of the dataset at a place; DatasetError when there is none or it is of another format."""
+    if not (location / MANIFEST_FILE).exists():
+        raise DatasetError(f"no prepared dataset at {location.uri} (no {MANIFEST_FILE}); make one with jobs.prepare")
+    text, where = (location / MANIFEST_FILE).read_bytes(), f"{location.uri}/{MANIFEST_FILE}"
+    try:
+        found = json.loads(text).get("format")  # before the keys, which another format may name otherwise
+    except (ValueError, AttributeError):
+        raise DatasetError(f"{where} should be a JSON object") from None
+    if found != FORMAT:
+        raise DatasetError(f"{where}: format should be {FORMAT}, was {found}")
+    return Manifest.parse_json(text, where, DatasetError)
+
+
+def _check_size(path: Path, num_bytes: int) -> None:
+    size = path.stat().st_size if path.is_file() else None
+    if size != num_bytes:
+        raise DatasetError(f"{path} should have {num_bytes} bytes, {'is missing' if size is None else f'had {size}'}")
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("SEPL_CACHE", "~/.cache/sepl")).expanduser()
+
+
+def _download(location: Location, manifest: Manifest, cache: Path | None) -> Path:
+    """A local folder named by the fingerprint, whole or absent, so that trials of one machine share it."""
+    target = (cache or _default_cache()) / "datasets" / manifest.fingerprint[:32]
+    if (target / MANIFEST_FILE).is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=target.parent) as incoming:
+        copy = local_copy(location, Path(incoming))
+        try:
+            copy.rename(target)
+        except OSError:  # another process came first
+            if not (target / MANIFEST_FILE).is_file():
+                raise
+    return target

@@ -1,0 +1,75 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("[a-z]*.py"))
+
+COMMAND = """
+from jobs._command import run_command
+from sepl.errors import ConfigError
+
+def main(out: str, num_patients: int = 3, resume: bool = False) -> None:
+    if out == "refused":
+        raise ConfigError("out should be elsewhere")
+    if out == "interrupted":
+        raise KeyboardInterrupt
+    print(out, num_patients, resume)
+
+run_command(main)
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_options_reach_the_command():
+    done = run("--out", "here", "--num-patients", "5", "--resume")
+
+    assert (done.returncode, done.stdout.strip()) == (0, "here 5 True")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--out", "x", "--nmu-patients", "3"], "--nmu-patients"),
+        ([], "--out"),
+        (["--out", "x", "--num-patients", "many"], "num-patients"),
+        (["--out", "refused"], "out should be elsewhere"),
+    ],
+)
+def test_what_is_wrong_gets_one_line_and_exit_code_2(arguments: list[str], told: str):
+    done = run(*arguments)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_is_no_traceback():
+    done = run("--out", "interrupted")
+
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_the_list_names_every_command_with_its_purpose():
+    listed = subprocess.run([sys.executable, "-m", "jobs"], capture_output=True, text=True, cwd=ROOT).stdout
+
+    for job in JOBS:
+        (line,) = [line for line in listed.splitlines() if f"jobs.{job} " in line]
+        assert len(line.split()) > 6
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_command_explains_its_options(job: str):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", f"jobs.{job}", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "--help" in done.stdout

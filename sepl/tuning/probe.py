@@ -36,9 +36,9 @@ class Answering:
 
 
 def _study() -> optuna.Study:
-    storage = optuna.storages.InMemoryStorage()
-    study_id = storage.create_new_study(
-        [optuna.study.StudyDirection.MAXIMIZE], "probe"
-    )  # create_study() would log a line
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    return optuna.Study(storage.get_study_name_from_id(study_id), storage, sampler=sampler)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else a line "A new study created in memory" each
+    try:
+        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -32,6 +32,11 @@ HalfWidth = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
+def utc_now() -> datetime:
+    """Now, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 class Intervals(Settings):
     """What turns network outputs into calibrated values."""
 
@@ -58,7 +63,7 @@ class Provenance(Settings):
     """Settings that the study tried before this one was chosen."""
     seed: int = 0
     best_epoch: int = Field(default=0, ge=0)
-    created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    created: AwareDatetime = Field(default_factory=utc_now)
     sepl_version: str = Field(default_factory=lambda: version("sepl"))
 
 

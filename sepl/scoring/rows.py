@@ -1,0 +1,34 @@
+"""What scoring gives: one row for every photograph, in the order they came."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["ok", "rejected", "failed"]
+"""Scored · readable, but not a fundus photograph · not readable."""
+
+STATUSES: tuple[Status, ...] = ("ok", "rejected", "failed")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One task of one photograph, in the task's unit."""
+
+    value: float
+    """A probability for a binary task."""
+    low: float | None
+    """Ends of the prediction interval; None for a binary task and for one without enough calibration patients."""
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """One photograph."""
+
+    image: str
+    status: Status
+    reason: str | None
+    """Why it was rejected or failed."""
+    bundle_id: str
+    values: Mapping[str, Prediction] = field(default_factory=dict)
+    """By task, in the order of the bundle's tasks; empty unless the status is ok."""

@@ -1,0 +1,34 @@
+"""A fundus photograph of each eye of a person, drawn from the values of the channels."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.data.simulate.camera import Camera, photograph
+from sepl.data.simulate.channels import CHANNEL_NAMES
+from sepl.data.simulate.lesions import paint_lesions
+from sepl.data.simulate.retina import draw_anatomy, paint_background, paint_choroid, paint_disc
+from sepl.data.simulate.vessels import draw_tree, paint_vessels
+
+Eye = Literal["right", "left"]
+EYES: tuple[Eye, Eye] = ("right", "left")
+
+
+def draw_photograph(
+    channels_C: NDArray[np.float64], eye: Eye, camera: Camera, pigment: float, size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The photograph (size, size, BGR). The same generator state gives the same eye at any size."""
+    shown = dict(zip(CHANNEL_NAMES, channels_C.tolist(), strict=True))
+    anatomy = draw_anatomy(rng, pigment)
+    width = 0.034 * np.exp(-0.2 * shown["artery_narrowing"])
+    tortuosity = max(0.03, 0.16 + 0.06 * shown["artery_reflex"])
+    arteries = draw_tree(rng, anatomy.disc, anatomy.fovea, width, tortuosity)
+    veins = draw_tree(rng, anatomy.disc, anatomy.fovea, 0.046 * np.exp(0.2 * shown["vein_width"]), 0.12)
+    canvas = paint_background(anatomy, shown, size)
+    canvas = paint_choroid(canvas, anatomy, shown)
+    canvas = paint_disc(canvas, anatomy, shown)
+    canvas = paint_vessels(canvas, arteries, veins, shown)
+    canvas = paint_lesions(canvas, anatomy, shown, rng)
+    picture = photograph(canvas, camera, shown, rng)
+    return np.ascontiguousarray(picture if eye == "right" else picture[:, ::-1])

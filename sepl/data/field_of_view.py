@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from sepl.errors import ImageError
@@ -54,7 +55,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     )
 
 
-def _surround(brightness: NDArray[np.uint8]) -> float:
+def _surround(brightness: MatLike) -> float:
     """The grey level that the retina exceeds: four deviations of noise above the brightest dark corner."""
     corner = max(2, min(brightness.shape) // 24)
     low, high = slice(None, corner), slice(-corner, None)

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from sepl.config import Settings
 from sepl.data.images import ImageSpec
+from sepl.data.patients import index_patients, mean_per_patient
 from sepl.data.scaling import LabelScaler
 from sepl.data.shards import Shard, map_shard
 from sepl.data.splits import COHORT_SPLITS
@@ -82,18 +83,11 @@ class Photographs:
     @cached_property
     def patient_index(self) -> NDArray[np.int64]:
         """(N,) 0 … P−1, patients numbered by first appearance."""
-        _, first, inverse = np.unique(self.patients, return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(first))
-        return rank[inverse].astype(np.int64)
+        return index_patients(self.patients)
 
     def per_patient(self, values_NT: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (P, T): the mean over a patient's photographs, NaN left out; NaN where all are."""
-        known_NT = np.isfinite(values_NT)
-        sums_PT = np.zeros((self.num_patients, values_NT.shape[1]))
-        counts_PT = np.zeros_like(sums_PT)
-        np.add.at(sums_PT, self.patient_index, np.where(known_NT, values_NT, 0.0))
-        np.add.at(counts_PT, self.patient_index, known_NT)
-        return np.divide(sums_PT, counts_PT, out=np.full_like(sums_PT, np.nan), where=counts_PT > 0)
+        return mean_per_patient(values_NT, self.patient_index)
 
 
 @dataclass(frozen=True, eq=False)

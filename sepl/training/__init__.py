@@ -1,0 +1,1 @@
+"""Training: batches from a prepared dataset, augmentation, losses, and the loop of one trial."""

@@ -1,0 +1,31 @@
+"""How good a network is on the validation patients.
+
+N photographs · P patients · T tasks
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.data.scaling import LabelScaler
+from sepl.errors import DatasetError
+from sepl.metrics import skill_per_task
+from sepl.tasks import TaskTable
+from sepl.training.batches import ValidationSet
+
+
+def validation_skills(
+    outputs_NT: NDArray[np.float32], validation: ValidationSet, scaler: LabelScaler, tasks: TaskTable
+) -> dict[str, float]:
+    """Skill of every task per patient, by name; NaN for a task that these patients cannot judge.
+
+    A patient's output is the mean over the photographs, of scaled values and of logits, so that an eye that shows the
+    finding clearly outweighs an undecided one. Raises DatasetError when no task at all can be judged.
+    """
+    values_PT = scaler.unscale(validation.photographs.per_patient(outputs_NT)).astype(np.float64)
+    skills_T = skill_per_task(values_PT, validation.labels_PT, scaler.medians, tasks)
+    if np.isnan(skills_T).all():
+        raise DatasetError(
+            f"validation patients ({len(values_PT)} in {', '.join(validation.photographs.cohort_splits)}) should have "
+            "labels that differ in at least one task, had none"
+        )
+    return dict(zip(tasks.names, skills_T.tolist(), strict=True))

@@ -17,7 +17,8 @@ from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
 METRIC = "best_skill"
-TIME_ATTR = "training_iteration"
+TIME_ATTR = "epoch"
+"""Not Tune's `training_iteration`, which begins at 1 again when a trial goes on under another driver."""
 
 
 class TruthfulOptunaSearch(OptunaSearch):

@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
+from sepl.storage import sha256_of_file
 from sepl.tasks import TaskTable
 from sepl.tuning.probe import Answering, random_trials
 from sepl.tuning.task_splits import DistinctSplits, canonical_splits
@@ -35,6 +36,7 @@ class SearchSpace:
     first_points: tuple[Params, ...]
     num_epochs: int
     """Epochs of a trial that is never stopped; ASHA's largest rung."""
+    source_sha256: str
 
     def propose(self, trial: Any) -> Params:
         """Asks `trial` (an `optuna.Trial` or what stands for it) and returns the constants; `num_epochs` among them."""
@@ -63,6 +65,7 @@ def load_space(name: str) -> SearchSpace:
         define=_attribute(module, "space", name),
         first_points=tuple(dict(point) for point in _attribute(module, "FIRST_POINTS", name)),
         num_epochs=_attribute(module, "NUM_EPOCHS", name),
+        source_sha256=sha256_of_file(Path(str(module.__file__))),
     )
     _check(space)
     return space

@@ -1,0 +1,87 @@
+"""The Ray cluster that a study runs on: one started here, or one that is already there."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import ray
+
+from sepl.errors import StudyError
+from sepl.tuning.packing import Node, Packing
+
+T = TypeVar("T")
+
+# Imports torch and timm (7 s) in the workers that Ray starts ahead, while the study is set up. Only on a cluster of
+# our own; a lasting one takes it from `ray start --system-config`.
+_PRELOADED = ["sepl.tuning.trial_process"]
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with the next: 1 line for 10 trials instead of 219
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read: Optuna's storage is the study's memory
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keeps quiet about a changed default
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connection; `nodes` as they are now."""
+
+    nodes: tuple[Node, ...]
+    is_local: bool
+
+    def run(self, packing: Packing, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)` where the GPUs are: here when the cluster is this machine, else in a Ray task."""
+        if self.is_local:
+            return function(*args)
+        task = ray.remote(num_cpus=packing.cpus, num_gpus=1 if packing.gpus else 0, max_retries=0)(function)
+        return ray.get(task.remote(*args))
+
+
+@contextmanager
+def connect(address: str | None) -> Iterator[Cluster]:
+    """A cluster of this machine's CPUs and GPUs when `address` is None, else the one at `address` ('auto').
+
+    Raises StudyError when there is none at that address. A connection that exists already is used and left.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    is_mine = not ray.is_initialized()
+    if is_mine:
+        _initialise(address)
+    try:
+        yield Cluster(_nodes(), is_local=address is None)
+    finally:
+        if is_mine:
+            ray.shutdown()
+
+
+def _initialise(address: str | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        num_cpus = len(os.sched_getaffinity(0))
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            _system_config={"preload_python_modules": _PRELOADED},
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as problem:
+        raise StudyError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+
+
+def _nodes() -> tuple[Node, ...]:
+    return tuple(
+        Node(cpus=int(node["Resources"].get("CPU", 0)), gpus=int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    )

@@ -1,0 +1,112 @@
+"""A study's trials as plain rows, read from Optuna: what the terminal, `leaderboard.json` and the report show."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import RootModel
+from rich.table import Table
+
+from sepl.config import Settings
+
+State = Literal["complete", "pruned", "failed", "running", "waiting"]
+
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+_ORDER: tuple[State, ...] = ("complete", "pruned", "running", "waiting", "failed")
+
+
+class TrialRow(Settings):
+    """One trial."""
+
+    number: int
+    state: State
+    best_skill: float | None
+    """Mean skill over tasks on the validation patients, best of its epochs."""
+    num_epochs: int
+    """Epochs that it ran."""
+    best_epoch: int | None
+    seconds: float
+    params: dict[str, Any]
+    """The hyperparameters that were searched; a constant of the space is not among them."""
+    curve: dict[int, float]
+    """Best skill so far by epoch."""
+    skills: dict[str, float]
+    """Skill per task at its last epoch."""
+    failure: str | None
+
+
+class Leaderboard(RootModel[tuple[TrialRow, ...]]):
+    """Best first: full runs, then those stopped early from the longest run, then the rest."""
+
+    def counts(self) -> dict[State, int]:
+        states = [row.state for row in self.root]
+        return {state: states.count(state) for state in _ORDER}
+
+    def best(self) -> TrialRow | None:
+        """The best trial that ran to the end; None when none did."""
+        return next((row for row in self.root if row.state == "complete"), None)
+
+
+def leaderboard(study: optuna.Study) -> Leaderboard:
+    rows = [_row(trial) for trial in study.get_trials(deepcopy=False)]
+    return Leaderboard(root=tuple(sorted(rows, key=_rank)))
+
+
+def best_epoch(curve: dict[int, float]) -> int | None:
+    """The epoch that set the best skill: best so far does not rise after it."""
+    return min((epoch for epoch, skill in curve.items() if skill == max(curve.values())), default=None)
+
+
+def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
+    """For the terminal: the best trials and the hyperparameters that differ among them."""
+    rows = [row for row in board.root if row.curve][:most]
+    names = varying_params(rows)
+    table = Table(title=f"Trials, best {len(rows)} of {len(board.root)}", title_justify="left")
+    for heading in ("trial", "state", "skill", "epochs"):
+        table.add_column(heading, justify="right" if heading != "state" else "left", no_wrap=True)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        params = [short(row.params.get(name)) for name in names]
+        table.add_row(str(row.number), row.state, f"{row.best_skill:.3f}", str(row.num_epochs), *params)
+    return table
+
+
+def varying_params(rows: Sequence[TrialRow]) -> list[str]:
+    names = dict.fromkeys(name for row in rows for name in row.params)
+    return [name for name in names if len({str(row.params.get(name)) for row in rows}) > 1]
+
+
+def short(value: Any) -> str:
+    """A hyperparameter as a table shows it; '–' where the trial was not asked."""
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _row(trial: FrozenTrial) -> TrialRow:
+    curve = dict(sorted(trial.intermediate_values.items()))
+    return TrialRow(
+        number=trial.number,
+        state=_STATES[trial.state],
+        best_skill=max(curve.values(), default=None),
+        num_epochs=max(curve, default=0),
+        best_epoch=best_epoch(curve),
+        seconds=trial.user_attrs.get("seconds", 0.0),
+        params=trial.params or trial.system_attrs.get("fixed_params", {}),
+        curve=curve,
+        skills=trial.user_attrs.get("skills", {}),
+        failure=trial.user_attrs.get("failure"),
+    )
+
+
+def _rank(row: TrialRow) -> tuple[int, int, float]:
+    skill = row.best_skill if row.best_skill is not None else float("-inf")
+    return (_ORDER.index(row.state), -row.num_epochs, -skill)

@@ -1,0 +1,160 @@
+"""What a person sees of a running study: a live panel in a terminal, else plain lines; metrics in the dashboard."""
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from ray.tune import Callback
+from ray.util.metrics import Counter, Gauge
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sepl.tuning.budget import Budget
+from sepl.tuning.leaderboard import Leaderboard, State, TrialRow, leaderboard, short
+from sepl.tuning.scheduler import RememberingASHA
+from sepl.tuning.searcher import TruthfulOptunaSearch
+
+_SHOWN_PARAMS = ("backbone", "task_split", "num_experts", "propagation", "learning_rate")
+
+
+class StudyProgress(Callback):
+    """Reads the searcher's trials when one ends, so that what it shows is what Optuna was told."""
+
+    def __init__(
+        self,
+        searcher: TruthfulOptunaSearch,
+        scheduler: RememberingASHA,
+        budget: Budget,
+        *,
+        num_trials: int,
+        console: Console | None = None,
+    ) -> None:
+        self._searcher, self._scheduler, self._budget = searcher, scheduler, budget
+        self._num_trials = num_trials
+        self._console = console or Console(highlight=False)
+        self._board = leaderboard(searcher.study)
+        self._num_finished_before = self._num_finished
+        self._started = time.monotonic()
+        self._num_epochs = 0
+        self._shown: set[int] = {
+            row.number for row in self._board.root if row.state in ("complete", "pruned", "failed")
+        }
+        self._metrics = _Metrics(searcher.study.study_name)
+        self._live = Live(console=self._console, get_renderable=self._panel, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks into a snapshot that is never read
+
+    def on_trial_result(self, *args: Any, **event: Any) -> None:  # noqa: ARG002 - Tune's signature
+        self._num_epochs += 1
+        self._metrics.epochs.inc()
+
+    def on_trial_start(self, *args: Any, **event: Any) -> None:  # noqa: ARG002
+        self._refresh()
+
+    def on_trial_complete(self, *args: Any, **event: Any) -> None:  # noqa: ARG002
+        self._refresh()
+
+    def on_trial_error(self, *args: Any, **event: Any) -> None:  # noqa: ARG002
+        self._refresh()
+
+    @property
+    def _num_finished(self) -> int:
+        counts = self._board.counts()
+        return counts["complete"] + counts["pruned"] + counts["failed"]
+
+    def _refresh(self) -> None:
+        self._board = leaderboard(self._searcher.study)
+        self._metrics.show(self._board)
+        for row in sorted(self._board.root, key=lambda row: row.number):
+            if row.state in ("complete", "pruned", "failed") and row.number not in self._shown:
+                self._shown.add(row.number)
+                self._tell(row)
+
+    def _tell(self, row: TrialRow) -> None:
+        if not self._console.is_terminal:
+            self._console.print(f"{describe_trial(row)} | {self._counts()}", soft_wrap=True)
+        elif row.state == "failed":
+            self._console.print(describe_trial(row))
+
+    def _counts(self) -> str:
+        running = self._board.counts()["running"]
+        return f"{self._num_finished}/{self._num_trials} finished, {running} running, {self._time_left()}"
+
+    def _time_left(self) -> str:
+        seconds = self._seconds_left()
+        return "time left unknown" if seconds is None else f"about {clock(seconds)} left"
+
+    def _seconds_left(self) -> float | None:
+        """By the pace of this driver so far, and never beyond the time budget."""
+        done = self._num_finished - self._num_finished_before
+        elapsed = time.monotonic() - self._started
+        paced = elapsed * (self._num_trials - self._num_finished) / done if done else None
+        return min((left for left in (paced, self._budget.seconds_left) if left is not None), default=None)
+
+    def _panel(self) -> Group:
+        counts = self._board.counts()
+        line = Table.grid(padding=(0, 2))
+        line.add_row(
+            ProgressBar(total=self._num_trials, completed=self._num_finished, width=30),
+            f"{self._num_finished}/{self._num_trials} trials",
+            *(f"{number} {state}" for state, number in counts.items() if number and state != "waiting"),
+            self._time_left(),
+        )
+        rungs = "  ".join(f"epoch {epoch}: {number}" for epoch, number in self._scheduler.rungs())
+        best = max((row for row in self._board.root if row.curve), key=lambda row: row.best_skill or 0.0, default=None)
+        told = "none yet" if best is None else f"{best.best_skill:.3f}, {_describe_params(best)}"
+        spent = f"{clock(time.monotonic() - self._started)}, {self._num_epochs} epochs"
+        return Group(line, Text(f"reached  {rungs}"), Text(f"best skill  {told}"), Text(f"so far  {spent}"))
+
+
+class _Metrics:
+    """Time series beside Ray's own; Tune has no page in the dashboard."""
+
+    def __init__(self, study: str) -> None:
+        tags = {"study": study}
+        self.epochs = Counter("sepl_search_epochs", "Epochs trained", tag_keys=("study",))
+        self.epochs.set_default_tags(tags)
+        self._best = Gauge("sepl_search_best_skill", "Best mean skill on validation patients", tag_keys=("study",))
+        self._best.set_default_tags(tags)
+        self._trials = Gauge("sepl_search_trials", "Trials by state", tag_keys=("study", "state"))
+        self._trials.set_default_tags(tags)
+
+    def show(self, board: Leaderboard) -> None:
+        states: dict[State, int] = board.counts()
+        for state, number in states.items():
+            self._trials.set(number, tags={"state": state})
+        best = max((row.best_skill for row in board.root if row.best_skill is not None), default=None)
+        if best is not None:
+            self._best.set(best)
+
+
+def describe_trial(row: TrialRow) -> str:
+    """One line: what became of a trial."""
+    if row.state == "failed":
+        return f"trial {row.number} failed: {row.failure}"
+    ending = "ran to the end" if row.state == "complete" else f"stopped at epoch {row.num_epochs}"
+    return f"trial {row.number} {ending}, skill {row.best_skill:.3f}, {_describe_params(row)}"
+
+
+def clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{seconds:02d} min"
+
+
+def _describe_params(row: TrialRow) -> str:
+    return ", ".join(f"{name} {short(row.params[name])}" for name in _SHOWN_PARAMS if name in row.params)

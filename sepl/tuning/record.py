@@ -1,0 +1,121 @@
+"""What a study is: `study.json` in its folder, written when it begins, and where its trials are kept.
+
+STORAGE/STUDY/study.json         this record
+STORAGE/STUDY/optuna.db          the trials, unless --optuna-url names a database
+STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results and checkpoints of trials
+STORAGE/STUDY/leaderboard.json   the finished trials, best first
+STORAGE/STUDY/report.html
+STORAGE/registry/                bundles
+"""
+
+import re
+from dataclasses import dataclass
+
+import optuna
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from sepl.config import Settings
+from sepl.errors import ConfigError, StudyError
+from sepl.storage import Location, resolve
+
+FORMAT = 1
+RECORD = "study.json"
+
+_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SQLITE_TIMEOUT_S = 30  # the report and a dashboard read while the driver writes
+
+
+class StudyRecord(Settings):
+    """Fixed when the study begins; a resumed study has to ask the same question of the same data."""
+
+    format: int = FORMAT
+    study: str
+    dataset: str
+    """URI of the prepared dataset."""
+    fingerprint: str
+    space: str
+    space_sha256: str
+    """Of the search space's source."""
+    num_epochs: int
+    seed: int
+    optuna_url: str | None
+    """None: `optuna.db` beside this record."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The place of one study in storage."""
+
+    name: str
+    location: Location
+    registry: Location
+
+    @classmethod
+    def at(cls, storage: str, study: str) -> "StudyFolder":
+        """Raises ConfigError for a name that could not be a folder."""
+        if not _STUDY_NAME.fullmatch(study) or study == "registry":
+            raise ConfigError(
+                "--study should be letters, digits, '.', '_' or '-', and not 'registry', where bundles are kept; "
+                f"was {study!r}"
+            )
+        root = resolve(storage)
+        return cls(study, root / study, root / "registry")
+
+    def exists(self) -> bool:
+        return (self.location / RECORD).exists()
+
+    def read(self) -> StudyRecord:
+        """Raises StudyError when there is no study or its record is of another format."""
+        record = self.location / RECORD
+        if not record.exists():
+            raise StudyError(
+                f"--study should name a study in {self.registry.uri.removesuffix('registry')}, found no {record.uri}"
+            )
+        return StudyRecord.parse_json(record.read_bytes(), record.uri, error=StudyError)
+
+    def write(self, record: StudyRecord) -> None:
+        (self.location / RECORD).write_bytes((record.model_dump_json(indent=2) + "\n").encode())
+
+    def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
+        """The database of trials, made when it is not there.
+
+        Raises ConfigError when a study in an object store names none, StudyError when it cannot be opened.
+        """
+        url = optuna_url or f"sqlite:///{self._local_database()}"
+        kwargs = {"connect_args": {"timeout": _SQLITE_TIMEOUT_S}} if url.startswith("sqlite") else {}
+        try:
+            return RDBStorage(url, engine_kwargs=kwargs)
+        except (SQLAlchemyError, ImportError) as problem:  # ImportError: the database's driver is not installed
+            raise StudyError(f"cannot open the study's database {url}: {str(problem).partition(chr(10))[0]}") from problem
+
+    def load_study(self) -> optuna.Study:
+        """The study's trials, to read."""
+        storage = self.open_optuna_storage(self.read().optuna_url)
+        try:
+            return optuna.load_study(study_name=self.name, storage=storage)
+        except KeyError:
+            raise StudyError(f"study {self.name} has no trial yet in {storage.url}") from None
+
+    def _local_database(self) -> str:
+        if not self.location.is_local:
+            raise ConfigError(
+                "--optuna-url should name a database (postgresql://…) when the storage is no local folder, "
+                f"was not given for {self.location.uri}"
+            )
+        folder = self.location.local_path()
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder / "optuna.db")
+
+
+def check_optuna_url(url: str | None) -> None:
+    """Raises ConfigError for what is no database URL, or holds a password: it would lie in the study's record."""
+    if url is None:
+        return
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
+    if parsed.password is not None:
+        raise ConfigError("--optuna-url should hold no password, it would be stored with the study; use a PGPASSFILE")

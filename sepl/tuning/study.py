@@ -1,0 +1,216 @@
+"""A study: Ray Tune runs trials, Optuna proposes, ASHA stops, and all of it survives an interruption."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+from ray import tune
+from ray.tune.experiment import Trial
+
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import ConfigError, StudyError
+from sepl.storage import resolve
+from sepl.tuning.budget import Budget, CrashCounter, parse_duration
+from sepl.tuning.cluster import Cluster
+from sepl.tuning.leaderboard import Leaderboard, leaderboard
+from sepl.tuning.packing import Packing, pack
+from sepl.tuning.progress import StudyProgress
+from sepl.tuning.record import StudyFolder, StudyRecord, check_optuna_url
+from sepl.tuning.scheduler import RememberingASHA
+from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
+from sepl.tuning.settings import StudySettings
+from sepl.tuning.space import SearchSpace, load_space
+from sepl.tuning.survive_oom import survive_memory_kills
+from sepl.tuning.trainable import SeplTrainable
+
+_ENDED = "ended"
+_MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a driver leaves behind."""
+
+    folder: StudyFolder
+    board: Leaderboard
+    packing: Packing
+    ended: str | None
+    """Why the search is over; None when it was interrupted and can be resumed."""
+
+
+def run_study(settings: StudySettings, cluster: Cluster) -> StudyResult:
+    """Searches until the number of trials or a budget is reached, or a signal interrupts.
+
+    An interrupted study is left so that `resume` goes on: finished trials stay, the others wait with their checkpoints.
+    One that is over is returned as it is.
+
+    Raises ConfigError, DatasetError or StudyError before the first trial, and StudyError when the first trials all fail
+    or none has finished.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    check_optuna_url(settings.optuna_url)
+    folder = StudyFolder.at(settings.storage, settings.study)
+    dataset = PreparedDataset.open(settings.data)
+    space = load_space(settings.space)
+    packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
+    record = _record(settings, folder, dataset, space)
+    searcher = _searcher(folder, record, space.for_tasks(dataset.tasks))
+    folder.write(record)
+    if _ENDED not in searcher.study.user_attrs:
+        _search(settings, folder, record, packing, searcher)
+    board = leaderboard(searcher.study)
+    (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
+    return StudyResult(folder, board, packing, searcher.study.user_attrs.get(_ENDED))
+
+
+def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:
+    asked = StudyRecord(
+        study=settings.study,
+        dataset=resolve(settings.data).uri,
+        fingerprint=dataset.fingerprint,
+        space=settings.space,
+        space_sha256=space.source_sha256,
+        num_epochs=space.num_epochs,
+        seed=settings.seed,
+        optuna_url=settings.optuna_url,
+    )
+    if not settings.resume:
+        if folder.exists():
+            where = folder.location.uri
+            raise StudyError(f"study {asked.study} exists at {where}; go on with --resume or choose another --study")
+        return asked
+    record = folder.read()
+    _check_same_question(record, asked)
+    return record
+
+
+def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:
+    for name, option in (("fingerprint", "--data"), ("space_sha256", "--space"), ("optuna_url", "--optuna-url")):
+        before, now = getattr(record, name), getattr(asked, name)
+        if before != now:
+            raise StudyError(
+                f"{option} should be what study {record.study} began with; its {name} was {before}, is {now}"
+            )
+
+
+def _searcher(folder: StudyFolder, record: StudyRecord, space: SearchSpace) -> TruthfulOptunaSearch:
+    return TruthfulOptunaSearch(
+        space.propose,
+        num_epochs=space.num_epochs,
+        storage=folder.open_optuna_storage(record.optuna_url),
+        study_name=record.study,
+        first_points=space.first_points,
+        seed=record.seed,
+    )
+
+
+def _search(
+    settings: StudySettings, folder: StudyFolder, record: StudyRecord, packing: Packing, searcher: TruthfulOptunaSearch
+) -> None:
+    finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
+    budget = _budget(settings, packing, searcher)
+    scheduler = RememberingASHA(
+        num_epochs=record.num_epochs,
+        grace_epochs=settings.grace_epochs,
+        finished=[trial.intermediate_values for trial in finished],
+    )
+    num_left = settings.num_trials - len(finished)
+    if num_left > 0:
+        progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
+        tuner = tune.Tuner(
+            tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
+            param_space={"surroundings": _surroundings(settings, folder, record, packing)},
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=num_left,
+                max_concurrent_trials=packing.concurrency,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=_run_config(folder, [CheckpointJournal(searcher), CrashCounter(budget), progress], budget),
+        )
+        survive_memory_kills()
+        with progress, _sigterm_as_ctrl_c():
+            try:
+                tuner.fit()
+            finally:
+                searcher.release()
+    _end(settings, searcher, budget)
+
+
+def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget) -> None:
+    """Marks the study as over, unless it was interrupted."""
+    finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    reason = "all trials are finished" if len(finished) >= settings.num_trials else budget.reason
+    if reason is None:
+        return
+    if budget.failure is not None:
+        raise StudyError(
+            f"study {settings.study}: {reason}, none with a result; the last failed with: {budget.failure}"
+        )
+    searcher.close()
+    searcher.study.set_user_attr(_ENDED, reason)
+
+
+def _budget(settings: StudySettings, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
+    if settings.gpu_hours is not None and packing.gpus == 0:
+        raise ConfigError(f"--gpu-hours should be left out where there is no GPU, was {settings.gpu_hours}")
+    rows = leaderboard(searcher.study).root
+    spent = sum(row.seconds for row in rows)
+    return Budget(
+        seconds=None if settings.time_budget is None else parse_duration(settings.time_budget),
+        gpu_seconds=None if settings.gpu_hours is None else settings.gpu_hours * 3600 - spent * packing.gpus,
+        gpus_per_trial=packing.gpus,
+        has_succeeded=any(row.curve for row in rows),
+    )
+
+
+def _surroundings(
+    settings: StudySettings, folder: StudyFolder, record: StudyRecord, packing: Packing
+) -> dict[str, object]:
+    return {
+        "dataset": record.dataset,
+        "fingerprint": record.fingerprint,
+        "storage": folder.location.uri,
+        "cpus": packing.cpus,
+        "gpus": packing.gpus,
+        "checkpoint_seconds": settings.checkpoint_seconds,
+    }
+
+
+def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], budget: Budget) -> tune.RunConfig:
+    tune_folder = folder.location / "tune"
+    return tune.RunConfig(
+        name=f"run-{len(tune_folder.list_folder()):03d}",
+        storage_path=tune_folder.path,
+        storage_filesystem=None if tune_folder.is_local else tune_folder.filesystem,
+        stop=budget,
+        callbacks=callbacks,
+        checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=False),
+        failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
+        verbose=0,
+    )
+
+
+def _trial_name(trial: Trial) -> str:
+    return f"trial-{trial.config['number']:05d}"
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Tune stops cleanly on SIGINT, and `ray job stop` or a batch system sends SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

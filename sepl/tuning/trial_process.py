@@ -1,0 +1,78 @@
+"""What happens in a trial's process: torch, the dataset loaded once, one network after the other.
+
+Apart from `trainable` so that a study's driver, which trains nothing, need not import torch and timm (7 s).
+"""
+
+import gc
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sepl.config import Settings, TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import DatasetError
+from sepl.storage import Location, local_copy, resolve
+from sepl.training.batches import TrainingData
+from sepl.training.loop import TrainingRun
+
+OutOfMemory = torch.OutOfMemoryError
+
+
+class Surroundings(Settings):
+    """What all trials of a study share."""
+
+    dataset: str
+    """URI of the prepared dataset."""
+    fingerprint: str
+    """Of that dataset when the study began; another one is refused."""
+    storage: str
+    """URI of the study's storage, where checkpoints lie."""
+    cpus: int
+    gpus: float
+    checkpoint_seconds: float
+    """A trial is saved when this long has passed since it was saved before, and when it has run all its epochs."""
+
+
+def take_share(surroundings: Surroundings) -> None:
+    """Keeps this process to its threads and its share of a GPU's memory, which Ray does not limit."""
+    torch.set_num_threads(surroundings.cpus)
+    if 0 < surroundings.gpus < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(surroundings.gpus)
+
+
+def build_run(params: dict[str, Any], surroundings: Surroundings) -> TrainingRun:
+    """A trial at epoch 0. Raises ConfigError or DatasetError."""
+    config = TrialConfig.from_params(params)
+    return TrainingRun(config, _training_data(surroundings.dataset, surroundings.fingerprint))
+
+
+def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None:
+    """Restores what the trial had saved under an earlier driver.
+
+    When the checkpoint is gone the trial begins again: being seeded, it repeats itself.
+    """
+    source = Location(resolve(surroundings.storage).filesystem, checkpoint, checkpoint)
+    if source.exists():
+        with tempfile.TemporaryDirectory() as cache:
+            run.restore(local_copy(source, Path(cache)))
+
+
+def free_memory() -> None:
+    """After the last reference to a run is gone."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@lru_cache(maxsize=1)
+def _training_data(dataset: str, fingerprint: str) -> TrainingData:
+    """Once a process, not once a trial."""
+    prepared = PreparedDataset.open(dataset)
+    if prepared.fingerprint != fingerprint:
+        raise DatasetError(
+            f"dataset {dataset} changed since the study began: was {fingerprint}, is {prepared.fingerprint}"
+        )
+    return TrainingData.load(prepared)

@@ -1,7 +1,7 @@
 """The registry: a folder of bundles by id, and names such as `production` that point at one of them.
 
     REGISTRY/<bundle_id>/…     published bundles, never changed
-    REGISTRY/aliases.json      alias → its history of bundle ids, the last one is meant now
+    REGISTRY/aliases.json      alias → its history of bundle ids; the last one not withdrawn is meant
 
 Wherever a command takes a bundle, `REGISTRY#ALIAS` or `REGISTRY#BUNDLE_ID` names one of a registry.
 """
@@ -35,16 +35,23 @@ class Promotion(Settings):
 
     bundle_id: str
     promoted: AwareDatetime = Field(default_factory=utc_now)
+    withdrawn: AwareDatetime | None = None
+    """When a rollback ended it; None while it is in force or waits below one that is."""
 
 
 class Aliases(Settings):
-    """The content of `aliases.json`: every alias with its promotions, the last one in force."""
+    """The content of `aliases.json`: every alias with all its promotions; nothing is ever removed."""
 
     aliases: dict[str, tuple[Promotion, ...]] = Field(default_factory=dict)
 
+    def standing(self, alias: str) -> tuple[Promotion, ...]:
+        """Promotions that were not rolled back; the last one is in force."""
+        return tuple(entry for entry in self.aliases.get(alias, ()) if entry.withdrawn is None)
+
     def current(self, alias: str) -> str | None:
-        history = self.aliases.get(alias)
-        return history[-1].bundle_id if history else None
+        """Id of the bundle that an alias names now."""
+        standing = self.standing(alias)
+        return standing[-1].bundle_id if standing else None
 
 
 @dataclass(frozen=True)
@@ -107,11 +114,13 @@ class Registry:
             BundleError: there is no such alias or nothing before, or the earlier bundle is not whole any more.
         """
         aliases = self.aliases()
-        history = aliases.aliases.get(alias, ())
-        if len(history) < 2:
+        standing = aliases.standing(alias)
+        if len(standing) < 2:
             raise BundleError(f"alias {alias!r} of {self.location.uri} should have an earlier bundle, has none")
-        previous = self.show(history[-2].bundle_id).bundle_id
-        self._write({**aliases.aliases, alias: history[:-1]})
+        previous = self.show(standing[-2].bundle_id).bundle_id
+        ended = standing[-1].model_copy(update={"withdrawn": utc_now()})
+        history = (ended if entry is standing[-1] else entry for entry in aliases.aliases[alias])
+        self._write({**aliases.aliases, alias: tuple(history)})
         return previous
 
     def verify(self) -> tuple[Verdict, ...]:

@@ -8,7 +8,7 @@ A photograph's values do not depend on the others of its batch.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +76,7 @@ class Scorer:
         readings = [_gated(name, pixels) for name, pixels in zip(names, pixels_NHWC, strict=True)]
         return self.score_readings(readings)
 
-    def stream(self, photographs: Iterable[Photograph]) -> Iterator[list[Score]]:
+    def stream(self, photographs: Iterable[Photograph]) -> Generator[list[Score], None, None]:
         """Scores in order, a batch at a time: the next batches are read by threads while one is in the network.
 
         At most three batches are in memory, however many photographs there are.

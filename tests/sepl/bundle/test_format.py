@@ -1,0 +1,206 @@
+"""Laws of a bundle: what is read is what was written, and anything else is refused by the file's name."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from bundles import TASKS, build_bundle, bundle_content
+
+from sepl.bundle.format import Intervals, read_bundle, write_bundle
+from sepl.bundle.manifest import CARD, MANIFEST, WEIGHTS
+from sepl.errors import BundleError, StorageError
+from sepl.models.build import build_network
+
+FILES = (WEIGHTS, CARD, MANIFEST)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    written = build_bundle(tmp_path / "bundle")
+
+    read = read_bundle(tmp_path / "bundle")
+
+    assert read.manifest == written.manifest
+    assert read.evaluation == written.evaluation
+    assert read.state.keys() == written.state.keys()
+    assert all(torch.equal(read.state[name], written.state[name]) for name in read.state)
+
+
+def test_a_bundle_holds_the_named_files_and_nothing_else(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == sorted(FILES)
+
+
+def test_a_bundles_state_fits_the_network_of_its_own_config(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+
+    bundle = read_bundle(tmp_path / "bundle")
+
+    manifest = bundle.manifest
+    network = build_network(manifest.config.model, manifest.tasks, manifest.image.size, initialise=False)
+    network.load_state_dict(bundle.state, strict=True)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+def test_a_file_with_one_changed_bit_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    build_bundle(tmp_path / "bundle")
+    path = tmp_path / "bundle" / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(BundleError, match=f"{name}: SHA-256 should be"):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_short_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    build_bundle(tmp_path / "bundle")
+    path = tmp_path / "bundle" / name
+    os.truncate(path, path.stat().st_size // 2)
+
+    with pytest.raises(BundleError, match=name):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_absent_file_is_named(tmp_path: Path, name: str) -> None:
+    build_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / name).unlink()
+
+    with pytest.raises(BundleError, match=f"{name}: a bundle should have this file"):
+        read_bundle(tmp_path / "bundle")
+
+
+def test_a_changed_value_of_the_manifest_is_refused(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+    _edit(tmp_path / "bundle", lambda raw: raw["intervals"]["half_widths"].update(age=0.1))
+
+    with pytest.raises(BundleError, match="changed after publication"):
+        read_bundle(tmp_path / "bundle")
+
+
+def test_weights_swapped_together_with_their_sha256_are_refused_by_the_id(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle", seed=0)
+    other = build_bundle(tmp_path / "other", seed=1)
+    (tmp_path / "bundle" / WEIGHTS).write_bytes((tmp_path / "other" / WEIGHTS).read_bytes())
+    _edit(tmp_path / "bundle", lambda raw: raw["files"].update({WEIGHTS: other.manifest.files[WEIGHTS]}))
+
+    with pytest.raises(BundleError, match="changed after publication"):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("number", [0, 2, "1", None])
+def test_another_format_is_refused_before_its_keys_are_looked_at(tmp_path: Path, number: object) -> None:
+    build_bundle(tmp_path / "bundle")
+    _edit(tmp_path / "bundle", lambda raw: raw.update(format=number, from_the_future={}))
+
+    with pytest.raises(BundleError, match="format should be 1, was"):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "extra.pkl", "/etc/passwd"])
+def test_a_manifest_cannot_lead_to_other_files(tmp_path: Path, name: str) -> None:
+    build_bundle(tmp_path / "bundle")
+    _edit(tmp_path / "bundle", lambda raw: raw["files"].update({name: "0" * 64}))
+
+    with pytest.raises(BundleError, match="files"):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense", '"bundle"', "null"])
+def test_a_manifest_that_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
+    build_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / MANIFEST).write_text(text)
+
+    with pytest.raises(BundleError, match=MANIFEST):
+        read_bundle(tmp_path / "bundle")
+
+
+def test_pickled_weights_are_never_unpickled(tmp_path: Path) -> None:
+    trap = tmp_path / "sprung"
+    poisoned = pickle.dumps(_Trap(str(trap)))
+    content = bundle_content()
+    build_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / WEIGHTS).write_bytes(poisoned)
+    _republish(tmp_path / "bundle", content, poisoned)
+
+    with pytest.raises(BundleError, match="should be safetensors"):
+        read_bundle(tmp_path / "bundle")
+    assert not trap.exists()
+
+
+def test_a_published_bundle_is_never_overwritten(tmp_path: Path) -> None:
+    first = build_bundle(tmp_path / "bundle", seed=0)
+
+    with pytest.raises(StorageError, match="already holds"):
+        build_bundle(tmp_path / "bundle", seed=1)
+    assert read_bundle(tmp_path / "bundle").bundle_id == first.bundle_id
+
+
+def test_another_content_has_another_id(tmp_path: Path) -> None:
+    same = bundle_content()
+    first = write_bundle(tmp_path / "first", **same)
+    second = write_bundle(tmp_path / "second", **same)
+    wider = write_bundle(tmp_path / "wider", **{**same, "intervals": Intervals(half_widths={"age": 9.0})})
+
+    assert first.bundle_id == second.bundle_id
+    assert first.bundle_id != wider.bundle_id
+
+
+def test_the_id_begins_with_the_studys_name_in_plain_letters(tmp_path: Path) -> None:
+    content = bundle_content()
+    named = content["provenance"].model_copy(update={"study": "../Klinik Süd/2"})
+
+    bundle = write_bundle(tmp_path / "bundle", **{**content, "provenance": named})
+
+    assert bundle.bundle_id.rpartition("-")[0] == "Klinik-S-d-2"
+
+
+def test_tied_and_strided_tensors_are_written_whole(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).reshape(2, 3)
+    state = {"one": shared, "two": shared, "three": shared.t()}
+
+    write_bundle(tmp_path / "bundle", **bundle_content(state=state))
+
+    read = read_bundle(tmp_path / "bundle").state
+    assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
+
+
+def test_the_card_tells_tasks_units_and_limits(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+
+    card = (tmp_path / "bundle" / CARD).read_text()
+
+    assert "Not a medical device" in card
+    assert "± 5 mmHg" in card
+    assert "f" * 64 in card
+    assert all(task.label in card for task in TASKS)
+
+
+class _Trap:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+def _edit(folder: Path, change) -> None:
+    raw = json.loads((folder / MANIFEST).read_text())
+    change(raw)
+    (folder / MANIFEST).write_text(json.dumps(raw))
+
+
+def _republish(folder: Path, content, weights: bytes) -> None:
+    """A manifest that is right about the poisoned weights, as an attacker with write access would make it."""
+    from sepl.bundle.manifest import with_id
+    from sepl.storage import sha256_of
+
+    card = (folder / CARD).read_bytes()
+    facts = {name: value for name, value in content.items() if name not in ("state", "evaluation")}
+    manifest = with_id({**facts, "files": {WEIGHTS: sha256_of(weights), CARD: sha256_of(card)}})
+    (folder / MANIFEST).write_bytes(manifest.to_json())

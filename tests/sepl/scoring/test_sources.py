@@ -1,0 +1,104 @@
+"""Photographs to score are found in folders and tables, each once and in order."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bundles import draw_fundus
+
+from sepl.errors import CohortError, ImageError
+from sepl.scoring.sources import find_photographs
+
+PICTURE = draw_fundus()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.PNG", "deep/er/c.tiff", "labels.txt"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(PICTURE)
+    return tmp_path / "images"
+
+
+def test_a_folder_gives_its_photographs_at_any_depth_by_name(folder: Path) -> None:
+    source = find_photographs(str(folder))
+
+    photographs = list(source)
+
+    assert [photograph.name for photograph in photographs] == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
+    assert source.num_photographs == 3
+    assert all(photograph.read() == PICTURE for photograph in photographs)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_gives_a_photograph_a_row_in_its_order(folder: Path, suffix: str) -> None:
+    table = _write_table(folder.parent / f"table.{suffix}", "photo", ["images/b.jpg", "images/a.PNG", "images/b.jpg"])
+
+    source = find_photographs(str(table), image_column="photo")
+
+    assert source.num_photographs == 3
+    names = []
+    for photograph in source:
+        names.append(photograph.name)
+        assert photograph.read() == PICTURE
+    assert names == ["images/b.jpg", "images/a.PNG", "images/b.jpg"]
+
+
+def test_a_tables_paths_may_begin_elsewhere_or_be_absolute(folder: Path, tmp_path: Path) -> None:
+    table = _write_table(tmp_path / "table.csv", "image", ["b.jpg", str(folder / "a.PNG"), f"file://{folder}/a.PNG"])
+
+    photographs = list(find_photographs(str(table), images=str(folder)))
+
+    assert [photograph.read() == PICTURE for photograph in photographs] == [True, True, True]
+
+
+def test_names_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
+    table = _write_table(tmp_path / "table.csv", "image", ["0012", "7"])
+
+    assert [photograph.name for photograph in find_photographs(str(table))] == ["0012", "7"]
+
+
+def test_a_row_without_a_name_and_one_without_a_file_say_so_when_read(tmp_path: Path) -> None:
+    table = _write_table(tmp_path / "table.parquet", "image", [None, "absent.jpg"])
+
+    unnamed, absent = find_photographs(str(table))
+
+    with pytest.raises(ImageError, match="names no file"):
+        unnamed.read()
+    with pytest.raises(FileNotFoundError):
+        absent.read()
+
+
+def test_a_wrong_column_is_answered_with_the_choices(tmp_path: Path) -> None:
+    table = _write_table(tmp_path / "table.csv", "image", ["a.jpg"])
+
+    with pytest.raises(CohortError, match="image column should be one of image, was 'photo'"):
+        find_photographs(str(table), image_column="photo")
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.csv", "labels.txt"])
+def test_an_input_of_no_known_kind_is_one_clear_error(folder: Path, name: str) -> None:
+    with pytest.raises(CohortError, match=r"input should be a folder, a \.csv or a \.parquet file"):
+        find_photographs(str(folder / name))
+
+
+def test_a_folder_without_photographs_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match="holds none"):
+        find_photographs(str(tmp_path))
+
+
+def test_a_damaged_parquet_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "table.parquet").write_bytes(b"PAR1 nonsense")
+
+    with pytest.raises(CohortError, match="cannot be read as a table"):
+        find_photographs(str(tmp_path / "table.parquet"))
+
+
+def _write_table(path: Path, column: str, names: list[str | None]) -> Path:
+    if path.suffix == ".csv":
+        path.write_text("\n".join([column, *map(str, names)]) + "\n")
+        return path
+    pq.write_table(pa.table({column: pa.array(names, pa.string())}), path)
+    return path

@@ -62,11 +62,13 @@ class SeplHead(nn.Module):
         self._has_probability = any(as_probability)
         order = torch.tensor(priors + targets).argsort()
         self.register_buffer("_table_order_K", order, persistent=False)
+        self._is_in_table_order = order.tolist() == list(range(self.num_tasks))
 
     def forward(self, features_BF: Tensor) -> Tensor:
         priors_BP = self.prior_heads(features_BF) if self.prior_heads is not None else features_BF[:, :0]
         targets_BT = self._predict_targets(features_BF, self._propagate(priors_BP))
-        return torch.cat([priors_BP, targets_BT], dim=1)[:, cast(Tensor, self._table_order_K)]
+        outputs_BK = torch.cat([priors_BP, targets_BT], dim=1)
+        return outputs_BK if self._is_in_table_order else outputs_BK.index_select(1, cast(Tensor, self._table_order_K))
 
     def _propagate(self, priors_BP: Tensor) -> Tensor:
         if self.propagation == "none":
@@ -92,18 +94,18 @@ class Experts(nn.Module):
     def __init__(self, num_features: int, num_priors: int, num_experts: int, hidden_width: int) -> None:
         super().__init__()
         self.num_experts = num_experts
-        self.image = nn.Linear(num_features, num_experts * hidden_width)
+        self.image = BatchedLinear(num_experts, num_features, hidden_width)
         self.attention = nn.Linear(num_priors, num_experts * num_priors) if num_priors else None
         self.prior = BatchedLinear(num_experts, num_priors, 2 * num_priors) if num_priors else None
         self.out = BatchedLinear(num_experts, hidden_width + 2 * num_priors, hidden_width)
 
     def forward(self, features_BF: Tensor, priors_BP: Tensor) -> Tensor:
-        images_EBH = self.image(features_BF).relu().unflatten(1, (self.num_experts, -1)).transpose(0, 1)
+        images_EBH = self.image(features_BF.expand(self.num_experts, -1, -1)).relu_()
         if self.attention is None or self.prior is None:
-            return self.out(images_EBH).relu()
+            return self.out(images_EBH).relu_()
         attention_EBP = self.attention(priors_BP).unflatten(1, (self.num_experts, -1)).softmax(dim=2).transpose(0, 1)
-        read_EBR = self.prior(attention_EBP * priors_BP).relu()
-        return self.out(torch.cat([images_EBH, read_EBR], dim=2)).relu()
+        read_EBR = self.prior(attention_EBP * priors_BP).relu_()
+        return self.out(torch.cat([images_EBH, read_EBR], dim=2)).relu_()
 
 
 class BatchedLinear(nn.Module):

@@ -37,7 +37,7 @@ def load_weights(backbone: nn.Module, path: str) -> None:
     lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
     if lacking:
         shown = ", ".join(lacking[:4]) + (", …" if len(lacking) > 4 else "")
-        raise ConfigError(f"weights {path} should hold all of the backbone, {len(lacking)} tensors are missing: {shown}")
+        raise ConfigError(f"weights {path} should hold all of the backbone; {len(lacking)} tensors miss: {shown}")
 
 
 def _read(path: str) -> dict[str, Tensor]:

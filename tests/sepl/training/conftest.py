@@ -1,0 +1,46 @@
+"""One small prepared dataset for all tests of training: they only read it."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from builders import build_dataset
+
+from sepl.config import TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.training.batches import TrainingData
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As in a trial with one core: networks this small gain nothing from more, and wait long on a busy machine."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    return build_dataset(tmp_path_factory.mktemp("training"), num_patients=60, image_size=32)
+
+
+@pytest.fixture(scope="session")
+def data(dataset: PreparedDataset) -> TrainingData:
+    return TrainingData.load(dataset, device="cpu")
+
+
+@pytest.fixture
+def config() -> TrialConfig:
+    return TrialConfig.from_params(
+        {
+            "backbone": "test_efficientnet",
+            "task_split": "demographic",
+            "num_experts": 2,
+            "hidden_width": 16,
+            "num_epochs": 4,
+            "batch_size": 16,
+            "learning_rate": 3e-3,
+            "weight_decay": 0.01,
+        }
+    )

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from sepl.config import Precision
+from sepl.errors import ConfigError
+from sepl.training.device import autocast, pick_device
+
+
+def test_cpu_is_the_cpu() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+def test_auto_is_a_gpu_when_there_is_one() -> None:
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "", "mps", "CPU"])
+def test_an_unknown_device_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"device should be auto, cpu, cuda or cuda:INDEX, was"):
+        pick_device(name)
+
+
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"device cuda:99 is not there: this machine has \d+ GPUs"):
+        pick_device("cuda:99")
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("auto", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_a_cpu_computes_in_float32_unless_told_otherwise(precision: Precision, expected: torch.dtype) -> None:
+    layer = torch.nn.Linear(2, 2)
+
+    with autocast(precision, torch.device("cpu")):
+        output = layer(torch.ones(1, 2))
+
+    assert output.dtype == expected

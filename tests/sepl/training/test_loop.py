@@ -1,0 +1,218 @@
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from sepl.config import TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import ConfigError, DivergedError
+from sepl.models.build import build_network
+from sepl.models.predict import predict_outputs
+from sepl.training.batches import TrainingData
+from sepl.training.loop import EpochResult, TrainingRun, train
+from sepl.training.validation import validation_skills
+
+
+def assert_same_state(state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert state.keys() == expected.keys()
+    different = [name for name in state if not torch.equal(state[name], expected[name])]
+    assert not different
+
+
+def without_times(result: EpochResult) -> EpochResult:
+    return replace(result, seconds=0.0, photographs_per_second=0.0)
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_convnext", "test_vit"])
+def test_a_small_cohort_is_learnt_in_few_epochs(backbone: str, config: TrialConfig, data: TrainingData) -> None:
+    run = TrainingRun(config.with_params(backbone=backbone, num_epochs=8, augment_strength=0.5), data)
+
+    results = list(train(run))
+
+    assert results[-1].best_skill > 0.3
+    assert results[-1].train_loss < results[0].train_loss
+
+
+def test_results_tell_of_every_epoch_and_the_best_never_falls(config: TrialConfig, data: TrainingData) -> None:
+    run = TrainingRun(config.with_params(learning_rate=0.03), data)  # so high that validation skill goes up and down
+
+    results = list(train(run))
+
+    skills = [result.validation_skill for result in results]
+    assert [result.epoch for result in results] == [1, 2, 3, 4]
+    assert run.finished
+    assert all(before.best_skill <= after.best_skill for before, after in pairwise(results))
+    assert results[-1].best_skill == max(skills)
+    assert skills.index(max(skills)) + 1 == run.best_epoch
+    for result in results:
+        assert set(result.skill_per_task) == set(data.tasks.names)
+        assert result.validation_skill == pytest.approx(sum(result.skill_per_task.values()) / len(data.tasks))
+        assert result.photographs_per_second > 0
+
+
+def test_the_state_kept_is_the_best_epochs_even_when_the_network_forgets(
+    config: TrialConfig, data: TrainingData
+) -> None:
+    run = TrainingRun(config.with_params(backbone="test_vit"), data)
+    best = max((run.run_epoch() for _ in range(3)), key=lambda result: result.validation_skill)
+    with torch.no_grad():
+        for parameter in run._network.parameters():
+            parameter.zero_()
+
+    last = run.run_epoch()
+
+    network = build_network(config.model.model_copy(update={"backbone": "test_vit"}), data.tasks, data.image_spec.size)
+    network.load_state_dict(run.best_state())
+    assert data.validation is not None
+    outputs_NT = predict_outputs(network, data.validation.photographs.shards, data.image_spec, device=data.device)
+    skills = validation_skills(outputs_NT, data.validation, data.scaler, data.tasks)
+    assert last.validation_skill < last.best_skill == best.validation_skill
+    assert run.best_epoch == best.epoch
+    assert skills == pytest.approx(best.skill_per_task)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "drop_path"), [("test_efficientnet", 0.0), ("test_convnext", 0.2), ("test_vit", 0.2)]
+)
+def test_a_run_restored_halfway_ends_with_the_same_bits(
+    backbone: str, drop_path: float, config: TrialConfig, data: TrainingData, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = config.with_params(backbone=backbone, drop_path=drop_path)
+    uninterrupted = TrainingRun(config, data)
+    expected = list(train(uninterrupted))
+    folder = tmp_path_factory.mktemp("checkpoint")
+
+    first = TrainingRun(config, data)
+    before = [first.run_epoch(), first.run_epoch()]
+    first.save(folder)
+    second = TrainingRun(config, data)
+    second.restore(folder)
+    torch.rand(7)  # the process did something else in between
+    after = list(train(second))
+
+    assert [without_times(result) for result in before + after] == [without_times(result) for result in expected]
+    assert_same_state(second.best_state(), uninterrupted.best_state())
+    assert second.best_epoch == uninterrupted.best_epoch
+    for run in (uninterrupted, second):
+        run.save(folder / str(id(run)))
+    for name in ("weights", "optimiser", "random"):
+        file = f"{name}.safetensors"
+        assert (folder / str(id(second)) / file).read_bytes() == (folder / str(id(uninterrupted)) / file).read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bits_beside_another_run_and_another_seed_does_not(
+    config: TrialConfig, data: TrainingData
+) -> None:
+    alone = TrainingRun(config, data)
+    list(train(alone))
+
+    run, other = TrainingRun(config, data), TrainingRun(config.with_params(seed=1), data)
+    for _ in zip(train(run), train(other), strict=True):
+        pass
+
+    assert_same_state(run.best_state(), alone.best_state())
+    with pytest.raises(AssertionError):
+        assert_same_state(other.best_state(), alone.best_state())
+
+
+def test_training_leaves_the_global_generator_alone(config: TrialConfig, data: TrainingData) -> None:
+    before = torch.get_rng_state()
+
+    TrainingRun(config.with_params(drop_path=0.1, backbone="test_vit"), data).run_epoch()
+
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_number_that_is_not_finite_raises_and_names_epoch_tasks_and_learning_rate(
+    config: TrialConfig, data: TrainingData
+) -> None:
+    run = TrainingRun(config.with_params(learning_rate=1e30, backbone="test_vit"), data)
+
+    with pytest.raises(DivergedError, match=r"of .*sbp.* is not finite in epoch \d of 4, learning rate 1e\+30"):
+        list(train(run))
+
+
+def test_without_validation_the_last_epoch_is_kept(config: TrialConfig, dataset: PreparedDataset) -> None:
+    data = TrainingData.load(dataset, ("train", "validation"), None, "cpu")
+    run = TrainingRun(config.with_params(num_epochs=2), data)
+
+    first = run.run_epoch()
+    state = run.best_state()
+    run.run_epoch()
+
+    assert math.isnan(first.validation_skill)
+    assert math.isnan(first.best_skill)
+    assert run.best_epoch == 2
+    with pytest.raises(AssertionError):
+        assert_same_state(run.best_state(), state)
+
+
+def test_a_best_state_that_was_taken_does_not_change_with_later_epochs(config: TrialConfig, data: TrainingData) -> None:
+    run = TrainingRun(config.with_params(backbone="test_vit"), data)
+    run.run_epoch()
+    taken = run.best_state()
+    kept = {name: tensor.clone() for name, tensor in taken.items()}
+
+    list(train(run))
+
+    assert run.best_epoch > 1
+    assert_same_state(taken, kept)
+
+
+def test_another_place_than_the_datas_is_refused(config: TrialConfig, data: TrainingData) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        TrainingRun(config, data, device="cuda:7")
+
+
+def test_a_task_without_any_label_trains_the_others(config: TrialConfig, data: TrainingData) -> None:
+    present_NT = data.train.present_NT.clone()
+    present_NT[:, data.tasks.index("sbp")] = 0
+    masked = replace(data, train=replace(data.train, present_NT=present_NT))
+    run = TrainingRun(config.with_params(num_epochs=1), masked)
+    untrained = TrainingRun(config, data).best_state()
+
+    run.run_epoch()
+
+    state = run.best_state()
+    target = [name for name in data.tasks.names if name not in ("sex", "age")].index("sbp")
+    assert torch.equal(state["head.target_heads.bias"][target], untrained["head.target_heads.bias"][target])
+    assert not torch.equal(state["head.target_heads.bias"], untrained["head.target_heads.bias"])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_vit"])
+def test_a_gpu_learns_and_resumes(
+    backbone: str, config: TrialConfig, dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = config.with_params(backbone=backbone, num_epochs=8, augment_strength=0.5)
+    data = TrainingData.load(dataset)
+    first = TrainingRun(config, data)
+    for _ in range(4):
+        first.run_epoch()
+    folder = tmp_path_factory.mktemp("checkpoint")
+    first.save(folder)
+
+    second = TrainingRun(config, data)
+    second.restore(folder)
+    results = list(train(second))
+
+    assert data.device.type == "cuda"
+    assert [result.epoch for result in results] == [5, 6, 7, 8]
+    assert results[-1].best_skill > 0.3
+
+
+@pytest.mark.gpu
+def test_a_training_step_on_a_gpu_waits_for_nothing(config: TrialConfig, dataset: PreparedDataset) -> None:
+    data = TrainingData.load(dataset)
+    run = TrainingRun(config, data)
+    run.run_epoch()  # first use of a kernel may wait
+    batch = next(data.train.epoch(16, torch.Generator()))
+
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run._train_step(batch, 1e-3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

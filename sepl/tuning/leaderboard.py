@@ -1,12 +1,10 @@
 """A study's trials as plain rows, read from Optuna: what the terminal, `leaderboard.json` and the report show."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import RootModel
-from rich.table import Table
 
 from sepl.config import Settings
 
@@ -34,7 +32,9 @@ class TrialRow(Settings):
     best_epoch: int | None
     seconds: float
     params: dict[str, Any]
-    """The hyperparameters that were searched; a constant of the space is not among them."""
+    """The hyperparameters that were searched."""
+    config: dict[str, Any]
+    """All that it ran with, the space's constants among them."""
     curve: dict[int, float]
     """Best skill so far by epoch."""
     skills: dict[str, float]
@@ -64,33 +64,6 @@ def best_epoch(curve: dict[int, float]) -> int | None:
     return min((epoch for epoch, skill in curve.items() if skill == max(curve.values())), default=None)
 
 
-def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
-    """For the terminal: the best trials and the hyperparameters that differ among them."""
-    rows = [row for row in board.root if row.curve][:most]
-    names = varying_params(rows)
-    table = Table(title=f"Trials, best {len(rows)} of {len(board.root)}", title_justify="left")
-    for heading in ("trial", "state", "skill", "epochs"):
-        table.add_column(heading, justify="right" if heading != "state" else "left", no_wrap=True)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        params = [short(row.params.get(name)) for name in names]
-        table.add_row(str(row.number), row.state, f"{row.best_skill:.3f}", str(row.num_epochs), *params)
-    return table
-
-
-def varying_params(rows: Sequence[TrialRow]) -> list[str]:
-    names = dict.fromkeys(name for row in rows for name in row.params)
-    return [name for name in names if len({str(row.params.get(name)) for row in rows}) > 1]
-
-
-def short(value: Any) -> str:
-    """A hyperparameter as a table shows it; '–' where the trial was not asked."""
-    if value is None:
-        return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _row(trial: FrozenTrial) -> TrialRow:
     curve = dict(sorted(trial.intermediate_values.items()))
     return TrialRow(
@@ -101,6 +74,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         best_epoch=best_epoch(curve),
         seconds=trial.user_attrs.get("seconds", 0.0),
         params=trial.params or trial.system_attrs.get("fixed_params", {}),
+        config=trial.user_attrs.get("config", {}),
         curve=curve,
         skills=trial.user_attrs.get("skills", {}),
         failure=trial.user_attrs.get("failure"),

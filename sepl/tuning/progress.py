@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sepl.tuning.budget import Budget
-from sepl.tuning.leaderboard import Leaderboard, State, TrialRow, leaderboard, short
+from sepl.tuning.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import TruthfulOptunaSearch
+from sepl.tuning.tables import short
 
 _SHOWN_PARAMS = ("backbone", "task_split", "num_experts", "propagation", "learning_rate")
 

@@ -17,13 +17,20 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from sepl.config import Settings
-from sepl.errors import ConfigError, StudyError
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import ConfigError, DatasetError, StudyError
 from sepl.storage import Location, resolve
 
 FORMAT = 1
 RECORD = "study.json"
 
-_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Attributes of the Optuna study.
+ENDED = "ended"
+"""Why the search is over."""
+BUNDLE_ID = "bundle_id"
+"""Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
+
+_STUDY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # also the alias of its bundle
 _SQLITE_TIMEOUT_S = 30  # the report and a dashboard read while the driver writes
 
 
@@ -57,8 +64,8 @@ class StudyFolder:
         """Raises ConfigError for a name that could not be a folder."""
         if not _STUDY_NAME.fullmatch(study) or study == "registry":
             raise ConfigError(
-                "--study should be letters, digits, '.', '_' or '-', and not 'registry', where bundles are kept; "
-                f"was {study!r}"
+                "--study should be a letter, then letters, digits, '_' or '-', and not 'registry', where bundles are "
+                f"kept; was {study!r}"
             )
         root = resolve(storage)
         return cls(study, root / study, root / "registry")
@@ -88,7 +95,9 @@ class StudyFolder:
         try:
             return RDBStorage(url, engine_kwargs=kwargs)
         except (SQLAlchemyError, ImportError) as problem:  # ImportError: the database's driver is not installed
-            raise StudyError(f"cannot open the study's database {url}: {str(problem).partition(chr(10))[0]}") from problem
+            raise StudyError(
+                f"cannot open the study's database {url}: {str(problem).partition(chr(10))[0]}"
+            ) from problem
 
     def load_study(self) -> optuna.Study:
         """The study's trials, to read."""
@@ -119,3 +128,10 @@ def check_optuna_url(url: str | None) -> None:
         raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
     if parsed.password is not None:
         raise ConfigError("--optuna-url should hold no password, it would be stored with the study; use a PGPASSFILE")
+
+
+def check_fingerprint(dataset: PreparedDataset, fingerprint: str) -> None:
+    """Raises DatasetError unless the dataset is the one that the study began with."""
+    if dataset.fingerprint != fingerprint:
+        found = dataset.fingerprint
+        raise DatasetError(f"dataset {dataset.uri} changed since the study began: was {fingerprint}, is {found}")

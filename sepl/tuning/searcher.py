@@ -58,6 +58,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         """The trial's config: `params`, its Optuna `number`, its `earlier` values and the checkpoint to go on from."""
         params = super().suggest(trial_id)
         frozen = self._frozen(trial_id)
+        self._ot_trials[trial_id].set_user_attr("config", params)
         self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
         return {
             "params": params,

@@ -20,7 +20,7 @@ from sepl.tuning.cluster import Cluster
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.record import StudyFolder, StudyRecord, check_optuna_url
+from sepl.tuning.record import ENDED, StudyFolder, StudyRecord, check_optuna_url
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
@@ -28,7 +28,6 @@ from sepl.tuning.space import SearchSpace, load_space
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
 
-_ENDED = "ended"
 _MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
 
 
@@ -61,11 +60,11 @@ def run_study(settings: StudySettings, cluster: Cluster) -> StudyResult:
     record = _record(settings, folder, dataset, space)
     searcher = _searcher(folder, record, space.for_tasks(dataset.tasks))
     folder.write(record)
-    if _ENDED not in searcher.study.user_attrs:
+    if ENDED not in searcher.study.user_attrs:
         _search(settings, folder, record, packing, searcher)
     board = leaderboard(searcher.study)
     (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
-    return StudyResult(folder, board, packing, searcher.study.user_attrs.get(_ENDED))
+    return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
 
 
 def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:
@@ -156,7 +155,7 @@ def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget
             f"study {settings.study}: {reason}, none with a result; the last failed with: {budget.failure}"
         )
     searcher.close()
-    searcher.study.set_user_attr(_ENDED, reason)
+    searcher.study.set_user_attr(ENDED, reason)
 
 
 def _budget(settings: StudySettings, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:

@@ -13,10 +13,10 @@ import torch
 
 from sepl.config import Settings, TrialConfig
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import DatasetError
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun
+from sepl.tuning.record import check_fingerprint
 
 OutOfMemory = torch.OutOfMemoryError
 
@@ -71,8 +71,5 @@ def free_memory() -> None:
 def _training_data(dataset: str, fingerprint: str) -> TrainingData:
     """Once a process, not once a trial."""
     prepared = PreparedDataset.open(dataset)
-    if prepared.fingerprint != fingerprint:
-        raise DatasetError(
-            f"dataset {dataset} changed since the study began: was {fingerprint}, is {prepared.fingerprint}"
-        )
+    check_fingerprint(prepared, fingerprint)
     return TrainingData.load(prepared)

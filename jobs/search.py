@@ -1,0 +1,47 @@
+"""Searches for the best model of a prepared dataset, publishes it and writes the report.
+
+python -m jobs.search --data DATASET --space search_spaces/smoke.py --storage runs --study smoke --num-trials 12
+"""
+
+import sys
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from jobs._command import run_command
+from sepl.storage import resolve
+from sepl.tuning.cluster import connect
+from sepl.tuning.settings import StudySettings
+from sepl.tuning.study import run_study
+from sepl.tuning.tables import evaluation_table, leaderboard_table
+
+
+def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
+    """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)  # a log has no width of its own
+    with connect(settings.address) as cluster:
+        result = run_study(settings, cluster)
+        console.print(leaderboard_table(result.board))
+        if result.ended is None:
+            _stop()
+        from sepl.tuning.selection import select_winner  # torch, which the search itself does without
+
+        print(f"search over: {result.ended}")
+        winner = cluster.run(result.packing, select_winner, settings.storage, settings.study)
+    console.print(evaluation_table(winner.evaluation))
+    from sepl.tuning.report import write_report
+
+    report = result.folder.location / "report.html"
+    write_report(settings.storage, settings.study, report)
+    print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")
+    print(f"report: {report.uri}")
+
+
+def _stop() -> None:
+    print("stopped; nothing is lost. Go on with the same command and --resume", file=sys.stderr)
+    sys.exit(130)
+
+
+if __name__ == "__main__":
+    run_command(main)

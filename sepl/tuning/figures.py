@@ -1,0 +1,173 @@
+"""The report's figures, as plotly figures."""
+
+import plotly.graph_objects as go
+
+from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.tuning.importance import Importance
+from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
+from sepl.tuning.tables import interval, short
+
+INK, FAINT, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
+ACCENT, SECOND, WARN = "#0b7285", "#e8590c", "#c92a2a"
+
+_STATE_NAMES: dict[State, str] = {
+    "complete": "ran to the end",
+    "pruned": "stopped early",
+    "running": "unfinished",
+    "waiting": "unfinished",
+    "failed": "failed",
+}
+
+
+def history_figure(board: Leaderboard) -> go.Figure:
+    """Each trial's best skill in the order they began, and the best full run so far."""
+    figure = _figure("trial", "best skill")
+    looks: dict[State, tuple[str, str]] = {"pruned": (FAINT, "circle-open"), "complete": (ACCENT, "circle")}
+    for state, (colour, symbol) in looks.items():
+        rows = [row for row in board.root if row.state == state]
+        figure.add_scatter(
+            x=[row.number for row in rows],
+            y=[row.best_skill for row in rows],
+            mode="markers",
+            name=_STATE_NAMES[state],
+            marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2}},
+            text=[_describe(row) for row in rows],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    steps = _best_so_far(board)
+    figure.add_scatter(
+        x=[number for number, _ in steps],
+        y=[skill for _, skill in steps],
+        mode="lines",
+        line={"color": ACCENT, "width": 1.5, "shape": "hv"},
+        name="best so far",
+        hoverinfo="skip",
+    )
+    return figure
+
+
+def curves_figure(board: Leaderboard) -> go.Figure:
+    """Best skill so far by epoch of every trial; a cross where ASHA stopped one."""
+    figure = _figure("epoch", "best skill so far")
+    figure.update_layout(legend={"traceorder": "reversed"})
+    best = board.best()
+    named: set[str] = set()
+    for row in reversed([row for row in board.root if row.curve]):
+        is_best = best is not None and row.number == best.number
+        name = f"winner, trial {row.number}" if is_best else _STATE_NAMES[row.state]
+        colour = SECOND if is_best else ACCENT if row.state == "complete" else FAINT
+        marks = [8 if epoch == row.num_epochs or len(row.curve) == 1 else 0 for epoch in row.curve]
+        figure.add_scatter(
+            x=list(row.curve),
+            y=list(row.curve.values()),
+            mode="lines+markers",
+            name=name,
+            legendgroup=name,
+            showlegend=name not in named,
+            opacity=1.0 if row.state == "complete" else 0.8,
+            line={"color": colour, "width": 3 if is_best else 1.5},
+            marker={"size": marks, "symbol": "circle" if row.state == "complete" else "x", "color": colour},
+            text=[_describe(row)] * len(row.curve),
+            hovertemplate="%{text}<br>epoch %{x}: %{y:.3f}<extra></extra>",
+        )
+        named.add(name)
+    return figure
+
+
+def importance_figure(importance: Importance) -> go.Figure:
+    """A bar for each hyperparameter, the most important on top."""
+    names = list(importance.shares)[::-1]
+    figure = _figure("share of explained variance", "", height=80 + 32 * len(names))
+    figure.add_bar(
+        x=[importance.shares[name] for name in names],
+        y=[name.replace("_", " ") for name in names],
+        orientation="h",
+        marker={"color": ACCENT},
+        texttemplate="%{x:.2f}",
+        textposition="outside",
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
+    return figure
+
+
+def skill_figure(evaluation: Evaluation) -> go.Figure:
+    """Skill per factor with its interval against the floor and, where known, what is reachable."""
+    tasks = evaluation.tasks[::-1]
+    figure = _figure("skill on the sealed test patients", "", height=110 + 32 * len(tasks))
+    figure.add_vline(x=0, line={"color": FAINT, "width": 1})
+    _add_marks(figure, tasks, "reachable", [task.reachable_skill for task in tasks], "line-ns-open", INK)
+    _add_marks(figure, tasks, "floor (age and sex)", [task.floor_skill.value for task in tasks], "diamond", FAINT)
+    for role, colour in (("prior", SECOND), ("target", ACCENT)):
+        shown = [task for task in tasks if task.role == role and task.skill.value is not None]
+        figure.add_scatter(
+            x=[task.skill.value for task in shown],
+            y=[task.label for task in shown],
+            mode="markers",
+            name=f"skill, {role}",
+            marker={"color": colour, "size": 11},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [(task.skill.high or 0) - (task.skill.value or 0) for task in shown],
+                "arrayminus": [(task.skill.value or 0) - (task.skill.low or 0) for task in shown],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            text=[interval(task.skill) for task in shown],
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=[task.label for task in tasks])
+    return figure
+
+
+def _add_marks(
+    figure: go.Figure,
+    tasks: tuple[TaskEvaluation, ...],
+    name: str,
+    skills: list[float | None],
+    symbol: str,
+    colour: str,
+) -> None:
+    known = [(skill, task.label) for skill, task in zip(skills, tasks, strict=True) if skill is not None]
+    if known:
+        figure.add_scatter(
+            x=[skill for skill, _ in known],
+            y=[label for _, label in known],
+            mode="markers",
+            name=name,
+            marker={"symbol": symbol, "color": colour, "size": 11, "line": {"width": 2, "color": colour}},
+            hovertemplate=f"%{{y}}, {name}: %{{x:.3f}}<extra></extra>",
+        )
+
+
+def _figure(x_title: str, y_title: str, height: int = 380) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 70, "r": 30, "t": 16, "b": 50},
+        font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"align": "left"},
+    )
+    figure.update_xaxes(title=x_title, gridcolor=GRID, zeroline=False, automargin=True)
+    figure.update_yaxes(title=y_title, gridcolor=GRID, zeroline=False, automargin=True)
+    return figure
+
+
+def _best_so_far(board: Leaderboard) -> list[tuple[int, float]]:
+    steps: list[tuple[int, float]] = []
+    for row in sorted(board.root, key=lambda row: row.number):
+        if row.state == "complete" and row.best_skill is not None:
+            steps.append((row.number, max(row.best_skill, steps[-1][1] if steps else row.best_skill)))
+    if steps:
+        steps.append((max(row.number for row in board.root), steps[-1][1]))
+    return steps
+
+
+def _describe(row: TrialRow) -> str:
+    params = "<br>".join(f"{name}: {short(value)}" for name, value in row.params.items())
+    return f"<b>trial {row.number}</b>, {_STATE_NAMES[row.state]}, {row.num_epochs} epochs<br>{params}"

@@ -1,0 +1,201 @@
+"""A study as one HTML file that needs nothing else: to read, to keep, to send."""
+
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from html import escape
+from string import Template
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from sepl.bundle.manifest import BundleManifest
+from sepl.bundle.registry import Registry
+from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.storage import Location
+from sepl.tuning.figures import curves_figure, history_figure, importance_figure, skill_figure
+from sepl.tuning.importance import Importance, importance
+from sepl.tuning.leaderboard import Leaderboard, TrialRow, leaderboard
+from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder, StudyRecord
+from sepl.tuning.tables import interval, short
+
+_MOST_ROWS = 100
+
+
+def write_report(storage: str, study: str, out: Location) -> None:
+    """Writes the report of a study, also of one that still runs. Raises StudyError when there is none."""
+    folder = StudyFolder.at(storage, study)
+    record = folder.read()
+    trials = folder.load_study()
+    board = leaderboard(trials)
+    bundle = None
+    if BUNDLE_ID in trials.user_attrs:
+        bundle = Registry(folder.registry.uri).show(trials.user_attrs[BUNDLE_ID])
+    manifest, evaluation = (bundle.manifest, bundle.evaluation) if bundle else (None, None)
+    sections = [
+        _summary(board, evaluation, trials.user_attrs.get(ENDED)),
+        _skill_section(evaluation),
+        _section("Optimisation history", _plot(history_figure(board)), "Validation patients; one point a trial."),
+        _section("Learning curves", _plot(curves_figure(board)), "A cross where a trial was stopped early."),
+        _importance_section(importance(trials)),
+        _section("Trials", _trials_table(board), f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}."),
+        _reproduction(record, folder, board, manifest),
+    ]
+    page = _PAGE.substitute(
+        study=escape(study), data=escape(record.dataset), plotly=get_plotlyjs(), sections="\n".join(sections)
+    )
+    out.write_bytes(page.encode())
+
+
+def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | None) -> str:
+    counts, best = board.counts(), board.best()
+    finished = counts["complete"] + counts["pruned"] + counts["failed"]
+    tiles = [
+        ("trials", str(finished), f"{counts['complete']} full, {counts['pruned']} stopped, {counts['failed']} failed"),
+        ("epochs", str(sum(row.num_epochs for row in board.root)), ended or "the search is not over"),
+    ]
+    if best is not None:
+        tiles.append(("best validation skill", f"{best.best_skill:.3f}", f"trial {best.number}"))
+    if evaluation is not None:
+        mean, floor = evaluation.mean_skill, evaluation.floor_mean_skill
+        tiles.append(("test skill", _figure(mean.value), f"{interval(mean)}, {evaluation.num_patients} patients"))
+        tiles.append(("floor", _figure(floor.value), f"{interval(floor)}, age and sex alone"))
+    return '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
+
+
+def _tile(name: str, value: str, note: str) -> str:
+    return f"<div><h3>{escape(name)}</h3><b>{escape(value)}</b><p>{escape(note)}</p></div>"
+
+
+def _skill_section(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return _section("Skill per factor", "<p>No model has been selected yet.</p>")
+    note = (
+        f"{evaluation.num_patients} sealed {evaluation.cohort_split} patients, evaluated once after selection; 95 % "
+        f"patient-bootstrap intervals over {evaluation.num_bootstrap} resamples. Skill is 1 − MAE / MAE of the median "
+        "predictor, or 2 · AUC − 1; the median predictor has 0. The floor is what age and sex alone predict."
+    )
+    heading = ("factor", "role", "patients", "skill", "floor", "above floor", "reachable", "error", "median's error")
+    table = _table(heading, (_skill_cells(task) for task in evaluation.tasks))
+    return _section("Skill per factor", _plot(skill_figure(evaluation)) + table, note)
+
+
+def _skill_cells(task: TaskEvaluation) -> list[str]:
+    measure, median = ("auc", "0.500") if task.kind == "binary" else ("mae", _figure(task.measures["median_mae"].value))
+    return [
+        task.label,
+        task.role,
+        str(task.num_patients),
+        interval(task.skill),
+        _figure(task.floor_skill.value),
+        interval(task.skill_over_floor),
+        _figure(task.reachable_skill),
+        f"{measure.upper()} {interval(task.measures[measure])}" + ("" if task.kind == "binary" else f" {task.unit}"),
+        median,
+    ]
+
+
+def _importance_section(found: Importance | None) -> str:
+    if found is None:
+        return _section("Parameter importance", "<p>Too few trials to tell.</p>")
+    return _section("Parameter importance", _plot(importance_figure(found)), f"PED-ANOVA of the {found.basis}.")
+
+
+def _trials_table(board: Leaderboard) -> str:
+    rows = board.root[:_MOST_ROWS]
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    heading = [
+        "trial",
+        "state",
+        "skill",
+        "epochs",
+        "best epoch",
+        "seconds",
+        *(name.replace("_", " ") for name in names),
+    ]
+    return _table(heading, (_trial_cells(row, names) for row in rows))
+
+
+def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[str]:
+    state = f"{row.state}: {row.failure}" if row.failure else row.state
+    figures = [_figure(row.best_skill), str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
+    return [str(row.number), state, *figures, *(short(row.params.get(name)) for name in names)]
+
+
+def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, manifest: BundleManifest | None) -> str:
+    storage = folder.registry.uri.removesuffix("/registry")
+    options = {
+        "--data": record.dataset,
+        "--space": record.space,
+        "--storage": storage,
+        "--study": f"{record.study}-again",
+        "--num-trials": str(len(board.root)),
+        "--seed": str(record.seed),
+    }
+    command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])
+    parts = [
+        f"<pre>{escape(command)}</pre>",
+        f"<p>Dataset fingerprint <code>{escape(record.fingerprint)}</code>, search space "
+        f"<code>{escape(record.space_sha256[:16])}</code>. With more than one trial at once, what Optuna proposes "
+        "depends on which of them ends first; a trial by itself repeats exactly on the same hardware.</p>",
+    ]
+    if manifest is not None:
+        config = json.dumps(manifest.config.model_dump(), indent=2)
+        source = manifest.provenance
+        parts.append(
+            f"<p>Published as <code>{escape(manifest.bundle_id)}</code> from {escape(source.trial)}, refitted for "
+            f"{source.best_epoch} epochs, sepl {escape(source.sepl_version)}, {source.created:%Y-%m-%d %H:%M} UTC. "
+            f"Its setting, for <code>python -m jobs.train --config</code>:</p><pre>{escape(config)}</pre>"
+        )
+    return _section("How to reproduce", "".join(parts))
+
+
+def _section(title: str, body: str, note: str = "") -> str:
+    return f"<section><h2>{escape(title)}</h2>{f'<p>{escape(note)}</p>' if note else ''}{body}</section>"
+
+
+def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _plot(figure: go.Figure) -> str:
+    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$study · sepl</title>
+<script>$plotly</script>
+<style>
+body { margin: 0; background: #f5f7fa; color: #1f2933; font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
+h1 { margin: 0; font-size: 28px; } h2 { margin: 0 0 4px; font-size: 18px; }
+h3 { margin: 0; font-size: 12px; font-weight: 600; color: #7b8794; text-transform: uppercase; letter-spacing: .05em; }
+section, .tiles > div { background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; }
+section { margin-top: 16px; padding: 18px 22px; }
+section > p, header p { margin: 0 0 8px; color: #52606d; max-width: 85ch; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin-top: 20px; }
+.tiles > div { padding: 14px 18px; } .tiles b { font-size: 26px; }
+.tiles p { margin: 0; font-size: 13px; color: #52606d; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13px; margin-top: 8px; }
+th { text-align: left; color: #52606d; font-weight: 600; border-bottom: 2px solid #e4e7eb; }
+th, td { padding: 5px 12px 5px 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
+tbody tr:nth-child(odd) { background: #fafbfc; }
+pre { background: #f5f7fa; border-radius: 8px; padding: 12px; font-size: 12.5px; white-space: pre-wrap; }
+</style>
+</head>
+<body><main>
+<header><h1>$study</h1><p>Search on $data</p></header>
+$sections
+</main></body>
+</html>
+""")

@@ -1,4 +1,4 @@
-"""What every test gets: fixed seeds, and a skip where the machine lacks what the marker asks for."""
+"""What every test gets: fixed seeds, laws without a clock, and a skip where the machine lacks what the marker asks for."""
 
 import os
 import random
@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# a busy machine fails no law by being slow, and every run tries the same cases
+settings.register_profile("sepl", deadline=None, derandomize=True)
+settings.load_profile("sepl")
 
 
 @pytest.fixture(autouse=True)

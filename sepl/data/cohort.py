@@ -79,8 +79,7 @@ class TaskColumn(Settings):
 
     def _own(self, name: str) -> Task:
         if self.kind is None:
-            raise ValueError(f"{name} is not built in ({', '.join(BUILT_IN_TASKS)}), so it needs kind and, if "
-                             "regression, unit")  # fmt: skip
+            raise ValueError(f"{name} is not built in ({', '.join(BUILT_IN_TASKS)}), so it needs kind")
         label = self.label or name
         if self.kind == "binary":
             if self.unit is not None or self.low is not None or self.high is not None:
@@ -138,12 +137,12 @@ def read_cohort(path: Path) -> Cohort:
         name=spec.name,
         source=path,
         tasks=tasks,
-        reachable_skill={name: entry.reachable_skill for name, entry in spec.tasks.items() if entry.reachable_skill},
+        reachable_skill=_reachable_skill(spec),
         field_of_view=spec.field_of_view,
         images_folder=images_folder,
         images=_images(table, spec.columns.image),
-        patients=_filled(table, spec.columns.patient),
-        eyes=tuple(table.texts(spec.columns.eye)) if spec.columns.eye else ("",) * len(table.rows),
+        patients=table.ids(spec.columns.patient),
+        eyes=table.texts(spec.columns.eye) if spec.columns.eye else ("",) * len(table.rows),
         rows=table.rows,
         labels_NT=np.stack(columns, axis=1),
     )
@@ -171,6 +170,10 @@ def _tasks_of(spec: CohortSpec, path: Path) -> list[Task]:
     return tasks
 
 
+def _reachable_skill(spec: CohortSpec) -> dict[str, float]:
+    return {name: task.reachable_skill for name, task in spec.tasks.items() if task.reachable_skill is not None}
+
+
 def _check_columns(spec: CohortSpec, table: CohortTable, path: Path) -> None:
     wanted = {f"columns.{key}": column for key, column in spec.columns if column is not None}
     wanted |= {f"tasks.{name}.column": entry.column for name, entry in spec.tasks.items()}
@@ -189,16 +192,8 @@ def _labels(table: CohortTable, entry: TaskColumn, task: Task) -> NDArray[np.flo
     return table.codes(entry.column, *usual)
 
 
-def _filled(table: CohortTable, column: str) -> tuple[str, ...]:
-    texts = table.texts(column)
-    for index, text in enumerate(texts):
-        if not text:
-            raise CohortError(f"{table.place(column, index)} should not be empty")
-    return tuple(texts)
-
-
 def _images(table: CohortTable, column: str) -> tuple[str, ...]:
-    images = _filled(table, column)
+    images = table.ids(column)
     _refuse_twice(table, column, [posixpath.normpath(image) for image in images])
     return images
 

@@ -17,6 +17,8 @@ from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
 """Largest picture decoded; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
+MAX_PIXELS_PER_BYTE = 2000
+"""A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
 
 _REDUCED_COLOR = {
     1: cv2.IMREAD_COLOR_BGR,
@@ -51,6 +53,10 @@ def read_header(source: bytes) -> Header:
         raise ImageError(f"no pixels: header says {header.width}×{header.height}")
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {MAX_PIXELS // 10**6} megapixels")
+    if header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
+        raise ImageError(
+            f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
+        )
     return header
 
 
@@ -127,7 +133,8 @@ def _jpeg_header(source: bytes) -> Header:
 
 def _png_header(source: bytes) -> Header:
     width, height, depth, colour = struct.unpack_from(">IIBB", source, 16)
-    if b"IEND" not in source[-64:]:
+    end = source.rfind(b"IEND")
+    if end < 0 or len(source) < end + 8:  # the chunk's name and its checksum
         raise ImageError("truncated PNG")
     has_alpha = colour in (4, 6) or b"tRNS" in source[: source.find(b"IDAT")]
     return Header("PNG", width, height, is_wide=depth == 16, has_alpha=has_alpha)

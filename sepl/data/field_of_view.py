@@ -17,6 +17,9 @@ from sepl.errors import ImageError
 _LONGEST = 256  # pixels of the thumbnail that is searched: an edge is found to half a per cent
 _DARK = 48  # a corner brighter than this (of 255) is retina or reflection, not surround
 _MARGIN = 8.0  # grey levels above the surround, at least; JPEG ringing on black stays below
+_WHITE = 250  # in every channel
+_WHITISH = 200  # white that JPEG has rippled
+_MARGIN_MARK = 128  # neither 0 nor 255
 _SMALLEST = 0.1  # of the photograph's shorter side; a smaller bright spot is a label or a reflection
 
 
@@ -37,13 +40,13 @@ class Box:
 def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     """The box around the field of view of pixels (H, W, 3). Raises ImageError when nothing is brighter than black."""
     height, width = pixels.shape[:2]
-    shrink = max(1.0, max(height, width) / _LONGEST)
-    size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-    small = pixels if shrink == 1.0 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    shrink = -(-max(height, width) // _LONGEST)  # a whole number, by which area averaging is fast
+    size = (max(1, width // shrink), max(1, height // shrink))
+    small = pixels if shrink == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     blue, green, red = cv2.split(small)
     brightness = cv2.blur(cv2.max(cv2.max(blue, green), red), (3, 3))  # a retina is red, a reflection is not
-    mask = (brightness > _surround(brightness)).astype(np.uint8)
-    left, top, box_width, box_height, _ = _largest_region(mask)
+    mask = cv2.threshold(brightness, _surround(brightness), 255, cv2.THRESH_BINARY)[1]
+    left, top, box_width, box_height = _largest_region(mask)
     if max(box_width, box_height) < _SMALLEST * min(size):
         raise ImageError("no field of view: nothing brighter than the dark surround")
     scale_x, scale_y = width / size[0], height / size[1]
@@ -55,21 +58,39 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     )
 
 
+def blacken_white_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) whose white margin, as some exports pad with, is black like everyone else's surround.
+
+    White that reaches at least two corners of the picture counts as margin; an over-exposed retina seldom does.
+    """
+    corners = pixels[:: pixels.shape[0] - 1 or 1, :: pixels.shape[1] - 1 or 1]
+    if (corners.min(axis=2) >= _WHITE).sum() < 2:
+        return pixels
+    white = cv2.copyMakeBorder(
+        cv2.inRange(pixels, (_WHITISH,) * 3, (255,) * 3), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=255
+    )
+    cv2.floodFill(white, None, (0, 0), _MARGIN_MARK)  # all white that touches an edge, not the white inside
+    margin = (white[1:-1, 1:-1] == _MARGIN_MARK).astype(np.uint8)
+    reach = 2 * max(2, max(pixels.shape) // 128) + 1  # JPEG leaves a grey fringe beside the white
+    fringed = cv2.dilate(margin, np.ones((reach, reach), np.uint8))
+    return np.where(fringed[:, :, None] > 0, np.uint8(0), pixels)
+
+
 def _surround(brightness: MatLike) -> float:
-    """The grey level that the retina exceeds: four deviations of noise above the brightest dark corner."""
+    """The grey level that the retina exceeds: four deviations of noise above the darkest corner, if that is dark."""
     corner = max(2, min(brightness.shape) // 24)
     low, high = slice(None, corner), slice(-corner, None)
-    corners = [brightness[rows, columns] for rows in (low, high) for columns in (low, high)]
-    dark = [patch for patch in corners if np.median(patch) < _DARK]
-    level = max((float(np.median(patch)) for patch in dark), default=0.0)
-    noise = max((float(patch.std()) for patch in dark), default=0.0)
+    patches = [brightness[rows, columns] for rows in (low, high) for columns in (low, high)]
+    level, noise = min((float(mean[0, 0]), float(std[0, 0])) for mean, std in map(cv2.meanStdDev, patches))
+    if level >= _DARK:
+        return _MARGIN
     return level + max(_MARGIN, min(4 * noise, _DARK))
 
 
-def _largest_region(mask: NDArray[np.uint8]) -> tuple[int, int, int, int, int]:
-    """Left, top, width, height, area of the largest connected region; zeros when the mask is empty."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count < 2:
-        return 0, 0, 0, 0, 0
-    left, top, width, height, area = (int(value) for value in stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
-    return left, top, width, height, area
+def _largest_region(mask: MatLike) -> tuple[int, int, int, int]:
+    """Left, top, width, height of the region with the largest area; zeros when the mask is empty."""
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not outlines:
+        return 0, 0, 0, 0
+    left, top, width, height = cv2.boundingRect(max(outlines, key=cv2.contourArea))
+    return left, top, width, height

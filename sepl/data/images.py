@@ -13,7 +13,7 @@ from pydantic import Field
 
 from sepl.config import Settings
 from sepl.data.decode import Header, decode, read_header
-from sepl.data.field_of_view import Box, find_field_of_view
+from sepl.data.field_of_view import Box, blacken_white_surround, find_field_of_view
 from sepl.errors import ImageError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -40,13 +40,14 @@ def read_photograph(source: bytes, spec: ImageSpec) -> NDArray[np.uint8]:
     """
     header = read_header(source)
     reduction = _reduction_for(header, spec.size)
-    pixels = decode(source, header, reduction)
-    box = _box_of(pixels, spec)
-    while reduction > 1 and box.longest < spec.size:  # a field much smaller than its photograph
-        reduction //= 2
-        pixels = decode(source, header, reduction)
-        box = _box_of(pixels, spec)
-    return _resize(_square(pixels, box), spec.size)
+    try:
+        pixels, box = _decode_field(source, header, reduction, spec)
+        while reduction > 1 and box.longest < spec.size:  # a field much smaller than its photograph
+            reduction //= 2
+            pixels, box = _decode_field(source, header, reduction, spec)
+        return _resize(_square(pixels, box), spec.size)
+    except cv2.error as problem:
+        raise ImageError(f"damaged {header.kind}: OpenCV gave up ({problem.err})") from problem
 
 
 def read_photograph_file(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
@@ -68,10 +69,12 @@ def _reduction_for(header: Header, size: int) -> int:
     return next(reduction for reduction in (8, 4, 2, 1) if reduction == 1 or shorter // reduction >= size)
 
 
-def _box_of(pixels: NDArray[np.uint8], spec: ImageSpec) -> Box:
-    if spec.field_of_view:
-        return find_field_of_view(pixels)
-    return Box(0, 0, pixels.shape[1], pixels.shape[0])
+def _decode_field(source: bytes, header: Header, reduction: int, spec: ImageSpec) -> tuple[NDArray[np.uint8], Box]:
+    pixels = decode(source, header, reduction)
+    if not spec.field_of_view:
+        return pixels, Box(0, 0, pixels.shape[1], pixels.shape[0])
+    pixels = blacken_white_surround(pixels)
+    return pixels, find_field_of_view(pixels)
 
 
 def _square(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:

@@ -4,14 +4,11 @@ Photographs stream: in memory are a few in flight and one shard a cohort split b
 The order of the table decides all that is written, so any number of workers gives the same bytes.
 """
 
-import csv
-import hashlib
-import json
 import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +16,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sepl.data.cohort import Cohort
@@ -29,12 +24,12 @@ from sepl.data.parallel import ordered_map
 from sepl.data.patients import index_patients, mean_per_patient
 from sepl.data.prepared import LABELS_FILE, MANIFEST_FILE, REJECTED_FILE, Manifest
 from sepl.data.progress import track
+from sepl.data.records import Kept, fingerprint_of, write_labels, write_rejected
 from sepl.data.scaling import LabelScaler
 from sepl.data.shards import Shard, ShardWriter
 from sepl.data.splits import COHORT_SPLITS, cohort_splits
 from sepl.errors import CohortError, ConfigError, ImageError, StorageError
 from sepl.storage import Location, publish_folder, resolve, sha256_of_file
-from sepl.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,6 @@ class PrepareSummary:
     photographs_per_second: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Kept:
-    """The photographs that were read: indices into the cohort, and where their pixels stand."""
-
-    indices: NDArray[np.int64]
-    cohort_splits: NDArray[np.str_]
-    places: Sequence[tuple[str, int]]
-
-
 def prepare(
     cohort: Cohort, out: str | Path, image_size: int, *, seed: int = 0, num_workers: int | None = None
 ) -> PrepareSummary:
@@ -70,9 +56,7 @@ def prepare(
     start = time.monotonic()
     workers = _num_workers(num_workers)
     spec = ImageSpec.parse({"size": image_size, "field_of_view": cohort.field_of_view}, "image size")
-    target = resolve(out)
-    if (target / MANIFEST_FILE).exists():
-        raise StorageError(f"{target.uri} already holds a prepared dataset; give another place or remove it first")
+    target = _free_place(out)
     splits = cohort_splits(cohort.patients, seed)
     _fit_scaler(cohort, np.flatnonzero(splits == "train"))  # a task without labels is told before hours of decoding
     with _staging(target) as folder:
@@ -85,7 +69,7 @@ def prepare(
 
 def _decode_all(
     cohort: Cohort, splits: NDArray[np.str_], spec: ImageSpec, num_workers: int, writer: ShardWriter
-) -> tuple[_Kept, dict[int, str]]:
+) -> tuple[Kept, dict[int, str]]:
     """Fills the shards; what was kept, and the reason for each photograph that was not."""
     paths = [cohort.images_folder / image for image in cohort.images]
     kept: dict[int, tuple[str, int]] = {}
@@ -112,9 +96,9 @@ def _read(path: Path, spec: ImageSpec) -> NDArray[np.uint8] | ImageError:
         return problem
 
 
-def _in_shard_order(kept: dict[int, tuple[str, int]], splits: NDArray[np.str_]) -> _Kept:
+def _in_shard_order(kept: dict[int, tuple[str, int]], splits: NDArray[np.str_]) -> Kept:
     indices = sorted(kept, key=lambda index: COHORT_SPLITS.index(str(splits[index])))  # stable: table order within
-    return _Kept(np.array(indices, np.int64), splits[indices], [kept[index] for index in indices])
+    return Kept(np.array(indices, np.int64), splits[indices], [kept[index] for index in indices])
 
 
 def _write_tables(
@@ -122,12 +106,12 @@ def _write_tables(
     cohort: Cohort,
     spec: ImageSpec,
     seed: int,
-    kept: _Kept,
+    kept: Kept,
     rejected: dict[int, str],
     shards: tuple[Shard, ...],
 ) -> Manifest:
-    _write_labels(folder / LABELS_FILE, cohort, kept)
-    _write_rejected(folder / REJECTED_FILE, cohort, rejected)
+    write_labels(folder / LABELS_FILE, cohort, kept)
+    write_rejected(folder / REJECTED_FILE, cohort, rejected)
     patients = np.array(cohort.patients)[kept.indices]
     manifest = Manifest(
         name=cohort.name,
@@ -141,7 +125,7 @@ def _write_tables(
         num_rejected=len(rejected),
         seed=seed,
         reachable_skill=cohort.reachable_skill,
-        fingerprint=_fingerprint(cohort, spec, kept, shards),
+        fingerprint=fingerprint_of(cohort, spec, kept, shards),
     )
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return manifest
@@ -157,52 +141,8 @@ def _fit_scaler(cohort: Cohort, train_indices: NDArray[np.int64]) -> LabelScaler
     return LabelScaler.fit(labels_PT, cohort.tasks)
 
 
-def _write_labels(path: Path, cohort: Cohort, kept: _Kept) -> None:
-    def pick(values: tuple[str, ...]) -> list[str]:
-        return [values[index] for index in kept.indices]
-
-    columns: list[tuple[pa.Field, object]] = [
-        (pa.field("image", pa.string()), pick(cohort.images)),
-        (pa.field("patient", pa.string()), pick(cohort.patients)),
-        (pa.field("eye", pa.string()), pick(cohort.eyes)),
-        (pa.field("cohort_split", pa.string()), kept.cohort_splits.tolist()),
-        (pa.field("shard", pa.string()), [file for file, _ in kept.places]),
-        (pa.field("row", pa.int32()), [row for _, row in kept.places]),
-    ]
-    labels_NT = cohort.labels_NT[kept.indices]
-    columns += [(_field_of(task), labels_NT[:, index]) for index, task in enumerate(cohort.tasks)]
-    schema = pa.schema([field for field, _ in columns])
-    arrays = [pa.array(values, field.type, from_pandas=True) for field, values in columns]  # NaN becomes null
-    pq.write_table(pa.table(arrays, schema=schema), path)
-
-
-def _field_of(task: Task) -> pa.Field:
-    return pa.field(task.name, pa.float64(), metadata={"unit": task.unit, "kind": task.kind, "label": task.label})
-
-
-def _write_rejected(path: Path, cohort: Cohort, rejected: dict[int, str]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image", "row", "reason"])
-        writer.writerows([cohort.images[index], cohort.rows[index], reason] for index, reason in rejected.items())
-
-
-def _fingerprint(cohort: Cohort, spec: ImageSpec, kept: _Kept, shards: Sequence[Shard]) -> str:
-    """SHA-256 over what a model can learn from; names, places and times are left out."""
-    labels_NT = np.where(np.isnan(cohort.labels_NT), np.nan, cohort.labels_NT)[kept.indices]  # one NaN, one spelling
-    content = {
-        "image": spec.model_dump(mode="json"),
-        "tasks": cohort.tasks.model_dump(mode="json"),
-        "patients": [cohort.patients[index] for index in kept.indices],
-        "cohort_splits": kept.cohort_splits.tolist(),
-        "labels": hashlib.sha256(np.ascontiguousarray(labels_NT, dtype="<f8").tobytes()).hexdigest(),
-        "shards": [shard.sha256 for shard in shards],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _summarise(
-    manifest: Manifest, cohort: Cohort, kept: _Kept, rejected: dict[int, str], seconds: float
+    manifest: Manifest, cohort: Cohort, kept: Kept, rejected: dict[int, str], seconds: float
 ) -> PrepareSummary:
     reasons = Counter(reason.partition(":")[0] for reason in rejected.values())
     missing_T = np.isnan(cohort.labels_NT[kept.indices]).mean(axis=0)
@@ -213,6 +153,15 @@ def _summarise(
         seconds=seconds,
         photographs_per_second=len(cohort.images) / seconds,
     )
+
+
+def _free_place(out: str | Path) -> Location:
+    target = resolve(out)
+    if (target / MANIFEST_FILE).exists():
+        raise StorageError(f"{target.uri} already holds a prepared dataset; give another place or remove it first")
+    if target.is_local and target.exists() and (not target.is_folder() or target.list_folder()):
+        raise StorageError(f"{target.uri} should be a new or an empty folder, is neither; publishing would replace it")
+    return target
 
 
 def _num_workers(asked: int | None) -> int:

@@ -159,11 +159,12 @@ class PreparedDataset:
     def _columns(self) -> Mapping[str, NDArray]:
         path = self.folder / LABELS_FILE
         try:
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:  # read_table would import pandas, a second for every trial's process
+                table = file.read()
             columns = {
                 name: np.array(table[name].to_pylist(), np.str_) for name in ("image", "patient", "cohort_split")
             }
-            labels = {f"task {task.name}": table[task.name].to_numpy().astype(np.float64) for task in self.tasks}
+            labels = {f"task {task.name}": np.array(table[task.name].to_pylist(), np.float64) for task in self.tasks}
         except (OSError, ArrowException, KeyError) as problem:
             raise DatasetError(f"{path}: should be the label table of this dataset: {problem}") from None
         if table.num_rows != sum(shard.num_photographs for shard in self.manifest.shards):
@@ -175,7 +176,7 @@ def read_manifest(location: Location) -> Manifest:
     """The manifest of the dataset at a place; DatasetError when there is none or it is of another format."""
     if not (location / MANIFEST_FILE).exists():
         raise DatasetError(f"no prepared dataset at {location.uri} (no {MANIFEST_FILE}); make one with jobs.prepare")
-    text, where = (location / MANIFEST_FILE).read_bytes(), f"{location.uri}/{MANIFEST_FILE}"
+    text, where = (location / MANIFEST_FILE).read_bytes(), (location / MANIFEST_FILE).uri
     try:
         found = json.loads(text).get("format")  # before the keys, which another format may name otherwise
     except (ValueError, AttributeError):

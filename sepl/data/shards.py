@@ -94,12 +94,13 @@ def write_shard(folder: Path, file: str, cohort_split: str, pixels_NHWC: NDArray
 
 def map_shard(path: Path, image_size: int) -> NDArray[np.uint8]:
     """The pixels (n, H, W, 3) of a shard, memory-mapped and read-only. Raises DatasetError when it is not one."""
+    wanted = f"{path} should be an Arrow shard of {image_size}×{image_size} RGB pixels"
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        column = reader.get_batch(0).column(0)
+        column = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0).column(0)
+        row_bytes = column.type.byte_width
         pixels = np.frombuffer(column.buffers()[1], np.uint8)
-        return pixels[: len(column) * column.type.byte_width].reshape(-1, image_size, image_size, 3)
     except (OSError, pa.ArrowException, ValueError, IndexError) as problem:
-        raise DatasetError(
-            f"{path}: should be an Arrow shard of {image_size}×{image_size} RGB pixels: {problem}"
-        ) from None
+        raise DatasetError(f"{wanted}: {problem}") from None
+    if row_bytes != image_size * image_size * 3:
+        raise DatasetError(f"{wanted}, had {row_bytes} bytes a photograph")
+    return pixels[: len(column) * row_bytes].reshape(-1, image_size, image_size, 3)

@@ -3,6 +3,7 @@
 Every complaint names file, column and row.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,15 @@ class CohortTable:
     rows: NDArray[np.int64]
     """Row numbers for people: in a CSV as a spreadsheet shows them (the header is row 1), in Parquet from 1."""
 
-    def texts(self, column: str) -> list[str]:
+    def texts(self, column: str) -> tuple[str, ...]:
         """The column as trimmed text; absent values are empty."""
-        return _as_text(self.frame[column]).tolist()
+        return tuple(_as_text(self.frame[column]))
+
+    def ids(self, column: str) -> tuple[str, ...]:
+        """The column as trimmed text; CohortError for an absent value."""
+        text = _as_text(self.frame[column])
+        self._refuse(_is_absent(text), column, "filled")
+        return tuple(text)
 
     def numbers(self, column: str, task: Task) -> NDArray[np.float64]:
         """The column as numbers in the task's unit, NaN where absent. CohortError for what is no number or no
@@ -92,7 +99,13 @@ def read_table(path: Path) -> CohortTable:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     # as text: "007" is a patient's id and not a number, and which spellings mean absent is said above
-    return pd.read_csv(path, dtype=str, na_filter=False, skip_blank_lines=False, index_col=False, encoding="utf-8-sig")
+    options = {"dtype": str, "na_filter": False, "skip_blank_lines": False, "index_col": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, encoding="utf-8-sig", **options)
+        except pd.errors.ParserWarning:  # pandas would drop what is over
+            raise ValueError("a row has more fields than the header has names") from None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -1,0 +1,159 @@
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepl.data.decode import decode, read_header
+from sepl.errors import ImageError
+
+RNG = np.random.default_rng(3)
+PIXELS = cv2.GaussianBlur(RNG.integers(0, 256, (48, 64, 3), np.uint8), (0, 0), 3)
+
+
+def encode(extension, pixels=PIXELS):
+    return cv2.imencode(extension, pixels)[1].tobytes()
+
+
+def read(source, reduction=1):
+    return decode(source, read_header(source), reduction)
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_a_lossless_file_gives_its_pixels(extension):
+    assert np.array_equal(read(encode(extension)), PIXELS)
+
+
+def test_a_jpeg_gives_nearly_its_pixels():
+    assert np.abs(read(encode(".jpg")).astype(int) - PIXELS).mean() < 4
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+def test_the_header_says_kind_and_size(extension):
+    header = read_header(encode(extension))
+
+    assert (header.width, header.height) == (64, 48)
+    assert header.kind == {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF"}[extension]
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+def test_grey_becomes_three_equal_channels(extension):
+    pixels = read(encode(extension, PIXELS[:, :, 0]))
+
+    assert pixels.shape == (48, 64, 3)
+    assert np.array_equal(pixels[:, :, 0], pixels[:, :, 2])
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_a_deep_file_is_scaled_by_the_bits_its_camera_used(extension, bits):
+    deep = PIXELS.astype(np.uint16) << (bits - 8)
+    deep[0, 0] = 2**bits - 1
+
+    pixels = read(encode(extension, deep))
+
+    assert np.array_equal(pixels[1:], PIXELS[1:])
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_what_is_transparent_is_black(extension):
+    alpha = np.full((48, 64, 1), 255, np.uint8)
+    alpha[:10] = 0
+
+    pixels = read(encode(extension, np.concatenate([PIXELS, alpha], axis=2)))
+
+    assert pixels[:10].max() == 0
+    assert np.array_equal(pixels[10:], PIXELS[10:])
+
+
+def test_the_noted_orientation_is_applied():
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)  # 6: turn right
+    jpeg = encode(".jpg")
+    noted = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+    assert np.array_equal(read(noted), np.rot90(read(jpeg), -1))
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_reduced_jpeg_shows_the_same_picture(reduction):
+    smooth = cv2.resize(PIXELS, (640, 480), interpolation=cv2.INTER_CUBIC)
+
+    reduced = read(encode(".jpg", smooth), reduction)
+
+    assert reduced.shape == (480 // reduction, 640 // reduction, 3)
+    expected = cv2.resize(smooth, (640 // reduction, 480 // reduction), interpolation=cv2.INTER_AREA)
+    assert np.abs(reduced.astype(int) - expected).mean() < 3
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+@given(data=st.data())
+def test_every_part_of_a_file_is_refused(extension, data):
+    source = encode(extension)
+    length = data.draw(st.integers(0, len(source) - 1))
+
+    with pytest.raises(ImageError):
+        read(source[:length])
+
+
+@given(magic=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*"]), rest=st.binary())
+def test_bytes_that_are_no_picture_are_an_image_error_and_nothing_else(magic, rest):
+    with pytest.raises(ImageError):
+        read(magic + rest)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_read_and_nothing_else(extension, data):
+    source = bytearray(encode(extension))
+    for _ in range(3):
+        source[data.draw(st.integers(0, len(source) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        pixels = read(bytes(source))
+    except ImageError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
+
+
+def test_a_picture_too_large_is_refused_by_its_header():
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
+
+    with pytest.raises(ImageError, match="too large: 60000×60000"):
+        read_header(header + bytes(8) + b"IEND" + bytes(4))
+
+
+def test_a_header_that_claims_more_than_its_file_can_hold_is_refused():
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 10_000, 10_000, 8, 2, 0, 0, 0)
+
+    with pytest.raises(ImageError, match="damaged PNG: 45 bytes cannot hold"):
+        read_header(header + bytes(8) + b"IEND" + bytes(4))
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+def test_an_all_black_photograph_is_decoded(extension):
+    assert read(encode(extension, np.zeros((2000, 2000, 3), np.uint8))).max() == 0
+
+
+def test_cmyk_is_refused_with_the_reason():
+    source = encode(".jpg")
+    frame = source.index(b"\xff\xc0")
+    four_channels = source[: frame + 9] + b"\x04" + source[frame + 10 :]
+
+    with pytest.raises(ImageError, match="unsupported JPEG: 4 channels"):
+        read_header(four_channels)
+
+
+def test_floating_point_is_refused_with_the_reason():
+    with pytest.raises(ImageError, match="unsupported TIFF"):
+        read_header(encode(".tif", PIXELS.astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [(b"", "empty file"), (b"hello", "not an image"), (b"GIF89a" + bytes(50), "not an image")]
+)
+def test_the_reason_says_what_it_should_be(source, reason):
+    with pytest.raises(ImageError, match=reason):
+        read_header(source)

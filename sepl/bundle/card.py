@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from sepl.bundle.manifest import Intervals, Provenance
+from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
 from sepl.config import TrialConfig
 from sepl.data.images import ImageSpec
-from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.metrics import Evaluation
 from sepl.tasks import TaskSplit, TaskTable
 
 _USE = """\
@@ -75,27 +76,7 @@ def _describe_training(provenance: Provenance) -> str:
 def _describe_skill(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "## How good it is\n\nNot evaluated on sealed patients.\n"
-    rows = [_skill_row(task) for task in evaluation.tasks]
-    rows.append(["**mean**", "", "", str(evaluation.mean_skill), str(evaluation.floor_mean_skill), "", "", ""])
-    return (
-        f"## How good it is\n\nOn {evaluation.num_patients} patients of the cohort split `{evaluation.cohort_split}`, "
-        f"each counted once; brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). "
-        "Skill is 1 − MAE/MAE(median of train), or 2·AUC − 1; the floor is what measured age and sex alone predict.\n\n"
-        + _table(["task", "unit", "n", "skill", "floor", "MAE or AUC", "median predictor", "coverage"], rows)
-    )
-
-
-def _skill_row(task: TaskEvaluation) -> list[str]:
-    return [
-        task.label,
-        task.unit,
-        str(task.num_patients) if task.num_positive is None else f"{task.num_patients} ({task.num_positive} positive)",
-        str(task.skill),
-        str(task.floor_skill),
-        str(task.measures.get("auc" if task.kind == "binary" else "mae", "n/a")),
-        "0.500" if task.kind == "binary" else str(task.measures.get("median_mae", "n/a")),
-        "" if task.interval_coverage is None else str(task.interval_coverage),
-    ]
+    return f"## How good it is\n\n{skill_caption(evaluation)}\n\n{_table(SKILL_HEADER, skill_rows(evaluation))}"
 
 
 def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:

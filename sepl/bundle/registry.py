@@ -22,7 +22,7 @@ from sepl.bundle.format import (
     read_bundle,
     verify_bundle,
 )
-from sepl.bundle.manifest import MANIFEST, parse_manifest, utc_now
+from sepl.bundle.manifest import CARD, MANIFEST, parse_manifest, utc_now
 from sepl.config import Settings
 from sepl.errors import BundleError, ConfigError
 from sepl.storage import Location, resolve
@@ -98,6 +98,11 @@ class Registry:
 
     def show(self, alias_or_id: str) -> ModelBundle:
         return read_bundle(self.resolve(alias_or_id))
+
+    def card(self, alias_or_id: str) -> str:
+        """The model card, after all files were checked."""
+        _, files = verify_bundle(resolve(self.resolve(alias_or_id)))
+        return files[CARD].decode()
 
     def promote(self, bundle_id: str, alias: str) -> None:
         """Points `alias` at a bundle, after all its files were checked."""

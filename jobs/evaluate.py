@@ -1,0 +1,43 @@
+"""Evaluates a bundle: `python -m jobs.evaluate --bundle URI --data URI --cohort-split test --out evaluation.json`."""
+
+from typing import Literal
+
+from rich.console import Console
+
+from jobs._command import run_command
+from sepl.bundle.registry import open_bundle
+from sepl.bundle.skills import skill_table
+from sepl.data.prepared import PreparedDataset
+from sepl.scoring.evaluation import evaluate_bundle
+from sepl.scoring.scorer import Scorer
+from sepl.storage import resolve
+
+
+def main(
+    bundle: str,
+    data: str,
+    out: str,
+    cohort_split: Literal["train", "validation", "calibration", "test"] = "test",
+    device: str = "auto",
+) -> None:
+    """Evaluate a bundle on one cohort split of a prepared dataset, per patient, beside median predictor and floor.
+
+    Args:
+        bundle: A bundle's folder, or REGISTRY#ALIAS.
+        data: The prepared dataset; its tasks, units and image size must be the bundle's.
+        out: The JSON file to write.
+        cohort_split: Whose patients. The test patients are sealed: choose no model by them.
+        device: auto, cpu or cuda.
+    """
+    scorer = Scorer(open_bundle(bundle), device)
+    evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split)
+    resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240  # a log has no width to fit in; a figure should not be broken over lines
+    console.print(skill_table(evaluation))
+    console.print(f"evaluation of {scorer.bundle.bundle_id}: {out}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,49 @@
+"""Scores photographs offline: `python -m jobs.score --bundle URI --input (Parquet|CSV|folder) --out scores.parquet`.
+
+One row a photograph; the values are those that the server gives. Memory does not grow with the number of photographs.
+"""
+
+import time
+
+from jobs._command import run_command
+from sepl.bundle.registry import open_bundle
+from sepl.data.progress import track
+from sepl.scoring.rows import STATUSES
+from sepl.scoring.scorer import Scorer
+from sepl.scoring.sources import find_photographs
+from sepl.scoring.table import write_scores
+
+
+def main(
+    bundle: str,
+    input: str,  # noqa: A002  the option's name is fixed
+    out: str,
+    image_column: str = "image",
+    images: str | None = None,
+    device: str = "auto",
+    batch_size: int = 64,
+) -> None:
+    """Score photographs to Parquet: image, status, reason, per task value, _lo, _hi, bundle id; units in the metadata.
+
+    Args:
+        bundle: A bundle's folder, or REGISTRY#ALIAS.
+        input: A folder (JPEG, PNG, TIFF at any depth), or a .csv or .parquet file with a column of paths.
+        out: The Parquet file to write; it appears when all photographs are scored.
+        image_column: The table's column of paths.
+        images: Where the table's paths begin; the table's own folder unless given.
+        device: auto, cpu or cuda.
+        batch_size: Photographs in one pass through the network.
+    """
+    start = time.perf_counter()
+    source = find_photographs(input, image_column, images)
+    scorer = Scorer(open_bundle(bundle), device, batch_size)
+    batches = scorer.stream(track(source, source.num_photographs, "score"))
+    counts = write_scores(batches, scorer.bundle.manifest, out)
+    seconds = time.perf_counter() - start
+    told = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
+    print(f"{counts.total()} photographs in {seconds:.1f} s: {told}")
+    print(f"scores of {scorer.bundle.bundle_id}: {out}")
+
+
+if __name__ == "__main__":
+    run_command(main)

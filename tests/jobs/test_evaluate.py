@@ -1,0 +1,99 @@
+"""Evaluation of a bundle end to end."""
+
+from pathlib import Path
+
+import pytest
+from builders import build_dataset
+from bundles import bundle_content
+
+from jobs import evaluate
+from sepl.bundle.format import Intervals, write_bundle
+from sepl.data.images import ImageSpec
+from sepl.data.prepared import PreparedDataset
+from sepl.data.scaling import LabelScaler
+from sepl.errors import DatasetError
+from sepl.metrics import Evaluation
+from sepl.models.build import build_network
+from sepl.tasks import TaskTable
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    return build_dataset(tmp_path_factory.mktemp("data"), num_patients=24)
+
+
+def test_the_file_and_the_table_tell_the_same_evaluation(
+    dataset: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_bundle(tmp_path / "bundle", dataset)
+
+    evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "evaluation.json"), device="cpu")
+
+    text = (tmp_path / "evaluation.json").read_text()
+    evaluation = Evaluation.parse_json(text, "evaluation.json")
+    told = capsys.readouterr().out
+    assert evaluation.cohort_split == "test"
+    assert evaluation.num_patients == dataset.manifest.num_patients["test"]
+    assert {task.name: task.reachable_skill for task in evaluation.tasks}["sbp"] == 0.9
+    assert str(evaluation["sbp"].skill) in told
+    assert str(evaluation["sbp"].measures["mae"]) in told
+    assert "mmHg" in told
+
+
+def test_a_model_that_says_the_median_has_no_skill_and_full_coverage(dataset: PreparedDataset, tmp_path: Path) -> None:
+    """A network whose outputs are all zero is the median predictor."""
+    _write_bundle(tmp_path / "bundle", dataset, is_zero=True)
+
+    evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "evaluation.json"), device="cpu")
+
+    evaluation = Evaluation.parse_json((tmp_path / "evaluation.json").read_text(), "evaluation.json")
+    for name in ("age", "sbp"):
+        task = evaluation[name]
+        assert task.measures["mae"] == task.measures["median_mae"]
+        assert task.skill.value == pytest.approx(0.0, abs=1e-9)
+        assert task.interval_coverage is not None
+        assert task.interval_coverage.value == 1.0
+
+
+def test_other_tasks_or_units_are_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+    first, *others = dataset.tasks
+    _write_bundle(tmp_path / "units", dataset, tasks=TaskTable.of([first.model_copy(update={"unit": "%"}), *others]))
+
+    with pytest.raises(DatasetError, match=r"tasks should be the bundle's.*%"):
+        evaluate.main(str(tmp_path / "units"), dataset.uri, str(tmp_path / "evaluation.json"))
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+def test_another_image_size_is_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+    _write_bundle(tmp_path / "large", dataset, image=ImageSpec(size=64))
+
+    with pytest.raises(DatasetError, match="64 px, cropped to the field of view; were 32 px"):
+        evaluate.main(str(tmp_path / "large"), dataset.uri, str(tmp_path / "evaluation.json"))
+
+
+def _write_bundle(
+    folder: Path,
+    dataset: PreparedDataset,
+    *,
+    is_zero: bool = False,
+    tasks: TaskTable | None = None,
+    image: ImageSpec | None = None,
+) -> None:
+    content = bundle_content()
+    network = build_network(content["config"].model, dataset.tasks, dataset.image_spec.size)
+    state = {
+        name: tensor * 0 if is_zero and tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    train = dataset.photographs("train")
+    write_bundle(
+        folder,
+        **{
+            **content,
+            "tasks": tasks or dataset.tasks,
+            "image": image or dataset.image_spec,
+            "scaler": LabelScaler.fit(train.per_patient(train.labels_NT), dataset.tasks),
+            "intervals": Intervals(half_widths={"age": 1000.0, "sbp": 1000.0, "hba1c": None}),
+            "state": state,
+        },
+    )

@@ -1,0 +1,72 @@
+"""Offline scoring end to end: one row a photograph, as the scorer says."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from bundles import build_bundle, draw_fundus
+
+from jobs import score
+from sepl.bundle.format import read_bundle
+from sepl.errors import CohortError
+from sepl.scoring.scorer import Scorer
+
+NAMES = [f"{number:02}.jpg" for number in range(9)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("place")
+    build_bundle(place / "bundle")
+    (place / "images").mkdir()
+    for seed, name in enumerate(NAMES):
+        (place / "images" / name).write_bytes(draw_fundus(seed) if seed != 4 else b"no picture")
+    return place
+
+
+def test_a_folder_is_scored_to_one_row_a_photograph(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = place / "folder.parquet"
+
+    score.main(str(place / "bundle"), str(place / "images"), str(out), device="cpu", batch_size=4)
+
+    rows = pq.read_table(out).to_pylist()
+    assert [row["image"] for row in rows] == NAMES
+    assert [row["status"] for row in rows] == ["failed" if number == 4 else "ok" for number in range(9)]
+    assert "9 photographs in" in (told := capsys.readouterr().out)
+    assert "8 ok, 0 rejected, 1 failed" in told
+
+
+def test_the_rows_hold_what_the_scorer_says(place: Path) -> None:
+    out = place / "again.parquet"
+    scorer = Scorer(read_bundle(place / "bundle"), device="cpu")
+
+    score.main(str(place / "bundle"), str(place / "images"), str(out), device="cpu", batch_size=3)
+
+    expected = scorer.score_files([place / "images" / name for name in NAMES])
+    for row, single in zip(pq.read_table(out).to_pylist(), expected, strict=True):
+        assert row["bundle_id"] == single.bundle_id
+        for task, prediction in single.values.items():
+            assert row[task] == pytest.approx(prediction.value, rel=1e-5, abs=1e-5)
+            assert (row[f"{task}_lo"] is None) == (prediction.low is None)
+
+
+def test_a_table_is_scored_in_its_own_order(place: Path) -> None:
+    (place / "table.csv").write_text("photo\n" + "\n".join([*reversed(NAMES), "absent.jpg"]) + "\n")
+    out = place / "table.parquet"
+
+    score.main(
+        str(place / "bundle"), str(place / "table.csv"), str(out), image_column="photo", images=str(place / "images")
+    )
+
+    rows = pq.read_table(out).to_pylist()
+    assert [row["image"] for row in rows] == [*reversed(NAMES), "absent.jpg"]
+    assert (rows[-1]["status"], rows[-1]["reason"]) == ("failed", "file not found")
+
+
+def test_a_wrong_input_leaves_no_file(place: Path) -> None:
+    out = place / "never.parquet"
+
+    with pytest.raises(CohortError, match="there is none"):
+        score.main(str(place / "bundle"), str(place / "nowhere"), str(out))
+
+    assert not out.exists()

@@ -30,7 +30,7 @@ def history_figure(board: Leaderboard) -> go.Figure:
             y=[row.best_skill for row in rows],
             mode="markers",
             name=_STATE_NAMES[state],
-            marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2}},
+            marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
             text=[_describe(row) for row in rows],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -56,7 +56,7 @@ def curves_figure(board: Leaderboard) -> go.Figure:
         is_best = best is not None and row.number == best.number
         name = f"winner, trial {row.number}" if is_best else _STATE_NAMES[row.state]
         colour = SECOND if is_best else ACCENT if row.state == "complete" else FAINT
-        marks = [8 if epoch == row.num_epochs or len(row.curve) == 1 else 0 for epoch in row.curve]
+        marks = [9 if epoch == row.num_epochs or len(row.curve) == 1 else 0 for epoch in row.curve]
         figure.add_scatter(
             x=list(row.curve),
             y=list(row.curve.values()),
@@ -152,6 +152,7 @@ def _figure(x_title: str, y_title: str, height: int = 380) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
     )
     figure.update_xaxes(title=x_title, gridcolor=GRID, zeroline=False, automargin=True)
     figure.update_yaxes(title=y_title, gridcolor=GRID, zeroline=False, automargin=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
@@ -24,6 +24,8 @@ TIME_ATTR = "epoch"
 class TruthfulOptunaSearch(OptunaSearch):
     """Finished is COMPLETE, stopped below `num_epochs` is PRUNED with its values, diverged or crashed is FAIL.
 
+    A database is needed: Optuna's in-memory storage overlooks a trial that goes back to waiting (seen in 5.0).
+
     `define` asks a trial for hyperparameters and returns the constants. Trials of `study_name` that an earlier driver
     left open are proposed first, with the hyperparameters, values and checkpoint that they had; a first point that was
     enqueued before is not enqueued again.
@@ -34,7 +36,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         define: Callable[[Any], dict[str, Any]],
         *,
         num_epochs: int,
-        storage: BaseStorage,
+        storage: RDBStorage,
         study_name: str,
         first_points: tuple[dict[str, Any], ...] = (),
         seed: int = 0,
@@ -171,6 +173,6 @@ def _is_failed(result: Mapping[str, Any]) -> bool:
     return bool(result.get("failure")) or value is None or not math.isfinite(value)
 
 
-def _num_trials(storage: BaseStorage, study_name: str) -> int:
+def _num_trials(storage: RDBStorage, study_name: str) -> int:
     names = {study.study_name: study._study_id for study in storage.get_all_studies()}
     return storage.get_n_trials(names[study_name]) if study_name in names else 0

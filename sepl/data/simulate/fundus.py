@@ -21,10 +21,10 @@ def draw_photograph(
     """The photograph (size, size, BGR). The same generator state gives the same eye at any size."""
     shown = dict(zip(CHANNEL_NAMES, channels_C.tolist(), strict=True))
     anatomy = draw_anatomy(rng, pigment)
-    width = 0.034 * np.exp(-0.2 * shown["artery_narrowing"])
+    width = 0.030 * np.exp(-0.35 * shown["artery_narrowing"])
     tortuosity = max(0.03, 0.16 + 0.06 * shown["artery_reflex"])
     arteries = draw_tree(rng, anatomy.disc, anatomy.fovea, width, tortuosity)
-    veins = draw_tree(rng, anatomy.disc, anatomy.fovea, 0.046 * np.exp(0.2 * shown["vein_width"]), 0.12)
+    veins = draw_tree(rng, anatomy.disc, anatomy.fovea, 0.036 * np.exp(0.33 * shown["vein_width"]), 0.12)
     canvas = paint_background(anatomy, shown, size)
     canvas = paint_choroid(canvas, anatomy, shown)
     canvas = paint_disc(canvas, anatomy, shown)

@@ -2,22 +2,22 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from sepl.data.simulate.channels import Values
 from sepl.data.simulate.retina import Anatomy, Canvas
 
 _MOST = 90
 
 
 def paint_lesions(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float], rng: np.random.Generator) -> Canvas:
-    """Blends dots and patches into the canvas (H, W, RGB)."""
+    """Adds dots and patches to the canvas (H, W, RGB)."""
     size = canvas.shape[0]
-    soft_HW = _spots(rng, anatomy.fovea, 0.20, 0.022, _count(12, 0.75, shown["drusen"]), size, 0.009)
-    canvas = _blend(canvas, soft_HW * 0.45, [0.92, 0.72, 0.36])
-    hard_HW = _spots(rng, anatomy.fovea, 0.38, 0.016, _count(5, 0.85, shown["exudates"]), size, 0.004)
-    canvas = _blend(canvas, hard_HW * 0.75, [1.0, 0.9, 0.5])
-    red_HW = _spots(rng, 0.4 * anatomy.fovea, 0.50, 0.018, _count(5, 0.85, shown["haemorrhages"]), size, 0.004)
-    return _blend(canvas, red_HW * 0.75, [0.34, 0.06, 0.04])
+    soft_HW = _spots(rng, anatomy.fovea, 0.19, 0.020, _count(14, 0.7, shown["drusen"]), size, 0.010)
+    canvas = _tint(canvas, soft_HW, [1.14, 1.42, 1.15])
+    hard_HW = _spots(rng, anatomy.fovea, 0.36, 0.015, _count(6, 0.8, shown["exudates"]), size, 0.005)
+    canvas = _tint(canvas, hard_HW, [1.28, 2.1, 2.1])
+    red_HW = _spots(rng, 0.4 * anatomy.fovea, 0.48, 0.017, _count(6, 0.8, shown["haemorrhages"]), size, 0.006)
+    return _tint(canvas, red_HW, [0.55, 0.28, 0.35])
 
 
 def _count(usual: float, growth: float, value: float) -> int:
@@ -25,26 +25,20 @@ def _count(usual: float, growth: float, value: float) -> int:
 
 
 def _spots(
-    rng: np.random.Generator,
-    middle: NDArray[np.float64],
-    spread: float,
-    radius: float,
-    num: int,
-    size: int,
-    blur: float,
+    rng: np.random.Generator, middle: Values, spread: float, radius: float, num: int, size: int, blur: float
 ) -> Canvas:
-    """Coverage (H, W) by `num` round spots scattered about `middle`; `radius` and `blur` in radii of the field."""
+    """Coverage (H, W) by `num` ragged spots scattered about `middle`; `radius` and `blur` in radii of the field."""
     mask = np.zeros((size, size), np.uint8)
     # The same draws whatever the number, so that a rising channel adds spots and moves none.
     places_ND = middle + spread * rng.standard_normal((_MOST, 2))
-    radii_N = radius * rng.lognormal(0, 0.35, _MOST)
-    for place_D, spot_radius in zip(places_ND[:num], radii_N[:num], strict=True):
-        centre = np.round((place_D + 1) * size / 2 * 16).astype(int)
-        cv2.circle(
-            mask, (int(centre[0]), int(centre[1])), max(4, round(spot_radius * size / 2 * 16)), 255, -1, cv2.LINE_AA, 4
-        )
-    return cv2.GaussianBlur(mask, (0, 0), max(0.4, blur * size / 2)).astype(np.float32) / 255
+    radii_N = radius * rng.lognormal(0, 0.4, _MOST)
+    lobes_NLD = places_ND[:, None] + 0.8 * radii_N[:, None, None] * rng.standard_normal((_MOST, 3, 2))
+    centres_NLD = np.round((lobes_NLD + 1) * size * 8).astype(int)  # in sixteenths of a pixel
+    for centres_LD, lobe_radius in zip(centres_NLD[:num].tolist(), (0.7 * radii_N * size * 8).tolist(), strict=False):
+        for x, y in centres_LD:
+            cv2.circle(mask, (x, y), max(4, round(lobe_radius)), 255, -1, cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(mask, (0, 0), max(0.35, blur * size / 2)).astype(np.float32) / 255
 
 
-def _blend(canvas: Canvas, coverage_HW: Canvas, colour: list[float]) -> Canvas:
-    return canvas + coverage_HW[..., None] * (np.array(colour, np.float32) - canvas)
+def _tint(canvas: Canvas, coverage_HW: Canvas, factor_K: list[float]) -> Canvas:
+    return canvas * (1 + coverage_HW[..., None] * (np.array(factor_K, np.float32) - 1))

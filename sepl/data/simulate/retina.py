@@ -60,15 +60,18 @@ def paint_background(anatomy: Anatomy, shown: dict[str, float], size: int) -> Ca
     to_disc = np.hypot(x - anatomy.disc[0], y - anatomy.disc[1])
     to_fovea = np.hypot(x - anatomy.fovea[0], y - anatomy.fovea[1])
     pallor, cream, tone = shown["fundus_pallor"], shown["vessel_cream"], shown["peripapillary_tone"]
-    log_base_K = np.log([0.74, 0.36, 0.16]) + anatomy.pigment * np.array([-0.10, -0.13, -0.12])
-    log_base_K = log_base_K + pallor * np.array([-0.03, 0.11, 0.07]) + cream * np.array([0.02, 0.03, 0.12])
+    log_base_K = np.log([0.74, 0.36, 0.16]) + anatomy.pigment * np.array([-0.08, -0.10, -0.09])
+    log_base_K = log_base_K + pallor * np.array([-0.03, 0.11, 0.07]) + cream * np.array([0.03, 0.03, 0.20])
     smooth = cv2.resize(anatomy.choroid_KHW[0, :7, :7], (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
     depth = 0.42 + 0.16 * shown["fovea_depth"]
     parts = [
         (0.06 * smooth, [0.6, 1.0, 1.0]),
-        (np.exp(-((to_disc / 0.42) ** 2)), [0.12 + 0.04 * tone, 0.18 + 0.14 * tone, 0.12 + 0.06 * tone]),
+        (np.exp(-((to_disc / 0.42) ** 2)), [0.08 + 0.03 * tone, 0.12 + 0.13 * tone, 0.08 + 0.08 * tone]),
         (-max(depth, 0.03) * np.exp(-((to_fovea / (0.14 + 0.02 * shown["fovea_depth"])) ** 2)), [0.75, 1.0, 1.1]),
         (-0.22 * np.exp(-((to_fovea / 0.3) ** 2)), [0.5, 0.8, 1.4]),
+        (0.10 * shown["artery_narrowing"] * np.minimum(1.2, x**2 + y**2), [-1.2, -0.2, 0.6]),
+        (0.06 * shown["exudates"] * np.exp(-(((to_fovea - 0.48) / 0.14) ** 2)), [0.2, 1.2, 1.2]),
+        (0.07 * shown["drusen"] * np.exp(-((to_fovea / 0.36) ** 4)), [0.4, 1.6, 0.2]),
         (_sheen(x - anatomy.disc[0], y - anatomy.disc[1], to_disc, to_fovea, anatomy), _sheen_colour(shown)),
         (x * anatomy.light[0] + y * anatomy.light[1], [1.0, 1.1, 1.2]),
     ]
@@ -88,7 +91,7 @@ def _sheen(x: Canvas, y: Canvas, to_disc: Canvas, to_fovea: Canvas, anatomy: Ana
 
 
 def _sheen_colour(shown: dict[str, float]) -> list[float]:
-    strength = 0.13 + 0.11 * shown["nerve_fibre_sheen"]
+    strength = 0.16 + 0.15 * shown["nerve_fibre_sheen"]
     return [0.5 * strength, 1.0 * strength, 1.5 * strength]
 
 
@@ -96,29 +99,29 @@ def paint_choroid(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float]) -> 
     """Choroidal vessels shining through, away from the macula: orange bands, dark between."""
     size = canvas.shape[0]
     x, y = grid(size)
-    contrast = max(0.02, 0.11 + 0.075 * shown["tessellation"])
-    field = cv2.resize(anatomy.choroid_KHW[2], (size, size), interpolation=cv2.INTER_CUBIC)
-    bands = np.exp(-((field / 0.45) ** 2)) - 0.42
-    far = 1 - np.exp(-(((x - np.float32(anatomy.fovea[0])) ** 2 + (y - np.float32(anatomy.fovea[1])) ** 2) / 0.16))
+    contrast = max(0.02, 0.12 + 0.09 * shown["tessellation"])
+    fine, broad = (cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC) for field in anatomy.choroid_KHW[1:])
+    bands = np.exp(-((fine + 0.4 * broad) ** 2) / 0.35) - 0.4 + 0.25 * broad
+    far = 1 - np.exp(-(((x - np.float32(anatomy.fovea[0])) ** 2 + (y - np.float32(anatomy.fovea[1])) ** 2) / 0.2))
     relief_HW = (contrast * far * bands).astype(np.float32)
-    return canvas * np.exp(relief_HW[..., None] * np.array([0.9, 1.2, 0.4], np.float32))
+    return canvas * np.exp(relief_HW[..., None] * np.array([0.7, 1.2, 0.5], np.float32))
 
 
 def paint_disc(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float]) -> Canvas:
     """Blends in the optic disc: rim, pale cup, margin sharp or swollen."""
     x, y = grid(canvas.shape[0])
-    radius = 0.155 * np.exp(0.13 * shown["disc_size"])
+    radius = 0.145 * np.exp(0.22 * shown["disc_size"])
     blur = 0.012 * np.exp(0.6 * shown["disc_margin_blur"])
     pallor = shown["disc_pallor"]
     from_centre = np.hypot(x - anatomy.disc[0], (y - anatomy.disc[1]) / anatomy.disc_ovality)
     rim_HW = _soft_inside(from_centre, radius, blur)
     cup_HW = _soft_inside(
-        np.hypot(x - anatomy.disc[0] + 0.01, y - anatomy.disc[1]), radius * (0.45 + 0.09 * pallor), 0.02
+        np.hypot(x - anatomy.disc[0] + 0.01, y - anatomy.disc[1]), radius * (0.42 + 0.09 * pallor), 0.02
     )
-    halo_HW = 0.10 * max(0.0, 1 + shown["disc_margin_blur"]) * np.exp(-((from_centre / (1.7 * radius)) ** 2))
-    rim_K = np.array([0.95, 0.60 + 0.05 * pallor, 0.32 + 0.06 * pallor], np.float32)
-    cup_K = np.array([1.02, 0.86 + 0.03 * pallor, 0.60 + 0.05 * pallor], np.float32)
-    canvas = canvas + halo_HW[..., None].astype(np.float32) * np.array([0.8, 0.8, 0.6], np.float32)
+    halo_HW = 0.12 * max(0.0, 1 + 0.8 * shown["disc_margin_blur"]) * np.exp(-((from_centre / (2.1 * radius)) ** 2))
+    rim_K = np.array([1.0, 0.68 + 0.07 * pallor, 0.42 + 0.11 * pallor], np.float32)
+    cup_K = np.array([1.06, 0.93 + 0.03 * pallor, 0.70 + 0.05 * pallor], np.float32)
+    canvas = canvas + halo_HW[..., None].astype(np.float32) * np.array([0.5, 0.8, 0.8], np.float32)
     canvas = canvas + rim_HW[..., None] * (rim_K - canvas) * np.float32(0.9)
     return canvas + cup_HW[..., None] * (cup_K - canvas) * np.float32(0.85)
 

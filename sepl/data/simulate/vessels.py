@@ -8,79 +8,86 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from sepl.data.simulate.channels import Values
+from sepl.data.simulate.retina import Canvas
+
+_VEIN_K = np.array([0.54, 0.38, 0.56])
+_ARTERY_K = np.array([0.88, 0.44, 0.44])
+_CREAM_K = np.array([1.02, 0.88, 0.98])
+"""Light that passes a full column of blood: red, green, blue."""
 _NUM_POINTS = 28
-_NUM_GENERATIONS = 3
+_CHILDREN = (4, 2)
+"""Branches that each branch of a generation bears; the last generation bears none."""
 
 
 @dataclass(frozen=True)
 class Branches:
     """B branches of P points each."""
 
-    points_BPD: NDArray[np.float64]
+    points_BPD: Values
     """(B, P, 2) centre lines, x and y."""
-    widths_BP: NDArray[np.float64]
+    widths_BP: Values
     """(B, P) full widths."""
 
+    def __add__(self, other: "Branches") -> "Branches":
+        return Branches(
+            np.concatenate([self.points_BPD, other.points_BPD]), np.concatenate([self.widths_BP, other.widths_BP])
+        )
 
-def draw_tree(
-    rng: np.random.Generator, disc: NDArray[np.float64], fovea: NDArray[np.float64], width: float, tortuosity: float
-) -> Branches:
+
+def draw_tree(rng: np.random.Generator, disc: Values, fovea: Values, width: float, tortuosity: float) -> Branches:
     """A tree that leaves the disc: four trunks, then generations of branches.
 
     `width` is a trunk's full width at the disc, in radii of the field; `tortuosity` the swing of heading in radians.
     """
-    grown = [_trunks(rng, disc, fovea, width, tortuosity)]
-    for _ in range(_NUM_GENERATIONS):
-        grown.append(_offspring(rng, grown[-1], fovea, tortuosity))
-    return Branches(
-        np.concatenate([branches.points_BPD for branches in grown]),
-        np.concatenate([branches.widths_BP for branches in grown]),
-    )
+    youngest = tree = _trunks(rng, disc, fovea, width, tortuosity)
+    for num_children in _CHILDREN:
+        youngest = _offspring(rng, youngest, num_children, fovea, tortuosity)
+        tree = tree + youngest
+    return tree
 
 
-def _trunks(
-    rng: np.random.Generator, disc: NDArray[np.float64], fovea: NDArray[np.float64], width: float, tortuosity: float
-) -> Branches:
+def _trunks(rng: np.random.Generator, disc: Values, fovea: Values, width: float, tortuosity: float) -> Branches:
     """Temporal arcades above and below the fovea, nasal vessels above and below."""
-    # Headings turn from almost vertical at the disc; temporal arcades bend around the fovea, nasal ones run straight on.
-    towards = np.sign(fovea[0] - disc[0])
-    start = np.array([0.48, 0.48, 0.62, 0.62]) * np.pi + rng.normal(0, 0.12, 4)
-    turn = np.array([-0.47, -0.47, 0.22, 0.22]) * np.pi + rng.normal(0, 0.12, 4)
-    length = np.array([1.55, 1.55, 0.9, 0.9]) * rng.uniform(0.9, 1.1, 4)
-    vertical = np.array([-1.0, 1.0, -1.0, 1.0])
+    # Heading 0 points from disc to fovea. Arcades leave almost vertically, bend around the fovea and close behind it;
+    # nasal vessels run away from it.
+    start = np.array([0.46, 0.46, 0.60, 0.60]) * np.pi + rng.normal(0, 0.14, 4)
+    turn = np.array([-0.54, -0.54, 0.20, 0.20]) * np.pi + rng.normal(0, 0.16, 4)
+    length = np.array([1.7, 1.7, 0.95, 0.95]) * rng.uniform(0.9, 1.1, 4)
     steps = np.linspace(0, 1, _NUM_POINTS)
-    heading_BP = start[:, None] + turn[:, None] * np.minimum(1, 1.5 * steps) + _swing(rng, 4, tortuosity, length)
-    directions_BPD = np.stack([towards * np.cos(heading_BP), vertical[:, None] * np.sin(heading_BP)], axis=-1)
-    origin_B1D = disc + rng.normal(0, 0.025, (4, 1, 2)) * [0.6, 1.0]
-    widths_B = width * np.array([1.0, 1.0, 0.72, 0.72]) * rng.uniform(0.9, 1.1, 4)
-    return Branches(_walk(origin_B1D, directions_BPD, length), widths_B[:, None] * (1 - 0.55 * steps))
+    heading_BP = start[:, None] + turn[:, None] * np.sin(0.5 * np.pi * steps) + _swing(rng, 4, tortuosity, length)
+    vertical = np.array([-1.0, 1.0, -1.0, 1.0])[:, None]
+    directions_BPD = np.stack([np.sign(fovea[0] - disc[0]) * np.cos(heading_BP), vertical * np.sin(heading_BP)], axis=-1)
+    origin_B1D = disc + np.array([0.02, 0.05]) * rng.standard_normal((4, 1, 2))
+    widths_B = width * np.array([1.0, 1.0, 0.7, 0.7]) * rng.uniform(0.9, 1.1, 4)
+    return Branches(_walk(origin_B1D, directions_BPD, length), widths_B[:, None] * (1 - 0.6 * steps))
 
 
-def _offspring(rng: np.random.Generator, parents: Branches, fovea: NDArray[np.float64], tortuosity: float) -> Branches:
-    """Two or three branches of each parent, on alternate sides, thinner and shorter."""
-    num_each = 3 if len(parents.points_BPD) <= 4 else 2
-    parent_B = np.repeat(np.arange(len(parents.points_BPD)), num_each)
-    place_B = np.tile(np.linspace(0.25, 0.8, num_each), len(parents.points_BPD)) + rng.uniform(-0.1, 0.1, len(parent_B))
+def _offspring(
+    rng: np.random.Generator, parents: Branches, num_children: int, fovea: Values, tortuosity: float
+) -> Branches:
+    """Branches on alternate sides of each parent, thinner and shorter, that bend back to its direction."""
+    num_parents = len(parents.points_BPD)
+    parent_B = np.repeat(np.arange(num_parents), num_children)
+    num = len(parent_B)
+    place_B = np.tile(np.linspace(0.2, 0.8, num_children), num_parents) + rng.uniform(-0.12, 0.12, num)
     point_B = (place_B * (_NUM_POINTS - 1)).astype(int)
     origin_BD = parents.points_BPD[parent_B, point_B]
     along_BD = parents.points_BPD[parent_B, point_B + 1] - origin_BD
-    side_B = (
-        np.where(np.arange(len(parent_B)) % 2, 1.0, -1.0) * rng.choice([1.0, -1.0], len(parents.points_BPD))[parent_B]
-    )
-    heading_B = np.arctan2(along_BD[:, 1], along_BD[:, 0]) + side_B * rng.uniform(0.5, 1.0, len(parent_B))
-    length_B = np.linalg.norm(along_BD, axis=1) * (_NUM_POINTS - 1) * rng.uniform(0.4, 0.65, len(parent_B))
-    length_B = np.minimum(length_B, 0.9 * np.linalg.norm(origin_BD - fovea, axis=1))  # the fovea has no vessels
+    side_B = np.where(np.arange(num) % 2, 1.0, -1.0) * rng.choice([1.0, -1.0], num_parents)[parent_B]
+    heading_B = np.arctan2(along_BD[:, 1], along_BD[:, 0]) + side_B * rng.uniform(0.5, 0.95, num)
+    length_B = np.linalg.norm(along_BD, axis=1) * (_NUM_POINTS - 1) * rng.uniform(0.4, 0.75, num)
+    length_B = np.minimum(length_B, 0.8 * np.linalg.norm(origin_BD - fovea, axis=1))  # the fovea has no vessels
     steps = np.linspace(0, 1, _NUM_POINTS)
-    bend_B = -side_B * rng.uniform(0.0, 0.9, len(parent_B))
-    heading_BP = heading_B[:, None] + bend_B[:, None] * steps + _swing(rng, len(parent_B), tortuosity, length_B)
+    bend_B = -side_B * rng.uniform(-0.2, 1.2, num)
+    heading_BP = heading_B[:, None] + bend_B[:, None] * steps + _swing(rng, num, tortuosity, length_B)
     directions_BPD = np.stack([np.cos(heading_BP), np.sin(heading_BP)], axis=-1)
-    widths_B = parents.widths_BP[parent_B, point_B] * rng.uniform(0.55, 0.75, len(parent_B))
-    return Branches(_walk(origin_BD[:, None], directions_BPD, length_B), widths_B[:, None] * (1 - 0.6 * steps))
+    widths_B = parents.widths_BP[parent_B, point_B] * rng.uniform(0.5, 0.8, num)
+    return Branches(_walk(origin_BD[:, None], directions_BPD, length_B), widths_B[:, None] * (1 - 0.7 * steps))
 
 
-def _swing(rng: np.random.Generator, num: int, tortuosity: float, length_B: NDArray[np.float64]) -> NDArray[np.float64]:
+def _swing(rng: np.random.Generator, num: int, tortuosity: float, length_B: Values) -> Values:
     """Heading's swing (B, P): two waves along each branch."""
     along_BP = length_B[:, None] * np.linspace(0, 1, _NUM_POINTS)
     phase_WB = rng.uniform(0, 2 * np.pi, (2, num, 1))
@@ -89,13 +96,13 @@ def _swing(rng: np.random.Generator, num: int, tortuosity: float, length_B: NDAr
 
 
 def _walk(
-    origin_B1D: NDArray[np.float64], directions_BPD: NDArray[np.float64], length_B: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    origin_B1D: Values, directions_BPD: Values, length_B: Values
+) -> Values:
     steps_BPD = directions_BPD * (length_B / (_NUM_POINTS - 1))[:, None, None]
     return origin_B1D + np.cumsum(steps_BPD, axis=1) - steps_BPD[:, :1]
 
 
-def ribbons(branches: Branches) -> NDArray[np.float64]:
+def ribbons(branches: Branches) -> Values:
     """Outlines (B, 2P, 2) of the branches, to be filled."""
     tangents_BPD = np.gradient(branches.points_BPD, axis=1)
     tangents_BPD /= np.linalg.norm(tangents_BPD, axis=2, keepdims=True) + 1e-9
@@ -105,27 +112,26 @@ def ribbons(branches: Branches) -> NDArray[np.float64]:
     return np.concatenate([left, right[:, ::-1]], axis=1)
 
 
-def paint_vessels(
-    canvas: NDArray[np.float32], arteries: Branches, veins: Branches, shown: dict[str, float]
-) -> NDArray[np.float32]:
-    """Darkens the canvas (H, W, RGB) where vessels run; arteries lie over veins."""
+def paint_vessels(canvas: Canvas, arteries: Branches, veins: Branches, shown: dict[str, float]) -> Canvas:
+    """Darkens the canvas (H, W, RGB) where vessels run; arteries lie over veins and carry a bright reflex."""
     size = canvas.shape[0]
-    cream = 0.10 * (shown["vessel_cream"] + 1.0)
-    reflex = 0.25 + 0.13 * shown["artery_reflex"]
-    vein_HW = coverage(veins, size)[..., None]
-    artery_HW = coverage(arteries, size)[..., None]
-    core = Branches(arteries.points_BPD, arteries.widths_BP * 0.4)
-    core_HW = coverage(core, size)[..., None] * np.float32(max(0.0, reflex))
-    vein_K = np.array([0.58, 0.36, 0.50], np.float32)
-    artery_K = np.array([0.80, 0.46, 0.50], np.float32)
-    pale_K = np.array([1.0, 0.85, 0.95], np.float32)
-    vein_K, artery_K = vein_K + cream * (pale_K - vein_K), artery_K + cream * (pale_K - artery_K)
-    canvas = canvas * (1 - vein_HW * (1 - vein_K))
-    canvas = canvas * (1 - artery_HW * (1 - artery_K))
-    return canvas + core_HW * np.array([0.30, 0.24, 0.06], np.float32)
+    cream = 0.08 * (shown["vessel_cream"] + 1.0)
+    copper = 1.0 + 0.7 * shown["artery_reflex"]
+    canvas = _absorb(canvas, coverage(veins, size), _VEIN_K + cream * (_CREAM_K - _VEIN_K))
+    artery_HW = coverage(arteries, size)
+    canvas = _absorb(canvas, artery_HW, _ARTERY_K + cream * (_CREAM_K - _ARTERY_K))
+    core_HW = coverage(Branches(arteries.points_BPD, 0.5 * arteries.widths_BP), size) * np.float32(max(0.0, copper))
+    beside_HW = cv2.resize(artery_HW, (64, 64), interpolation=cv2.INTER_AREA)
+    beside_HW = cv2.resize(cv2.GaussianBlur(beside_HW, (0, 0), 2.2), (size, size), interpolation=cv2.INTER_LINEAR)
+    warm_HW = 0.15 * core_HW + np.float32(0.10 * copper) * beside_HW
+    return canvas + warm_HW[..., None] * np.array([1.0, 0.75, 0.05], np.float32)
 
 
-def coverage(branches: Branches, size: int) -> NDArray[np.float32]:
+def _absorb(canvas: Canvas, coverage_HW: Canvas, transmitted_K: Values) -> Canvas:
+    return canvas * (1 - coverage_HW[..., None] * (1 - transmitted_K).astype(np.float32))
+
+
+def coverage(branches: Branches, size: int) -> Canvas:
     """How much of each pixel (H, W) the branches cover, 0 to 1, slightly soft as blood columns look."""
     # Drawn at twice the size with 1/16 pixel positions, so that a tenth of a pixel of width shows.
     double = np.zeros((2 * size, 2 * size), np.uint8)

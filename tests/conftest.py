@@ -1,4 +1,4 @@
-"""What every test gets: fixed seeds, laws without a clock, and a skip where the machine lacks what the marker asks for."""
+"""What every test gets: fixed seeds, laws without a clock, a skip where the machine lacks what a marker asks for."""
 
 import os
 import random

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
+from pyarrow import fs as pafs
 from pydantic import Field
 
 from sepl.config import Settings
@@ -24,8 +25,8 @@ from sepl.data.patients import index_patients, mean_per_patient
 from sepl.data.scaling import LabelScaler
 from sepl.data.shards import Shard, map_shard
 from sepl.data.splits import COHORT_SPLITS
-from sepl.errors import DatasetError
-from sepl.storage import Location, local_copy, resolve, sha256_of_file
+from sepl.errors import DatasetError, StorageError
+from sepl.storage import Location, resolve, sha256_of_file
 from sepl.tasks import TaskTable
 
 FORMAT = 1
@@ -203,10 +204,12 @@ def _download(location: Location, manifest: Manifest, cache: Path | None) -> Pat
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=target.parent) as incoming:
-        copy = local_copy(location, Path(incoming))
+        staging = Path(incoming) / "dataset"
+        staging.mkdir()
         try:
-            copy.rename(target)
-        except OSError:  # another process came first
-            if not (target / MANIFEST_FILE).is_file():
-                raise
+            pafs.copy_files(location.path, str(staging), location.filesystem, pafs.LocalFileSystem())
+            staging.rename(target)
+        except (OSError, ArrowException) as problem:
+            if not (target / MANIFEST_FILE).is_file():  # no other process came first
+                raise StorageError(f"cannot copy {location.uri} to {target}: {problem}") from problem
     return target

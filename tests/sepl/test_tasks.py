@@ -1,0 +1,103 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from sepl.errors import ConfigError
+from sepl.tasks import BUILT_IN_TASKS, CARDIOMETABOLIC_TASKS, TASK_SPLITS, Task, TaskSplit, TaskTable
+
+ALL = TaskTable.of(CARDIOMETABOLIC_TASKS)
+tables = st.lists(st.sampled_from(CARDIOMETABOLIC_TASKS), min_size=1, unique=True).map(TaskTable.of)
+
+
+@given(tables, st.data())
+def test_priors_and_targets_partition_the_tasks(tasks, data):
+    priors = data.draw(st.sets(st.sampled_from(tasks.names), max_size=len(tasks) - 1))
+
+    split = TaskSplit.of(list(priors), tasks)
+
+    assert set(split.priors) == priors
+    assert not set(split.priors) & set(split.targets)
+    assert set(split.priors) | set(split.targets) == set(tasks.names)
+    for part in (split.priors, split.targets):
+        assert list(part) == [name for name in tasks.names if name in part]
+
+
+@given(tables, st.sampled_from(sorted(TASK_SPLITS)))
+def test_a_named_split_takes_the_priors_that_are_there(tasks, name):
+    wanted = set(TASK_SPLITS[name]) & set(tasks.names)
+    if wanted == set(tasks.names):
+        with pytest.raises(ConfigError, match="should leave a task to predict"):
+            TaskSplit.parse(name, tasks)
+        return
+
+    assert set(TaskSplit.parse(name, tasks).priors) == wanted
+
+
+@given(st.permutations(["age", "sex", "bmi"]))
+def test_the_order_in_which_priors_are_written_does_not_matter(names):
+    assert TaskSplit.parse("+".join(names), ALL) == TaskSplit.parse("sex+age+bmi", ALL)
+
+
+def test_the_papers_split_is_six_and_nine():
+    split = TaskSplit.parse("anthropometric", ALL)
+
+    assert (len(split.priors), len(split.targets)) == (6, 9)
+    assert split.role("age") == "prior"
+    assert split.role("hba1c") == "target"
+
+
+@pytest.mark.parametrize("text", ["", "age+", "age+colour", "demografic"])
+def test_an_unknown_prior_is_named_beside_the_choices(text):
+    with pytest.raises(ConfigError, match=r"task_split should be one of anthropometric.*uric_acid; was"):
+        TaskSplit.parse(text, ALL)
+
+
+def test_a_split_of_priors_alone_is_refused():
+    with pytest.raises(ConfigError, match="should leave a task to predict as target, had all of sex, age"):
+        TaskSplit.parse("age+sex", TaskTable.of([BUILT_IN_TASKS["sex"], BUILT_IN_TASKS["age"]]))
+
+
+@given(tables)
+def test_a_table_survives_json(tasks):
+    assert TaskTable.model_validate_json(tasks.model_dump_json()) == tasks
+
+
+@given(tables)
+def test_index_and_names_agree(tasks):
+    assert [tasks.index(name) for name in tasks.names] == list(range(len(tasks)))
+    assert [tasks[name] for name in tasks.names] == list(tasks)
+
+
+def test_an_unknown_task_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"task should be one of sex, age, .*, was 'colour'"):
+        ALL.index("colour")
+
+
+def test_every_built_in_regression_task_has_unit_and_range():
+    for task in CARDIOMETABOLIC_TASKS:
+        assert task.unit
+        assert task.low is not None
+        assert task.high is not None
+
+
+def test_names_are_unique_in_a_table():
+    with pytest.raises(ValidationError, match="found twice: age"):
+        TaskTable.of([BUILT_IN_TASKS["age"], BUILT_IN_TASKS["age"]])
+
+
+def test_an_empty_table_is_refused():
+    with pytest.raises(ValidationError, match="at least one task"):
+        TaskTable.of([])
+
+
+@pytest.mark.parametrize("name", ["a+b", "a b", "", "1st"])
+def test_a_name_that_could_not_be_joined_is_refused(name):
+    with pytest.raises(ValidationError, match="plain identifier"):
+        Task(name=name, kind="binary", unit="probability", label="x")
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 1), (1, 1)])
+def test_a_range_that_does_not_rise_is_refused(low, high):
+    with pytest.raises(ValidationError, match="should rise"):
+        Task(name="x", kind="regression", unit="y", label="x", low=low, high=high)

@@ -22,9 +22,14 @@ def build_backbone(name: str, *, weights: str, image_size: int, drop_path: float
     """A timm model without classifier, forward (B, 3, image_size, image_size) -> (B, F), and its F.
 
     `weights` is 'none', 'pretrained' (what timm publishes for that name) or a file. timm's own pooling and final norm
-    are kept. Raises ConfigError for an unknown name, weights that cannot be had, and an image size the model cannot
-    take. A few models (vgg, densenet, lcnet, test_efficientnet) have no residual branch for `drop_path` to drop: they
-    are built without it, so that a search over backbones does not fail them, and a warning says so.
+    are kept: the released SePL loses ConvNeXt's final norm by replacing its classifier whole, so that its features come
+    at whatever scale they have; here every backbone is used as its authors normalised it.
+
+    A few models have no path for `drop_path` to drop, for want of shortcuts (lcnet, vgg, test_efficientnet) or because
+    timm offers none (efficientvit): they are built without it, so that a search over backbones does not fail their
+    trials, and a warning says so.
+
+    Raises ConfigError for an unknown name, weights that cannot be had, and an image size the model cannot take.
     """
     _check_name(name)
     if weights not in ("none", "pretrained") and not is_weight_file(weights):
@@ -33,18 +38,23 @@ def build_backbone(name: str, *, weights: str, image_size: int, drop_path: float
         )
     backbone = _create(name, weights == "pretrained", image_size, drop_path)
     if drop_path > 0 and not _drops_paths(backbone):
-        _log.warning("backbone %s has no residual branch to drop: drop_path %g has no effect on it", name, drop_path)
+        _log.warning("backbone %s has no path to drop in timm: drop_path %g has no effect on it", name, drop_path)
     if is_weight_file(weights):
         load_weights(backbone, weights)
     return backbone, _measure_width(backbone, name, image_size)
 
 
 def _check_name(name: str) -> None:
-    if timm.is_model(name):
-        return
-    near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
-    hint = f"near it: {', '.join(near)}" if near else "`timm.list_models()` lists them"
-    raise ConfigError(f"backbone should be a timm model, was {name!r}; {hint}")
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
+        hint = f"near it: {', '.join(near)}" if near else "`timm.list_models()` lists them"
+        raise ConfigError(f"backbone should be a timm model, was {name!r}; {hint}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        model, _, tag = name.partition(".")
+        tags = ", ".join(published.partition(".")[2] for published in timm.list_pretrained(f"{model}.*"))
+        raise ConfigError(f"backbone {model}: the tag should be one of {tags or 'none'}, was {tag!r}") from None
 
 
 def _create(name: str, pretrained: bool, image_size: int, drop_path: float) -> nn.Module:

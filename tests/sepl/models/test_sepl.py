@@ -1,0 +1,304 @@
+"""SePL's head against a plain loop written straight from the equations, and the laws of a multi-task head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sepl.config import BinaryPrior, Propagation
+from sepl.models.sepl import BatchedLinear, SeplHead
+
+PAPER = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
+
+
+@dataclass(frozen=True)
+class Case:
+    is_binary: list[bool]
+    is_prior: list[bool]
+    num_features: int
+    num_experts: int
+    hidden_width: int
+    propagation: Propagation
+    binary_prior: BinaryPrior
+
+    def build(self) -> SeplHead:
+        return SeplHead(
+            self.num_features,
+            is_binary=self.is_binary,
+            is_prior=self.is_prior,
+            num_experts=self.num_experts,
+            hidden_width=self.hidden_width,
+            propagation=self.propagation,
+            binary_prior=self.binary_prior,
+        )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    num_tasks = draw(st.integers(1, 7))
+    flags = st.lists(st.booleans(), min_size=num_tasks, max_size=num_tasks)
+    return Case(
+        is_binary=draw(flags),
+        is_prior=draw(flags.filter(lambda priors: not all(priors))),
+        num_features=draw(st.integers(1, 9)),
+        num_experts=draw(st.integers(1, 5)),
+        hidden_width=draw(st.integers(1, 8)),
+        propagation=draw(st.sampled_from(get_args(Propagation))),
+        binary_prior=draw(st.sampled_from(get_args(BinaryPrior))),
+    )
+
+
+def head(**changes: Any) -> SeplHead:
+    settings = {
+        **PAPER,
+        "num_features": 16,
+        "num_experts": 3,
+        "hidden_width": 8,
+        "propagation": "predicted",
+        "binary_prior": "logit",
+    }
+    return Case(**{**settings, **changes}).build()
+
+
+def plain_loop(network: SeplHead, case: Case, features_BF: Tensor) -> Tensor:
+    """The equations one photograph, task and expert at a time, reading the head's own parameters."""
+    return torch.stack([torch.stack(_plain_photograph(network, case, z_F)) for z_F in features_BF])
+
+
+def _plain_photograph(network: SeplHead, case: Case, z_F: Tensor) -> list[Tensor]:
+    prior_of, target_of = _places(case.is_prior)
+    outputs: dict[int, Tensor] = {}
+    for k, i in prior_of.items():
+        assert network.prior_heads is not None
+        outputs[k] = network.prior_heads.weight[i] @ z_F + network.prior_heads.bias[i]
+    propagated = [] if case.propagation == "none" else [_plain_prior(case, k, outputs[k]) for k in prior_of]
+    p_P = torch.stack(propagated) if propagated else z_F[:0]
+    said = [_plain_expert(network, e, z_F, p_P) for e in range(case.num_experts)]
+    for k, t in target_of.items():
+        rows = slice(t * case.num_experts, (t + 1) * case.num_experts)
+        gate_E = (network.gates.weight[rows] @ torch.cat([z_F, p_P]) + network.gates.bias[rows]).softmax(dim=0)
+        mixed_H = sum((gate_E[e] * said[e] for e in range(case.num_experts)), start=torch.zeros(case.hidden_width))
+        outputs[k] = network.target_heads.weight[t] @ mixed_H + network.target_heads.bias[t]
+    return [outputs[k] for k in range(len(case.is_prior))]
+
+
+def _places(is_prior: Sequence[bool]) -> tuple[dict[int, int], dict[int, int]]:
+    priors = [k for k, prior in enumerate(is_prior) if prior]
+    targets = [k for k, prior in enumerate(is_prior) if not prior]
+    return {k: i for i, k in enumerate(priors)}, {k: i for i, k in enumerate(targets)}
+
+
+def _plain_prior(case: Case, k: int, output: Tensor) -> Tensor:
+    value = output.detach() if case.propagation == "detached" else output
+    return value.sigmoid() if case.is_binary[k] and case.binary_prior == "probability" else value
+
+
+def _plain_expert(network: SeplHead, e: int, z_F: Tensor, p_P: Tensor) -> Tensor:
+    experts = network.experts
+    heard_H = _apply(experts.image, e, z_F).relu()
+    if experts.attention is not None and experts.prior is not None:
+        rows = slice(e * len(p_P), (e + 1) * len(p_P))
+        attention_P = (experts.attention.weight[rows] @ p_P + experts.attention.bias[rows]).softmax(dim=0)
+        heard_H = torch.cat([heard_H, _apply(experts.prior, e, p_P * attention_P).relu()])
+    return _apply(experts.out, e, heard_H).relu()
+
+
+def _apply(layer: BatchedLinear, e: int, inputs_I: Tensor) -> Tensor:
+    return inputs_I @ layer.weight[e] + layer.bias[e, 0]
+
+
+def gradients(outputs_BK: Tensor, weights_BK: Tensor, network: nn.Module, features_BF: Tensor) -> dict[str, Tensor]:
+    names = ["features", *(name for name, _ in network.named_parameters())]
+    inputs = [features_BF, *network.parameters()]
+    found = torch.autograd.grad((outputs_BK * weights_BK).sum(), inputs, allow_unused=True, materialize_grads=True)
+    return dict(zip(names, found, strict=True))
+
+
+@given(cases(), st.integers(1, 5), st.integers(0, 2**16))
+def test_it_equals_the_plain_loop_forward_and_backward(case: Case, num_photographs: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    network = case.build()
+    features_BF = torch.randn(num_photographs, case.num_features, requires_grad=True)
+    weights_BK = torch.randn(num_photographs, len(case.is_prior))
+
+    ours_BK, plain_BK = network(features_BF), plain_loop(network, case, features_BF)
+
+    torch.testing.assert_close(ours_BK, plain_BK, atol=1e-5, rtol=1e-5)
+    ours = gradients(ours_BK, weights_BK, network, features_BF)
+    plain = gradients(plain_BK, weights_BK, network, features_BF)
+    torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("propagation", get_args(Propagation))
+def test_it_equals_the_plain_loop_at_the_papers_size(propagation: Propagation) -> None:
+    case = Case(
+        **PAPER, num_features=768, num_experts=4, hidden_width=512, propagation=propagation, binary_prior="logit"
+    )
+    network = case.build()
+    features_BF = torch.randn(2, 768, requires_grad=True)
+
+    ours_BK, plain_BK = network(features_BF), plain_loop(network, case, features_BF)
+
+    torch.testing.assert_close(ours_BK, plain_BK, atol=1e-5, rtol=1e-5)
+    ours = gradients(ours_BK, torch.ones_like(ours_BK), network, features_BF)
+    plain = gradients(plain_BK, torch.ones_like(ours_BK), network, features_BF)
+    torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_the_papers_head_has_the_parameters_of_the_released_one() -> None:
+    network = head(num_features=768, num_experts=4, hidden_width=512)
+
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+
+    gates, experts, priors, targets = 9 * 3_100, 4 * 662_654, 6 * 769, 9 * 513
+    assert num_parameters == gates + experts + priors + targets
+
+
+@given(cases(), st.randoms(use_true_random=False))
+def test_permuting_the_tasks_permutes_the_outputs(case: Case, random: Any) -> None:
+    network = case.build()
+    features_BF = torch.randn(3, case.num_features)
+    prior_of, target_of = _places(case.is_prior)
+    order = _interleave(list(prior_of), list(target_of), random)  # within a role, the order of parameters stays
+    permuted = Case(
+        **{**vars(case), "is_binary": [case.is_binary[k] for k in order], "is_prior": [case.is_prior[k] for k in order]}
+    ).build()
+    permuted.load_state_dict(network.state_dict())
+
+    torch.testing.assert_close(permuted(features_BF), network(features_BF)[:, order], atol=0, rtol=0)
+
+
+def _interleave(first: list[int], second: list[int], random: Any) -> list[int]:
+    takes_first = [True] * len(first) + [False] * len(second)
+    random.shuffle(takes_first)
+    sources = iter(first), iter(second)
+    return [next(sources[0] if take else sources[1]) for take in takes_first]
+
+
+@given(cases())
+def test_a_batch_equals_its_rows(case: Case) -> None:
+    network = case.build()
+    features_BF = torch.randn(5, case.num_features)
+
+    rows_BK = torch.cat([network(features_F[None]) for features_F in features_BF])
+
+    torch.testing.assert_close(network(features_BF), rows_BK, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("propagation", "reaches"), [("predicted", True), ("detached", False), ("none", False)])
+def test_targets_move_the_prior_heads_only_when_priors_are_propagated_with_gradient(
+    propagation: Propagation, reaches: bool
+) -> None:
+    network = head(propagation=propagation)
+
+    network(torch.randn(4, 16))[:, 6:].sum().backward()
+
+    assert network.prior_heads is not None
+    gradient = network.prior_heads.weight.grad
+    assert (gradient is not None and bool(gradient.any())) is reaches
+
+
+def test_a_masked_prior_moves_only_through_the_targets() -> None:
+    network = head(propagation="detached")
+    mask_K = torch.ones(15)
+    mask_K[2] = 0  # no label of this prior in the batch
+
+    (network(torch.randn(4, 16)) * mask_K).sum().backward()
+
+    assert network.prior_heads is not None
+    gradient_P = network.prior_heads.weight.grad
+    assert gradient_P is not None
+    assert gradient_P.any(dim=1).tolist() == [True, True, False, True, True, True]
+
+
+def test_without_propagation_the_targets_see_the_image_alone() -> None:
+    network = head(propagation="none")
+    features_BF = torch.randn(4, 16)
+    before_BK = network(features_BF)
+    assert network.prior_heads is not None
+
+    with torch.no_grad():
+        network.prior_heads.weight.add_(1.0)
+    after_BK = network(features_BF)
+
+    assert torch.equal(before_BK[:, 6:], after_BK[:, 6:])
+    assert not torch.equal(before_BK[:, :6], after_BK[:, :6])
+
+
+def test_a_binary_prior_is_given_out_as_logit_however_it_is_propagated() -> None:
+    logit, probability = head(binary_prior="logit"), head(binary_prior="probability")
+    probability.load_state_dict(logit.state_dict())
+    features_BF = torch.randn(4, 16)
+
+    assert torch.equal(logit(features_BF)[:, :6], probability(features_BF)[:, :6])
+    assert not torch.allclose(logit(features_BF)[:, 6:], probability(features_BF)[:, 6:])
+
+
+def test_every_expert_and_gate_starts_as_a_linear_layer_of_its_own_would() -> None:
+    network = head(num_features=100, hidden_width=300)
+    expected = {"prior_heads": 100, "gates": 106, "experts.image": 100, "experts.prior": 6, "experts.out": 312}
+
+    for name, num_inputs in expected.items():
+        layer = network.get_submodule(name)
+        bound = num_inputs**-0.5  # as documented for nn.Linear
+        weight, bias = layer.get_parameter("weight"), layer.get_parameter("bias")
+        assert 0.9 * bound < weight.abs().max() <= bound, name
+        assert abs(weight.std() / bound - 3**-0.5) < 0.06, name  # uniform, not merely bounded
+        assert 0 < bias.abs().max() <= bound, name
+    assert not torch.equal(network.experts.out.weight[0], network.experts.out.weight[1])
+
+
+class _LargestTensor(TorchDispatchMode):
+    numel = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.numel = max(self.numel, result.numel())
+        return result
+
+
+def test_no_tensor_of_photographs_by_targets_by_hidden_is_formed() -> None:
+    network = head(num_features=16, num_experts=2, hidden_width=64)
+
+    with _LargestTensor() as largest:
+        network(torch.randn(32, 16))
+
+    assert 0 < largest.numel < 32 * 9 * 64
+
+
+def test_a_state_that_goes_out_and_in_gives_the_same_outputs() -> None:
+    first, second = head(), head()
+    features_BF = torch.randn(4, 16)
+
+    second.load_state_dict(first.state_dict())
+
+    assert torch.equal(first(features_BF), second(features_BF))
+
+
+def test_bfloat16_autocast_stays_near_float32() -> None:
+    network = head()
+    features_BF = torch.randn(8, 16)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half_BK = network(features_BF)
+
+    torch.testing.assert_close(half_BK.float(), network(features_BF), atol=0.05, rtol=0.05)
+
+
+def test_per_photograph_gradients_can_be_batched() -> None:
+    """What gradient aggregators over tasks ask for: several cotangents at once."""
+    network = head()
+    features_BF = torch.randn(4, 16, requires_grad=True)
+    losses_K = network(features_BF).sum(dim=0)
+
+    together = torch.autograd.grad(losses_K, features_BF, torch.eye(15), is_grads_batched=True, retain_graph=True)[0]
+    one_by_one = [torch.autograd.grad(loss, features_BF, retain_graph=True)[0] for loss in losses_K]
+
+    torch.testing.assert_close(together, torch.stack(one_by_one), atol=1e-6, rtol=1e-5)

@@ -41,6 +41,8 @@ class PrepareSummary:
     """Photographs by reason, most frequent first."""
     missing: dict[str, float]
     """Share of the kept photographs without a label, by task."""
+    typical: dict[str, float]
+    """Median of a regression task in its unit, share of ones of a binary task, over the kept photographs."""
     seconds: float
     photographs_per_second: float
 
@@ -145,11 +147,13 @@ def _summarise(
     manifest: Manifest, cohort: Cohort, kept: Kept, rejected: dict[int, str], seconds: float
 ) -> PrepareSummary:
     reasons = Counter(reason.partition(":")[0] for reason in rejected.values())
-    missing_T = np.isnan(cohort.labels_NT[kept.indices]).mean(axis=0)
+    labels_NT = cohort.labels_NT[kept.indices]
+    typical_T = np.where(cohort.tasks.is_binary, np.nanmean(labels_NT, axis=0), np.nanmedian(labels_NT, axis=0))
     return PrepareSummary(
         manifest=manifest,
         rejected=dict(reasons.most_common()),
-        missing={task.name: float(share) for task, share in zip(cohort.tasks, missing_T, strict=True)},
+        missing=dict(zip(cohort.tasks.names, np.isnan(labels_NT).mean(axis=0).tolist(), strict=True)),
+        typical=dict(zip(cohort.tasks.names, typical_T.tolist(), strict=True)),
         seconds=seconds,
         photographs_per_second=len(cohort.images) / seconds,
     )

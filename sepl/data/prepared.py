@@ -26,7 +26,7 @@ from sepl.data.scaling import LabelScaler
 from sepl.data.shards import Shard, map_shard
 from sepl.data.splits import COHORT_SPLITS
 from sepl.errors import DatasetError, StorageError
-from sepl.storage import Location, resolve, sha256_of_file
+from sepl.storage import Location, resolve, sha256_of, sha256_of_file
 from sepl.tasks import TaskTable
 
 FORMAT = 1
@@ -55,7 +55,7 @@ class Manifest(Settings):
     """Of the cohort splits."""
     reachable_skill: dict[str, float] = Field(default_factory=dict)
     """Best skill that the data allow, by task, where it is known (simulated cohorts)."""
-    fingerprint: str
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 over pixels, labels, tasks and splits; the same for the same content, wherever and whenever prepared."""
 
 
@@ -198,8 +198,8 @@ def _default_cache() -> Path:
 
 
 def _download(location: Location, manifest: Manifest, cache: Path | None) -> Path:
-    """A local folder named by the fingerprint, whole or absent, so that trials of one machine share it."""
-    target = (cache or _default_cache()) / "datasets" / manifest.fingerprint[:32]
+    """A local folder named by its manifest's digest, whole or absent, so that trials of one machine share it."""
+    target = (cache or _default_cache()) / "datasets" / sha256_of(manifest.model_dump_json().encode())[:32]
     if (target / MANIFEST_FILE).is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

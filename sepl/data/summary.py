@@ -6,15 +6,15 @@ from sepl.tasks import Task
 
 
 def describe_prepared(summary: PrepareSummary) -> str:
-    """Lines: photographs and patients by cohort split, rejected by reason, labels by task, speed, fingerprint."""
+    """Lines: patients and photographs by cohort split, rejected by reason, labels by task, speed, fingerprint."""
     manifest = summary.manifest
     lines = [f"{'cohort split':<14}{'patients':>10}{'photographs':>13}"]
     lines += [_row(name, manifest.num_patients[name], manifest.num_photographs[name]) for name in COHORT_SPLITS]
     lines += [_row("all", sum(manifest.num_patients.values()), sum(manifest.num_photographs.values()))]
     lines += [f"rejected: {manifest.num_rejected}" + (" (rejected.csv)" if manifest.num_rejected else "")]
     lines += [f"  {count:>6} {reason}" for reason, count in summary.rejected.items()]
-    lines += ["labels missing, of the photographs kept:"]
-    lines += [_missing(task, summary.missing[task.name]) for task in manifest.tasks]
+    lines += [f"{'labels':<20}{'missing':>8}  typical"]
+    lines += [_labels(task, summary) for task in manifest.tasks]
     lines += [f"{summary.photographs_per_second:.0f} photographs/s, {summary.seconds:.1f} s"]
     lines += [f"fingerprint {manifest.fingerprint}"]
     return "\n".join(lines)
@@ -24,5 +24,7 @@ def _row(name: str, num_patients: int, num_photographs: int) -> str:
     return f"{name:<14}{num_patients:>10}{num_photographs:>13}"
 
 
-def _missing(task: Task, share: float) -> str:
-    return f"  {share:>6.1%} {task.name} ({task.unit})"
+def _labels(task: Task, summary: PrepareSummary) -> str:
+    typical = summary.typical[task.name]
+    said = f"{typical:.1%} are 1" if task.kind == "binary" else f"median {typical:.4g} {task.unit}"
+    return f"  {task.name:<18}{summary.missing[task.name]:>8.1%}  {said}"

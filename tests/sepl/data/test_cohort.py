@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -233,3 +236,17 @@ def test_a_file_in_latin_1_is_told(write, tmp_path):
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(write):
     assert read_cohort(write(table="\ufeff" + TABLE)).images[0] == "a.jpg"
+
+
+def test_the_documented_example_is_read(tmp_path):
+    text = (Path(__file__).parents[3] / "docs" / "cohorts.md").read_text(encoding="utf-8")
+    toml, table = re.search(r"```toml\n(.*?)```", text, re.DOTALL), re.search(r"    (image,.*\n)    (.*\n)", text)
+    assert toml
+    assert table
+    (tmp_path / "cohort.toml").write_text(toml[1], encoding="utf-8")
+    (tmp_path / "labels.csv").write_text(table[1] + table[2], encoding="utf-8")
+
+    cohort = read_cohort(tmp_path / "cohort.toml")
+
+    assert cohort.tasks.names == ("age", "sex", "diabetes", "glaucoma", "cataract", "amd", "hypertension", "myopia")
+    assert cohort.labels_NT.tolist() == [[69, 0, 0, 0, 1, 0, 0, 0]]

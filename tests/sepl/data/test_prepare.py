@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -200,7 +201,8 @@ def test_the_summary_tells_what_a_person_asks(cohort_file, tmp_path):
 
     assert "rejected: 1" in text
     assert "1 file not found" in text
-    assert "hba1c (%)" in text
+    assert re.search(r"hba1c +\d+\.\d%  median \d\.\d+ %", text)
+    assert re.search(r"diabetes +0\.0%  \d+\.\d% are 1", text)
     assert "photographs/s" in text
     assert summary.manifest.fingerprint in text
 

@@ -170,7 +170,8 @@ def _free_place(out: str | Path) -> Location:
 
 def _num_workers(asked: int | None) -> int:
     if asked is None:
-        return len(os.sched_getaffinity(0))
+        # the cores this process may use, where the system tells (Linux)
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if asked < 1:
         raise ConfigError(f"num_workers should be 1 or more, was {asked}")
     return asked

@@ -47,6 +47,7 @@ __all__ = [
     "compose_bundle",
     "publish_bundle",
     "read_bundle",
+    "read_manifest",
     "verify_bundle",
     "write_bundle",
 ]
@@ -139,9 +140,14 @@ def read_bundle(uri: str | Path) -> ModelBundle:
     )
 
 
+def read_manifest(source: Location) -> BundleManifest:
+    """The checked manifest of the bundle at a place; BundleError when there is none."""
+    return parse_manifest(_read(source / MANIFEST), (source / MANIFEST).uri)
+
+
 def verify_bundle(source: Location) -> tuple[BundleManifest, dict[str, bytes]]:
     """The manifest and the bytes of every file it lists, each compared with its SHA-256; BundleError names the file."""
-    manifest = parse_manifest(_read(source / MANIFEST), (source / MANIFEST).uri)
+    manifest = read_manifest(source)
     missing = sorted({WEIGHTS, CARD} - set(manifest.files))
     if missing:
         raise BundleError(f"{(source / MANIFEST).uri}: files should name {', '.join(missing)}, did not")

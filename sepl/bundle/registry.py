@@ -20,9 +20,10 @@ from sepl.bundle.format import (
     compose_bundle,
     publish_bundle,
     read_bundle,
+    read_manifest,
     verify_bundle,
 )
-from sepl.bundle.manifest import CARD, MANIFEST, parse_manifest, utc_now
+from sepl.bundle.manifest import CARD, MANIFEST, utc_now
 from sepl.config import Settings
 from sepl.errors import BundleError, ConfigError
 from sepl.storage import Location, resolve
@@ -76,7 +77,7 @@ class Registry:
 
     def list(self) -> tuple[BundleManifest, ...]:
         """Manifests of the published bundles, oldest first. A folder without manifest was never published."""
-        manifests = [self._manifest(folder) for folder in self._bundles()]
+        manifests = [read_manifest(folder) for folder in self._bundles()]
         return tuple(sorted(manifests, key=lambda manifest: (manifest.provenance.created, manifest.bundle_id)))
 
     def aliases(self) -> Aliases:
@@ -142,17 +143,23 @@ class Registry:
     def _bundle_ids(self) -> tuple[str, ...]:
         return tuple(folder.name for folder in self._bundles())
 
-    def _manifest(self, folder: Location) -> BundleManifest:
-        location = folder / MANIFEST
-        return parse_manifest(location.read_bytes(), location.uri)
+
+def locate_bundle(uri: str) -> str:
+    """The absolute URI of the bundle that a URI, `REGISTRY#ALIAS` or `REGISTRY#BUNDLE_ID` names now.
+
+    Raises BundleError when there is none.
+    """
+    registry, hash_sign, alias_or_id = uri.rpartition("#")
+    if hash_sign and not (resolve(uri) / MANIFEST).exists():  # a local folder may have a # in its name
+        return Registry(registry).resolve(alias_or_id)
+    location = resolve(uri)
+    read_manifest(location)
+    return location.uri
 
 
 def open_bundle(uri: str) -> ModelBundle:
-    """The bundle at a URI, or the one that `REGISTRY#ALIAS` or `REGISTRY#BUNDLE_ID` names. Raises as `read_bundle`."""
-    registry, hash_sign, alias_or_id = uri.rpartition("#")
-    if not hash_sign or (resolve(uri) / MANIFEST).exists():  # a local folder may have a # in its name
-        return read_bundle(uri)
-    return Registry(registry).show(alias_or_id)
+    """The bundle that `locate_bundle` finds. Raises as `read_bundle`."""
+    return read_bundle(locate_bundle(uri))
 
 
 def _check_alias(alias: str, bundle_ids: tuple[str, ...]) -> None:

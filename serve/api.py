@@ -1,0 +1,105 @@
+"""The HTTP interface: `POST /v1/score`, `GET /v1/model`, `/healthz`, OpenAPI at `/docs`."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, FastAPI, File, UploadFile
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from sepl.bundle.format import ModelBundle
+from sepl.scoring.rows import Score
+from serve.auth import BearerAuth
+from serve.limits import BodyLimit
+from serve.problems import add_problem_handlers
+from serve.schemas import (
+    MAX_FILES,
+    MEGABYTE,
+    HealthReply,
+    ModelReply,
+    Problem,
+    ScoresReply,
+    ServeSettings,
+    model_reply,
+    score_reply,
+)
+
+ABOUT = """\
+Values of cardiometabolic factors from colour fundus photographs. For research; not a medical device.
+
+A photograph that cannot be read, or is no fundus photograph, has a row of its own with `status` failed or rejected; the
+others are scored all the same.
+"""
+
+Files = Annotated[
+    list[UploadFile],
+    File(description="JPEG, PNG or TIFF", json_schema_extra={"minItems": 1, "maxItems": MAX_FILES}),
+]
+
+
+class Scoring(Protocol):
+    """What the interface needs of the model behind it."""
+
+    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]: ...
+
+
+def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, token: str | None) -> FastAPI:
+    """The application; with a token, everything but health and documentation asks for it."""
+    api = FastAPI(
+        title="sepl",
+        version=version("sepl"),
+        description=ABOUT,
+        redoc_url=None,
+        responses={401: _problem("No or a wrong bearer token")} if token else {},
+    )
+    add_problem_handlers(api)
+    api.add_middleware(BodyLimit, max_bytes=int(settings.max_request_mb * MEGABYTE))
+    guarded = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the documentation; BearerAuth decides
+    if token:
+        api.add_middleware(BearerAuth, token=token)
+
+    @api.post("/v1/score", responses=_SCORE_PROBLEMS, dependencies=guarded)
+    async def score(files: Files) -> ScoresReply:
+        """Score 1 to 64 photographs: a row for each, in the order sent."""
+        scores = await scoring.score(await _read(files, settings.max_file_mb))
+        rows = [score_reply(score, bundle.manifest) for score in scores]
+        return ScoresReply(bundle_id=bundle.bundle_id, scores=rows)
+
+    @api.get("/v1/model", dependencies=guarded)
+    async def model() -> ModelReply:
+        """Tasks with units, calibration, provenance, and how good the model is on sealed patients."""
+        return model_reply(bundle)
+
+    @api.get("/healthz")
+    async def health() -> HealthReply:
+        """Answers once the model is ready."""
+        return HealthReply(status="ok", bundle_id=bundle.bundle_id)
+
+    return api
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"schema": Problem.model_json_schema()}
+    return {"description": description, "content": {"application/problem+json": schema}}
+
+
+_SCORE_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    413: _problem(f"More than {MAX_FILES} files, a file too large, or a request too large"),
+    422: _problem("Not a multipart form of files"),
+    503: _problem("Too many requests are waiting"),
+}
+
+
+async def _read(files: Sequence[UploadFile], max_file_mb: float) -> list[tuple[str, bytes]]:
+    if len(files) > MAX_FILES:
+        raise HTTPException(413, f"a request should have at most {MAX_FILES} files, had {len(files)}")
+    for file in files:
+        if (file.size or 0) > max_file_mb * MEGABYTE:
+            raise HTTPException(413, f"a file should have at most {max_file_mb:g} MB, {_name(file)!r} has more")
+    return [(_name(file), await file.read()) for file in files]
+
+
+def _name(file: UploadFile) -> str:
+    """As sent, but such as JSON can hold."""
+    return (file.filename or "").encode("utf-8", "replace").decode()

@@ -1,0 +1,129 @@
+"""What the server takes and gives, as JSON. Every number stands beside its unit."""
+
+from pydantic import Field
+
+from sepl.bundle.format import BundleManifest, Intervals, ModelBundle, Provenance
+from sepl.config import Settings, TrialConfig
+from sepl.data.images import ImageSpec
+from sepl.metrics import Evaluation
+from sepl.scoring.rows import Score, Status
+from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit
+
+MAX_FILES = 64
+MEGABYTE = 1_000_000
+
+
+class ServeSettings(Settings):
+    """`serve run serve.app:build_app bundle=URI [name=value …]`."""
+
+    bundle: str
+    """A bundle's folder, or REGISTRY#ALIAS; what an alias names is decided when the application is built."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    num_replicas: int = Field(default=1, ge=1)
+    num_cpus: float = Field(default=1.0, ge=0.0)
+    """Of each replica."""
+    num_gpus: float | None = Field(default=None, ge=0.0)
+    """Of each replica; None: one when the cluster has a GPU."""
+    max_batch_size: int = Field(default=32, ge=1)
+    """Photographs in one pass through the network, gathered over requests."""
+    batch_wait_ms: float = Field(default=5.0, ge=0.0)
+    """How long a photograph waits for others."""
+    max_file_mb: float = Field(default=32.0, gt=0.0)
+    """Largest photograph, in megabytes (10⁶ bytes)."""
+    max_request_mb: float = Field(default=128.0, gt=0.0)
+    """Largest request, in megabytes."""
+
+
+class PredictionReply(Settings):
+    """One task of one photograph."""
+
+    value: float
+    """In `unit`; a probability for a binary task."""
+    low: float | None
+    """Lower end of the prediction interval; null for a binary task and for one that is not calibrated."""
+    high: float | None
+    unit: str
+
+
+class ScoreReply(Settings):
+    """One photograph, in the order of the request."""
+
+    image: str
+    """The file's name as sent."""
+    status: Status
+    reason: str | None
+    """Why it was rejected or failed."""
+    values: dict[str, PredictionReply]
+    """By task; empty unless the status is ok."""
+    bundle_id: str
+
+
+class ScoresReply(Settings):
+    bundle_id: str
+    scores: list[ScoreReply]
+
+
+class TaskReply(Settings):
+    name: str
+    label: str
+    kind: TaskKind
+    unit: str
+    role: TaskRole
+    """Predicted first and propagated (prior), or predicted from image and priors (target)."""
+
+
+class ModelReply(Settings):
+    """What is served."""
+
+    bundle_id: str
+    tasks: list[TaskReply]
+    image: ImageSpec
+    config: TrialConfig
+    intervals: Intervals
+    provenance: Provenance
+    evaluation: Evaluation | None
+    """On the sealed test patients."""
+
+
+class HealthReply(Settings):
+    status: str
+    bundle_id: str
+
+
+class Problem(Settings):
+    """What went wrong with a request (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str
+
+
+def score_reply(score: Score, manifest: BundleManifest) -> ScoreReply:
+    values = {
+        name: PredictionReply(
+            value=prediction.value, low=prediction.low, high=prediction.high, unit=manifest.tasks[name].unit
+        )
+        for name, prediction in score.values.items()
+    }
+    return ScoreReply(
+        image=score.image, status=score.status, reason=score.reason, values=values, bundle_id=score.bundle_id
+    )
+
+
+def model_reply(bundle: ModelBundle) -> ModelReply:
+    manifest = bundle.manifest
+    task_split = TaskSplit.parse(manifest.config.model.task_split, manifest.tasks)
+    return ModelReply(
+        bundle_id=manifest.bundle_id,
+        tasks=[_task_reply(task, task_split) for task in manifest.tasks],
+        image=manifest.image,
+        config=manifest.config,
+        intervals=manifest.intervals,
+        provenance=manifest.provenance,
+        evaluation=bundle.evaluation,
+    )
+
+
+def _task_reply(task: Task, task_split: TaskSplit) -> TaskReply:
+    return TaskReply(name=task.name, label=task.label, kind=task.kind, unit=task.unit, role=task_split.role(task.name))

@@ -114,10 +114,11 @@ def _local(path: Path) -> Location:
 
 
 def publish_folder(folder: Path, target: Location, last: str) -> None:
-    """Copies a finished local folder to `target`, the file named `last` after all others.
+    """Brings a finished local folder to `target`, the file named `last` after all others.
 
     `last` is the manifest: its presence means that the folder is whole. On a local disk the folder appears at once by
-    a rename. Raises StorageError when `target` already holds a manifest.
+    a rename, and its files are the source's own where the disk can link them: do not write into these afterwards. Raises
+    StorageError when `target` already holds a manifest or, on a local disk, anything else.
     """
     if (target / last).exists():
         raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")
@@ -126,22 +127,30 @@ def publish_folder(folder: Path, target: Location, last: str) -> None:
         return
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     for name in [*(name for name in names if name != last), last]:
-        source = Location(pafs.LocalFileSystem(), str(folder / name), str(folder / name))
-        with (target / name)._reporting("write"):
-            pafs.copy_files(source.path, (target / name).path, source.filesystem, target.filesystem)
+        place = target / name
+        with place._reporting("write"):
+            pafs.copy_files(str(folder / name), place.path, pafs.LocalFileSystem(), target.filesystem)
 
 
 def _publish_locally(folder: Path, target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise StorageError(f"{target} should be a new or an empty folder, holds something else")
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        shutil.copytree(folder, staging, dirs_exist_ok=True)
+        shutil.copytree(folder, staging, dirs_exist_ok=True, copy_function=_link_or_copy)
         staging.chmod(0o755)  # mkdtemp keeps others out; a published folder is for the team
-        if target.exists():
-            shutil.rmtree(target)  # no manifest: what an interrupted run left behind
-        staging.rename(target)
+        staging.replace(target)  # replaces an empty folder too
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A second name for the same bytes where the disk allows it: a dataset is not written twice."""
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _write_local(path: Path, data: bytes) -> None:
@@ -164,6 +173,7 @@ def local_copy(source: Location, cache: Path) -> Path:
     if source.is_local:
         return source.local_path()
     target = cache / hashlib.sha256(source.uri.encode()).hexdigest()[:16]
+    target.mkdir(parents=True, exist_ok=True)
     with source._reporting("copy"):
         pafs.copy_files(source.path, str(target), source.filesystem, pafs.LocalFileSystem())
     return target

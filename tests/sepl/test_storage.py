@@ -78,11 +78,22 @@ def test_a_published_folder_is_whole(place, folder):
 
 def test_a_published_folder_is_not_overwritten(place, folder):
     publish_folder(folder, place, "manifest.json")
+    (folder / "a.bin").unlink()
     (folder / "a.bin").write_bytes(b"other")
 
     with pytest.raises(StorageError, match=r"already holds a published manifest.json"):
         publish_folder(folder, place, "manifest.json")
     assert (place / "a.bin").read_bytes() == bytes(range(256))
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(folder, tmp_path):
+    mine = tmp_path / "thesis" / "chapter.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+
+    with pytest.raises(StorageError, match="new or an empty folder"):
+        publish_folder(folder, resolve(mine.parent), "manifest.json")
+    assert mine.read_text() == "years of work"
 
 
 def test_the_manifest_is_written_last(s3, folder, monkeypatch):

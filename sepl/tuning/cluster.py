@@ -3,19 +3,20 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
+from ray.tune.execution import class_cache
 
 from sepl.errors import StudyError
 from sepl.tuning.packing import Node, Packing
 
 T = TypeVar("T")
 
-# Imports torch and timm (7 s) in the workers that Ray starts ahead, while the study is set up. Only on a cluster of
-# our own; a lasting one takes it from `ray start --system-config`.
+# Imported by the workers that Ray starts ahead of need: torch and timm take 7 s. Only on a cluster of our own; a
+# lasting one takes it from `ray start --system-config`.
 _PRELOADED = ["sepl.tuning.trial_process"]
 
 _QUIET = {
@@ -51,14 +52,15 @@ def connect(address: str | None) -> Iterator[Cluster]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    is_mine = not ray.is_initialized()
-    if is_mine:
-        _initialise(address)
-    try:
+    if ray.is_initialized():
         yield Cluster(_nodes(), is_local=address is None)
+        return
+    try:
+        _initialise(address)
+        with _trials_in_prestarted_workers() if address is None else nullcontext():
+            yield Cluster(_nodes(), is_local=address is None)
     finally:
-        if is_mine:
-            ray.shutdown()
+        ray.shutdown()
 
 
 def _initialise(address: str | None) -> None:
@@ -77,6 +79,21 @@ def _initialise(address: str | None) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as problem:
         raise StudyError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+
+
+@contextmanager
+def _trials_in_prestarted_workers() -> Iterator[None]:
+    """Lets Tune's actors run in the workers that Ray has started, which imported torch already.
+
+    Tune 2.60 asks for environment variables of its own for every actor, and Ray starts a new process for whatever asks
+    for an environment. On this machine the workers have the variables anyway, inherited from this process.
+    """
+    defaults, propagated = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated
 
 
 def _nodes() -> tuple[Node, ...]:

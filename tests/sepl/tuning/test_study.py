@@ -1,0 +1,185 @@
+"""Real studies on a real Ray, with networks that learn drawn pictures in seconds."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import build_dataset
+from optuna.trial import TrialState
+
+from sepl.errors import ConfigError, StudyError
+from sepl.tuning.cluster import Cluster, connect
+from sepl.tuning.settings import StudySettings
+from sepl.tuning.study import StudyResult, run_study
+
+SPACE = """
+NUM_EPOCHS = 9
+_POINT = {"learning_rate": 3e-3, "num_experts": 2}
+FIRST_POINTS = [_POINT, {**_POINT, "learning_rate": 1e9}, {**_POINT, "num_experts": 1}]
+
+
+def space(trial):
+    trial.suggest_float("learning_rate", 1e-5, 1e9, log=True)
+    trial.suggest_categorical("num_experts", [1, 2])
+    return {"backbone": "test_resnet", "hidden_width": 16, "batch_size": 16, "task_split": "demographic"}
+"""
+DIVERGING = 1
+"""Number of the first point whose learning rate no network survives."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    build_dataset(folder / "data")
+    (folder / "space.py").write_text(SPACE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        with connect(None) as cluster:
+            yield cluster
+
+
+def settings_in(folder: Path, **changes: object) -> StudySettings:
+    asked = {
+        "data": str(folder / "data" / "dataset"),
+        "space": str(folder / "space.py"),
+        "storage": str(folder / "runs"),
+        "study": "first",
+        "num_trials": 8,
+    }
+    return StudySettings.parse({**asked, **changes}, "test")
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, cluster: Cluster) -> StudyResult:
+    """One study of eight trials, looked at from all sides."""
+    return run_study(settings_in(folder), cluster)
+
+
+def tune_results(folder: Path) -> dict[int, list[dict[str, Any]]]:
+    """What Tune itself logged, by trial number."""
+    files = sorted((folder / "runs" / "first" / "tune").glob("run-*/trial-*/result.json"))
+    return {int(file.parent.name[-5:]): [json.loads(line) for line in file.read_text().splitlines()] for file in files}
+
+
+def test_optuna_and_tune_tell_the_same_story(folder: Path, result: StudyResult) -> None:
+    trials = result.folder.load_study().trials
+
+    logged = tune_results(folder)
+
+    assert sorted(logged) == [trial.number for trial in trials] == list(range(8))
+    for trial in trials:
+        skills = {line["epoch"]: line["best_skill"] for line in logged[trial.number] if "epoch" in line}
+        assert trial.intermediate_values == skills
+        if trial.state == TrialState.PRUNED:
+            assert max(skills) in (1, 3)
+        elif trial.state == TrialState.COMPLETE:
+            assert max(skills) == 9
+
+
+def test_some_trials_are_stopped_early_and_some_run_to_the_end(result: StudyResult) -> None:
+    counts = result.board.counts()
+
+    assert counts["pruned"] >= 1
+    assert counts["complete"] >= 1
+    assert counts["running"] == counts["waiting"] == 0
+
+
+def test_a_diverging_trial_fails_alone_with_its_reason(result: StudyResult) -> None:
+    failed = next(row for row in result.board.root if row.number == DIVERGING)
+
+    assert failed.state == "failed"
+    assert "not finite" in str(failed.failure)
+
+
+def test_best_so_far_never_falls(result: StudyResult) -> None:
+    for row in result.board.root:
+        skills = list(row.curve.values())
+
+        assert skills == sorted(skills)
+
+
+def test_actors_are_reused(folder: Path, result: StudyResult) -> None:
+    logged = tune_results(folder)
+
+    pids = {line["pid"] for lines in logged.values() for line in lines}
+
+    assert len(pids) <= result.packing.concurrency < len(logged)
+
+
+def test_a_full_trial_keeps_its_best_weights_without_pickle(result: StudyResult) -> None:
+    best = result.board.best()
+    assert best is not None
+    checkpoint = Path(result.folder.load_study().trials[best.number].user_attrs["checkpoint"])
+
+    names = {path.name for path in checkpoint.iterdir()}
+
+    assert "best.safetensors" in names
+    assert not any(path.suffix in (".pt", ".pth", ".bin") for path in checkpoint.iterdir())
+
+
+def test_the_leaderboard_is_written_best_first(folder: Path, result: StudyResult) -> None:
+    rows = json.loads((folder / "runs" / "first" / "leaderboard.json").read_text())
+
+    full = [row["best_skill"] for row in rows if row["state"] == "complete"]
+
+    assert full == sorted(full, reverse=True)
+    assert rows[0]["state"] == "complete"
+    assert rows[0]["config"]["num_epochs"] == 9
+
+
+def test_a_study_is_not_begun_twice(folder: Path, cluster: Cluster, result: StudyResult) -> None:
+    with pytest.raises(StudyError, match="--resume or choose another"):
+        run_study(settings_in(folder), cluster)
+
+
+def test_a_study_that_is_over_is_not_searched_again(folder: Path, cluster: Cluster, result: StudyResult) -> None:
+    again = run_study(settings_in(folder, resume=True, num_trials=20), cluster)
+
+    assert again.board == result.board
+    assert again.ended == "all trials are finished"
+
+
+def test_another_space_is_refused_on_resume(folder: Path, cluster: Cluster, result: StudyResult) -> None:
+    (folder / "other.py").write_text(SPACE.replace("NUM_EPOCHS = 9", "NUM_EPOCHS = 3"))
+
+    with pytest.raises(StudyError, match="--space should be as study first began"):
+        run_study(settings_in(folder, resume=True, space=str(folder / "other.py")), cluster)
+
+
+def test_a_time_budget_ends_the_study_with_no_trial_left_running(folder: Path, cluster: Cluster) -> None:
+    result = run_study(settings_in(folder, study="short", num_trials=1000, time_budget="8s"), cluster)
+
+    counts = result.board.counts()
+    assert result.ended == "the time budget is spent"
+    assert counts["running"] == counts["waiting"] == 0
+    assert 1 <= len(result.board.root) < 1000
+
+
+def test_when_all_first_trials_fail_the_study_stops_and_says_why(folder: Path, cluster: Cluster) -> None:
+    space = folder / "hopeless.py"
+    space.write_text(SPACE.replace("test_resnet", "no_such_backbone"))
+
+    with pytest.raises(StudyError, match="no_such_backbone"):
+        run_study(settings_in(folder, study="hopeless", space=str(space), num_trials=100), cluster)
+
+
+def test_a_gpu_budget_needs_a_gpu(folder: Path, cluster: Cluster) -> None:
+    if any(node.gpus for node in cluster.nodes):
+        pytest.skip("this machine has a GPU")
+
+    with pytest.raises(ConfigError, match="--gpu-hours"):
+        run_study(settings_in(folder, study="gpu", gpu_hours=1.0), cluster)
+
+
+def test_an_object_store_needs_a_database(folder: Path, cluster: Cluster) -> None:
+    storage = "s3://bucket/studies?scheme=http&endpoint_override=127.0.0.1:9"
+
+    with pytest.raises((ConfigError, StudyError), match="--optuna-url"):
+        run_study(settings_in(folder, storage=storage), cluster)

@@ -46,7 +46,7 @@ class PlainLoop(nn.Module):
     @classmethod
     @torch.no_grad()
     def like(cls, head: SeplHead, *, once: bool = True) -> "PlainLoop":
-        """The same function as `head`, whose priors are propagated and stand first in the table, with its parameters."""
+        """The same function as `head`, whose priors are propagated and stand first, with its parameters."""
         experts = head.experts
         assert head.prior_heads is not None
         assert experts.attention is not None

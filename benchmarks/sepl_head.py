@@ -77,11 +77,7 @@ def _measure(num_experts: int, device: torch.device, rounds: int) -> dict[str, A
         contenders["per_target"] = _training_step(PlainLoop.like(head, once=False).to(device), features_BF)
     seconds = interleaved_seconds(contenders, rounds, warmup=5)
     milliseconds = {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
-    ratios = {
-        f"{name}_over_head": milliseconds[name] / milliseconds["head"]
-        for name in ("loop", "per_target")
-        if name in contenders
-    }
+    loops = [name for name in contenders if name not in ("head", "products")]
     return {
         "rounds": rounds,
         "milliseconds": milliseconds,

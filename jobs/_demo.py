@@ -141,7 +141,7 @@ def summarise(console: Console, storage: str, study: str, bundle: str, seconds: 
     """What the demo came to, and where it lies."""
     folder = StudyFolder.at(storage, study)
     rows = leaderboard(folder.load_study()).root
-    num_pruned = sum(row.state == "PRUNED" for row in rows)
+    num_pruned = sum(row.state == "pruned" for row in rows)
     console.rule("[bold]Done", align="left")
     console.print(f"trials:  {len(rows)}, {num_pruned} of them stopped early by ASHA")
     console.print(f"bundle:  {bundle}", soft_wrap=True)

@@ -1,0 +1,230 @@
+"""The HTTP interface over a real scorer, in this process: limits, problems, the token, and its own OpenAPI document."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import schemathesis
+from bundles import bundle_content, draw_fundus
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from sepl.bundle.format import ModelBundle, compose_bundle
+from sepl.errors import ConfigError
+from sepl.scoring.rows import Score
+from sepl.scoring.scorer import Scorer
+from serve.api import build_api
+from serve.auth import TOKEN_VARIABLE, token_from_environment
+from serve.schemas import MAX_FILES, ServeSettings
+
+SETTINGS = ServeSettings(bundle="not opened here", max_file_mb=0.1, max_request_mb=0.3)
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+class Unbatched:
+    """A scorer as the interface needs it, without Serve's batches."""
+
+    def __init__(self, bundle: ModelBundle) -> None:
+        self.scorer = Scorer(bundle, device="cpu")
+
+    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
+        return self.scorer.score_bytes(photographs)
+
+
+class Broken:
+    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
+        raise RuntimeError("secret detail of the model")
+
+
+BUNDLE, _ = compose_bundle(**bundle_content())
+
+
+@pytest.fixture(scope="module")
+def api() -> FastAPI:
+    return build_api(Unbatched(BUNDLE), BUNDLE, SETTINGS, token=None)
+
+
+@pytest.fixture(scope="module")
+def client(api: FastAPI) -> Iterator[TestClient]:
+    with TestClient(api, raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_a_row_for_every_file_in_the_order_sent_with_units(client: TestClient) -> None:
+    files = [_file("a.jpg"), _file("broken.png", b"no picture"), _file("ä ü.jpg", draw_fundus(1))]
+
+    reply = client.post("/v1/score", files=files)
+
+    assert reply.status_code == 200
+    scores = reply.json()["scores"]
+    assert [(row["image"], row["status"]) for row in scores] == [
+        ("a.jpg", "ok"),
+        ("broken.png", "failed"),
+        ("ä ü.jpg", "ok"),
+    ]
+    assert scores[0]["values"]["sbp"]["unit"] == "mmHg"
+    assert scores[0]["values"]["sex"] | {"value": 0} == {"value": 0, "low": None, "high": None, "unit": "probability"}
+    assert scores[1]["values"] == {}
+    assert {row["bundle_id"] for row in scores} == {BUNDLE.bundle_id} == {reply.json()["bundle_id"]}
+
+
+def test_the_model_tells_tasks_roles_and_units(client: TestClient) -> None:
+    model = client.get("/v1/model").json()
+
+    assert model["bundle_id"] == BUNDLE.bundle_id
+    assert [(task["name"], task["role"], task["unit"]) for task in model["tasks"]] == [
+        ("sex", "prior", "probability"),
+        ("age", "prior", "y"),
+        ("sbp", "target", "mmHg"),
+        ("hba1c", "target", "%"),
+    ]
+    assert model["config"]["model"]["backbone"] == "test_resnet"
+
+
+@pytest.mark.parametrize("num_files", [MAX_FILES + 1, 1001])
+def test_too_many_files_are_413(client: TestClient, num_files: int) -> None:
+    reply = client.post("/v1/score", files=[_file(f"{number}.jpg", b"x") for number in range(num_files)])
+
+    assert_problem(reply, 413)
+
+
+def test_as_many_files_as_are_allowed_are_scored(client: TestClient) -> None:
+    reply = client.post("/v1/score", files=[_file(f"{number}.jpg", b"x") for number in range(MAX_FILES)])
+
+    assert reply.status_code == 200
+    assert len(reply.json()["scores"]) == MAX_FILES
+
+
+def test_a_file_too_large_is_413_and_named(client: TestClient) -> None:
+    reply = client.post("/v1/score", files=[_file("small.jpg"), _file("large.jpg", b"x" * 100_001)])
+
+    assert "large.jpg" in assert_problem(reply, 413)
+
+
+def test_a_request_that_announces_too_much_is_413_before_it_is_read(client: TestClient) -> None:
+    reply = client.post("/v1/score", content=b"tiny", headers={**BOUNDARY, "Content-Length": "300001"})
+
+    assert "at most 0.3 MB" in assert_problem(reply, 413)
+
+
+def test_a_stream_that_grows_too_large_is_413(client: TestClient) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'--B\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        for _ in range(40):
+            yield b"x" * 10_000
+        yield b"\r\n--B--\r\n"
+
+    reply = client.post("/v1/score", content=chunks(), headers=BOUNDARY)
+
+    assert "at most 0.3 MB" in assert_problem(reply, 413)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"json": {"files": ["a.jpg"]}},
+        {"data": {"files": "text"}},
+        {"content": b"garbage", "headers": BOUNDARY},
+        {"content": b"garbage", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"\xff\xd8\xff", "headers": {"Content-Type": "image/jpeg"}},
+        {"files": [("photographs", ("a.jpg", b"x"))]},
+    ],
+    ids=["nothing", "json", "text field", "no form", "no boundary", "bare image", "another field"],
+)
+def test_a_malformed_request_is_422(client: TestClient, request_: dict) -> None:
+    reply = client.post("/v1/score", **request_)
+
+    assert_problem(reply, 422)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v2", 404), ("GET", "/v1/score", 405)])
+def test_what_is_not_there_is_a_problem_too(client: TestClient, method: str, path: str, status: int) -> None:
+    assert_problem(client.request(method, path), status)
+
+
+def test_an_unexpected_error_is_a_problem_that_tells_no_detail_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("ERROR", logger="ray.serve")
+    api = build_api(Broken(), BUNDLE, SETTINGS, token=None)
+    with TestClient(api, raise_server_exceptions=False) as client:
+        reply = client.post("/v1/score", files=[_file("a.jpg")])
+
+    assert "secret" not in assert_problem(reply, 500)
+    assert "POST /v1/score failed" in caplog.text
+    assert "secret detail of the model" in caplog.text
+
+
+def test_with_a_token_only_health_and_documentation_are_open() -> None:
+    api = build_api(Unbatched(BUNDLE), BUNDLE, SETTINGS, token="s3cret-ü")
+    with TestClient(api) as client:
+        paths = ("/healthz", "/docs", "/openapi.json", "/v1/model", "/v1/score", "/nowhere")
+        found = {path: client.get(path).status_code for path in paths}
+        wrong = [_get_model(client, value) for value in ("Bearer x", "s3cret-ü", "", "Bearer s3cret-", "é")]
+        right = _get_model(client, "Bearer s3cret-ü")
+
+    assert found == {**dict.fromkeys(paths[:3], 200), **dict.fromkeys(paths[3:], 401)}
+    assert [reply.status_code for reply in wrong] == [401] * 5
+    assert wrong[0].headers["WWW-Authenticate"] == "Bearer"
+    assert right.status_code == 200
+
+
+def test_the_token_is_checked_before_the_body_is_read() -> None:
+    api = build_api(Unbatched(BUNDLE), BUNDLE, SETTINGS.model_copy(update={"max_request_mb": 1e-6}), token="t")
+    with TestClient(api) as client:
+        reply = client.post("/v1/score", content=b"xxxxx", headers=BOUNDARY)
+
+    assert reply.status_code == 401
+
+
+def test_an_empty_token_is_refused_rather_than_taken_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    assert token_from_environment() is None
+    monkeypatch.setenv(TOKEN_VARIABLE, " ")
+
+    with pytest.raises(ConfigError, match=TOKEN_VARIABLE):
+        token_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("POST /v1/score", GenerationMode.POSITIVE),
+        ("POST /v1/score", GenerationMode.NEGATIVE),
+        ("GET /v1/model", GenerationMode.POSITIVE),
+        ("GET /healthz", GenerationMode.POSITIVE),
+    ],
+)
+def test_whatever_is_sent_is_answered_as_documented_and_never_500(
+    api: FastAPI, path: str, mode: GenerationMode
+) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", api)
+    operation = schema.find_operation_by_label(path)
+    assert operation is not None
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+    def check(case: Case) -> None:
+        # it does not know 413 as an answer to too many files
+        case.call_and_validate(excluded_checks=[negative_data_rejection])
+
+    check()
+
+
+def _get_model(client: TestClient, authorization: str):
+    return client.get("/v1/model", headers=[(b"Authorization", authorization.encode())])  # type: ignore[arg-type]
+
+
+def _file(name: str, data: bytes | None = None) -> tuple[str, tuple[str, bytes]]:
+    return "files", (name, draw_fundus() if data is None else data)
+
+
+def assert_problem(reply, status: int) -> str:
+    """The reply is this problem as JSON; its detail."""
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+    assert reply.json().keys() == {"title", "status", "detail"}
+    assert reply.json()["status"] == status
+    return reply.json()["detail"]

@@ -1,0 +1,204 @@
+"""A real server on this machine: what is answered online equals what is scored offline."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from socket import socket
+
+import httpx
+import pytest
+import ray
+from bundles import build_bundle, draw_fundus
+from ray import cloudpickle
+from ray import serve as ray_serve
+from ray.serve.config import HTTPOptions
+
+from sepl.bundle.format import read_bundle
+from sepl.errors import BundleError
+from sepl.scoring.rows import Score
+from sepl.scoring.scorer import Reading, Scorer
+from serve.app import build_app
+from serve.auth import TOKEN_VARIABLE
+from serve.batches import BatchedScorer
+from serve.schemas import ServeSettings
+
+TOKEN = "s3cret"
+PHOTOGRAPHS = [(f"{seed}.jpg", draw_fundus(seed)) for seed in range(24)]
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # replicas cannot import a test module
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    build_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Iterator[str]:
+    """The address of a server that asks for a token and takes little."""
+    with pytest.MonkeyPatch.context() as environment, closing(socket()) as probe:
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv(TOKEN_VARIABLE, TOKEN)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+        try:
+            ray_serve.start(http_options=HTTPOptions(host="127.0.0.1", port=port))
+            settings = ServeSettings(bundle=str(bundle), max_file_mb=0.5, max_request_mb=1, device="cpu")
+            ray_serve.run(build_app(settings), name="sepl", route_prefix="/")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            ray_serve.shutdown()
+            ray.shutdown()
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def offline(bundle: Path) -> dict[str, Score]:
+    scores = Scorer(read_bundle(bundle), device="cpu").score_bytes(PHOTOGRAPHS)
+    return {score.image: score for score in scores}
+
+
+def test_an_online_row_equals_the_offline_score(client: httpx.Client, offline: dict[str, Score]) -> None:
+    reply = client.post("/v1/score", files=_files(PHOTOGRAPHS))
+
+    assert reply.status_code == 200
+    rows = reply.json()["scores"]
+    assert [row["image"] for row in rows] == [name for name, _ in PHOTOGRAPHS]
+    for row in rows:
+        assert_same_row(row, offline[row["image"]])
+
+
+def test_concurrent_requests_are_each_answered_with_their_own_photographs(
+    client: httpx.Client, offline: dict[str, Score]
+) -> None:
+    def score(number: int) -> list[dict]:
+        chosen = [PHOTOGRAPHS[number], PHOTOGRAPHS[-1 - number]]
+        return client.post("/v1/score", files=_files(chosen)).json()["scores"]
+
+    with ThreadPoolExecutor(12) as pool:
+        replies = list(pool.map(score, range(12)))
+
+    for number, rows in enumerate(replies):
+        assert [row["image"] for row in rows] == [PHOTOGRAPHS[number][0], PHOTOGRAPHS[-1 - number][0]]
+        for row in rows:
+            assert_same_row(row, offline[row["image"]])
+
+
+def test_a_file_that_cannot_be_read_costs_its_row_only(client: httpx.Client, offline: dict[str, Score]) -> None:
+    name, data = PHOTOGRAPHS[0]
+
+    reply = client.post("/v1/score", files=_files([("broken.jpg", data[:300]), (name, data), ("empty.png", b"")]))
+
+    broken, good, empty = reply.json()["scores"]
+    assert (broken["status"], empty["status"]) == ("failed", "failed")
+    assert "truncated" in broken["reason"]
+    assert_same_row(good, offline[name])
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [
+        ([("x.jpg", b"x")] * 65, 413),
+        ([("large.jpg", b"x" * 500_001)], 413),
+        ([("one.jpg", b"x" * 400_000)] * 3, 413),
+        ([], 422),
+    ],
+    ids=["too many", "a large file", "a large request", "no file"],
+)
+def test_what_cannot_be_served_is_refused(client: httpx.Client, files: list[tuple[str, bytes]], status: int) -> None:
+    reply = client.post("/v1/score", files=_files(files))
+
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_stream_of_unknown_length_is_refused_once_it_is_too_large(client: httpx.Client) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'--B\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        for _ in range(15):
+            yield b"x" * 100_000
+        yield b"\r\n--B--\r\n"
+
+    reply = client.post("/v1/score", content=chunks(), headers={"Content-Type": "multipart/form-data; boundary=B"})
+
+    assert (reply.status_code, reply.json()["status"]) == (413, 413)
+
+
+def test_the_token_is_asked_for_everywhere_but_at_the_health_check(server: str, client: httpx.Client) -> None:
+    assert httpx.get(f"{server}/healthz").json()["status"] == "ok"
+    assert httpx.get(f"{server}/v1/model").status_code == 401
+    assert httpx.post(f"{server}/v1/score", files=_files(PHOTOGRAPHS[:1])).status_code == 401
+    assert client.get("/v1/model").status_code == 200
+
+
+def test_the_openapi_document_tells_the_paths(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+
+    assert document["paths"].keys() == {"/v1/score", "/v1/model", "/healthz"}
+
+
+def test_photographs_of_concurrent_requests_share_passes_through_the_network(server: str, bundle: Path) -> None:
+    deployment = ray_serve.deployment(max_ongoing_requests=50, ray_actor_options={"num_cpus": 0})(CountedBatches)
+    handle = ray_serve.run(deployment.bind(str(bundle)), name="counted", route_prefix=None)
+
+    replies = [handle.score.remote([photograph]) for photograph in PHOTOGRAPHS]
+    images = [reply.result(timeout_s=60)[0].image for reply in replies]
+
+    sizes = handle.sizes.remote().result(timeout_s=60)
+    assert images == [name for name, _ in PHOTOGRAPHS]
+    assert sum(sizes) == len(PHOTOGRAPHS)
+    assert max(sizes) <= 8
+    assert len(sizes) < len(PHOTOGRAPHS)
+
+
+def test_a_wrong_bundle_fails_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"bundle\.json: a bundle should have this file"):
+        build_app(ServeSettings(bundle=str(tmp_path)))
+
+
+class CountingScorer(Scorer):
+    sizes: list[int]
+
+    def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
+        self.sizes.append(len(readings))
+        return super().score_readings(readings)
+
+
+class CountedBatches:
+    """The server's batches around a scorer that notes how many photographs come at once."""
+
+    def __init__(self, bundle: str) -> None:
+        self.scorer = CountingScorer(read_bundle(bundle), device="cpu")
+        self.scorer.sizes = []
+        self.batches = BatchedScorer(self.scorer, max_batch_size=8, batch_wait_ms=500)
+
+    async def score(self, photographs: list[tuple[str, bytes]]) -> list[Score]:
+        return await self.batches.score(photographs)
+
+    async def sizes(self) -> list[int]:
+        return self.scorer.sizes
+
+
+def _files(photographs: Sequence[tuple[str, bytes]]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", photograph) for photograph in photographs]
+
+
+def assert_same_row(row: dict, score: Score) -> None:
+    assert (row["status"], row["reason"], row["bundle_id"]) == (score.status, score.reason, score.bundle_id)
+    assert row["values"].keys() == score.values.keys()
+    for task, prediction in score.values.items():
+        assert row["values"][task]["value"] == pytest.approx(prediction.value, rel=1e-5, abs=1e-5)
+        assert (row["values"][task]["low"], row["values"][task]["high"]) == (
+            (None, None)
+            if prediction.low is None
+            else pytest.approx((prediction.low, prediction.high), rel=1e-5, abs=1e-5)
+        )

@@ -9,7 +9,7 @@ from sepl.bundle.registry import open_bundle
 from sepl.bundle.skills import skill_table
 from sepl.data.prepared import PreparedDataset
 from sepl.scoring.evaluation import evaluate_bundle
-from sepl.scoring.scorer import Scorer
+from sepl.scoring.scorer import DeviceName, Scorer
 from sepl.storage import resolve
 
 
@@ -18,7 +18,7 @@ def main(
     data: str,
     out: str,
     cohort_split: Literal["train", "validation", "calibration", "test"] = "test",
-    device: str = "auto",
+    device: DeviceName = "auto",
 ) -> None:
     """Evaluate a bundle on one cohort split of a prepared dataset, per patient, beside median predictor and floor.
 
@@ -27,7 +27,7 @@ def main(
         data: The prepared dataset; its tasks, units and image size must be the bundle's.
         out: The JSON file to write.
         cohort_split: Whose patients. The test patients are sealed: choose no model by them.
-        device: auto, cpu or cuda.
+        device: auto is a GPU when there is one.
     """
     scorer = Scorer(open_bundle(bundle), device)
     evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split)

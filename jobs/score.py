@@ -9,7 +9,7 @@ from jobs._command import run_command
 from sepl.bundle.registry import open_bundle
 from sepl.data.progress import track
 from sepl.scoring.rows import STATUSES
-from sepl.scoring.scorer import Scorer
+from sepl.scoring.scorer import DeviceName, Scorer
 from sepl.scoring.sources import find_photographs
 from sepl.scoring.table import write_scores
 
@@ -20,7 +20,7 @@ def main(
     out: str,
     image_column: str = "image",
     images: str | None = None,
-    device: str = "auto",
+    device: DeviceName = "auto",
     batch_size: int = 64,
 ) -> None:
     """Score photographs to Parquet: image, status, reason, per task value, _lo, _hi, bundle id; units in the metadata.
@@ -31,7 +31,7 @@ def main(
         out: The Parquet file to write; it appears when all photographs are scored.
         image_column: The table's column of paths.
         images: Where the table's paths begin; the table's own folder unless given.
-        device: auto, cpu or cuda.
+        device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
     start = time.perf_counter()

@@ -51,6 +51,7 @@ def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, to
         version=version("sepl"),
         description=ABOUT,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         responses={401: _problem("No or a wrong bearer token")} if token else {},
     )
     add_problem_handlers(api)

@@ -5,6 +5,7 @@ One deployment: a replica decodes, gathers photographs over its requests into ba
 """
 
 import ray
+import torch
 from fastapi import FastAPI
 from ray import serve as ray_serve
 from ray.serve import Application
@@ -54,4 +55,7 @@ def build_app(settings: ServeSettings) -> Application:
 
 
 def _has_gpu() -> bool:
-    return ray.is_initialized() and ray.cluster_resources().get("GPU", 0) >= 1
+    """`serve run` with an import path builds the application before it connects to Ray: then this machine counts."""
+    if ray.is_initialized():
+        return ray.cluster_resources().get("GPU", 0) >= 1
+    return torch.cuda.is_available()

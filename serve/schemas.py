@@ -7,6 +7,7 @@ from sepl.config import Settings, TrialConfig
 from sepl.data.images import ImageSpec
 from sepl.metrics import Evaluation
 from sepl.scoring.rows import Score, Status
+from sepl.scoring.scorer import DeviceName
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit
 
 MAX_FILES = 64
@@ -18,13 +19,12 @@ class ServeSettings(Settings):
 
     bundle: str
     """A bundle's folder, or REGISTRY#ALIAS; what an alias names is decided when the application is built."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
+    device: DeviceName = "auto"
     num_replicas: int = Field(default=1, ge=1)
     num_cpus: float = Field(default=1.0, ge=0.0)
     """Of each replica."""
     num_gpus: float | None = Field(default=None, ge=0.0)
-    """Of each replica; None: one when the cluster has a GPU."""
+    """Of each replica; None: one when the cluster (before Ray is connected: this machine) has a GPU."""
     max_batch_size: int = Field(default=32, ge=1)
     """Photographs in one pass through the network, gathered over requests."""
     batch_wait_ms: float = Field(default=5.0, ge=0.0)

@@ -5,7 +5,6 @@ from sepl.data.images import ImageSpec
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DatasetError
 from sepl.metrics import Evaluation, evaluate
-from sepl.models.predict import predict_outputs
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
@@ -27,9 +26,7 @@ def evaluate_bundle(
     photographs = dataset.photographs(cohort_split)
     if not photographs.num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_NT = predict_outputs(
-        scorer.network, photographs.shards, manifest.image, device=scorer.device, batch_size=scorer.batch_size
-    )
+    outputs_NT = scorer.outputs(photographs.shards)
     found = calibrated_values(photographs.per_patient(outputs_NT), manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
     return evaluate(

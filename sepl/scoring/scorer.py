@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from torch import nn
 
 from sepl.bundle.format import ModelBundle
 from sepl.data.images import read_photograph
-from sepl.errors import BundleError, ImageError
+from sepl.errors import BundleError, ConfigError, ImageError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
 from sepl.scoring.gate import reason_to_reject
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.rows import Prediction, Score, Status
+
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class Reading:
 class Scorer:
     """A bundle's network on a device, ready to score.
 
-    `read` may be called from several threads at once, `score_readings` from one at a time. Raises BundleError when the
-    bundle's weights do not fit its own config.
+    `read` may be called from several threads at once, `score_readings` and `outputs` from one at a time. Raises
+    BundleError when the bundle's weights do not fit its own config, ConfigError for a GPU that is not there.
     """
 
-    def __init__(self, bundle: ModelBundle, device: str = "auto", batch_size: int = 64) -> None:
+    def __init__(self, bundle: ModelBundle, device: DeviceName = "auto", batch_size: int = 64) -> None:
         self.bundle = bundle
         self.batch_size = batch_size
         self.device = _pick_device(device)
@@ -114,6 +117,16 @@ class Scorer:
         predictions = iter(self._predict([reading.pixels for reading in readings if reading.pixels is not None]))
         return [self._score(reading, None if reading.pixels is None else next(predictions)) for reading in readings]
 
+    def outputs(self, shards: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Network outputs (N, T) of pixels (n, size, size, 3): scaled values, logits for binary tasks.
+
+        In full float32: a GPU's TF32 convolutions would make a value depend on the machine in its third digit.
+        """
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return predict_outputs(
+                self.network, shards, self.bundle.manifest.image, device=self.device, batch_size=self.batch_size
+            )
+
     def _score(self, reading: Reading, predictions: list[Prediction] | None) -> Score:
         bundle_id = self.bundle.bundle_id
         if predictions is None:
@@ -127,10 +140,7 @@ class Scorer:
         if not pixels:
             return []
         manifest = self.bundle.manifest
-        outputs_NT = predict_outputs(
-            self.network, [np.stack(pixels)], manifest.image, device=self.device, batch_size=self.batch_size
-        )
-        found = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+        found = calibrated_values(self.outputs([np.stack(pixels)]), manifest.tasks, manifest.scaler, manifest.intervals)
         rows = zip(found.values_NT.tolist(), found.low_NT.tolist(), found.high_NT.tolist(), strict=True)
         return [[_prediction(*triple) for triple in zip(*row, strict=True)] for row in rows]
 
@@ -158,10 +168,11 @@ def _load_network(bundle: ModelBundle) -> nn.Module:
     return network.eval()
 
 
-def _pick_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+def _pick_device(device: DeviceName) -> torch.device:
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("device should be auto or cpu on a machine without a GPU that torch can use, was 'cuda'")
+    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 def _same(data: bytes) -> bytes:

@@ -19,7 +19,7 @@ def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
     table.add_column("skill", justify="right")
     table.add_column("epochs", justify="right")
     for name in names:
-        table.add_column(name.replace("_", " "))
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         params = [short(row.params.get(name)) for name in names]
         table.add_row(str(row.number), row.state, f"{row.best_skill:.3f}", str(row.num_epochs), *params)

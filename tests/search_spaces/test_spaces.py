@@ -1,0 +1,86 @@
+"""The spaces that come with the project."""
+
+import subprocess
+import sys
+
+import optuna
+import pytest
+import timm
+
+from sepl.tasks import TASK_SPLITS
+from sepl.tuning.space import load_space
+
+SPACES = ("search_spaces/smoke.py", "search_spaces/joint.py")
+SEARCHED = {
+    "backbone",
+    "num_experts",
+    "hidden_width",
+    "task_split",
+    "propagation",
+    "learning_rate",
+    "weight_decay",
+    "drop_path",
+    "augment_strength",
+}
+
+
+def ask(name: str, num_trials: int = 40) -> list[tuple[optuna.Trial, dict]]:
+    space = load_space(name)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    return [(trial, space.propose(trial)) for trial in (study.ask() for _ in range(num_trials))]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_papers_own_setting_is_tried_first(name: str) -> None:
+    first = load_space(name).first_points[0]
+
+    assert first | {"backbone": ""} == {
+        "backbone": "",
+        "task_split": "anthropometric",
+        "num_experts": 4,
+        "hidden_width": 512,
+        "propagation": "predicted",
+        "learning_rate": 1e-4,
+        "weight_decay": 0.0,
+        "drop_path": 0.0,
+        "augment_strength": 1.0,
+    }
+
+
+def test_the_papers_backbone_is_tried_first_where_real_ones_are_searched() -> None:
+    assert load_space("search_spaces.joint").first_points[0]["backbone"] == "convnext_tiny"
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_everything_promised_is_searched(name: str) -> None:
+    asked = {parameter for trial, _ in ask(name) for parameter in trial.params}
+
+    assert asked == SEARCHED
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_all_named_task_splits_are_searched(name: str) -> None:
+    assert {trial.params["task_split"] for trial, _ in ask(name)} == set(TASK_SPLITS)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_without_priors_nothing_is_propagated(name: str) -> None:
+    for trial, constants in ask(name):
+        propagation = {**trial.params, **constants}["propagation"]
+
+        assert trial.params["task_split"] != "none" or propagation == "none"
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_backbone_is_one_of_timms(name: str) -> None:
+    backbones = {trial.params["backbone"] for trial, _ in ask(name)}
+
+    assert len(backbones) >= 4
+    assert all(timm.is_model(backbone) for backbone in backbones)
+
+
+@pytest.mark.parametrize("name", ["smoke", "joint"])
+def test_a_space_loads_without_optuna_torch_and_ray(name: str) -> None:
+    heavy = "{'optuna', 'torch', 'ray'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", f"import sys, search_spaces.{name}; assert not {heavy}"], check=True)

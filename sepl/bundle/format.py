@@ -126,17 +126,17 @@ def read_bundle(uri: str | Path) -> ModelBundle:
         BundleError: a file is absent, was changed or cut short, or the format is another one; names the file.
         StorageError: the URI cannot be resolved or reached.
     """
-    manifest, files = verify_bundle(resolve(uri))
-    where = f"{uri}/{WEIGHTS}"
+    source = resolve(uri)
+    manifest, files = verify_bundle(source)
     try:
         state = safetensors.torch.load(files[WEIGHTS])
     except SafetensorError as problem:
-        raise BundleError(f"{where}: should be safetensors, was not ({problem})") from None
+        raise BundleError(f"{(source / WEIGHTS).uri}: should be safetensors, was not ({problem})") from None
     evaluation = files.get(EVALUATION)
     return ModelBundle(
         manifest,
         state,
-        None if evaluation is None else Evaluation.parse_json(evaluation, f"{uri}/{EVALUATION}", BundleError),
+        None if evaluation is None else Evaluation.parse_json(evaluation, (source / EVALUATION).uri, BundleError),
     )
 
 

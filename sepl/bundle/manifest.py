@@ -88,8 +88,7 @@ class BundleManifest(Settings):
 def with_id(content: Mapping[str, Any]) -> BundleManifest:
     """The manifest of a content that has no id yet; its id is the study's name and 12 digits of the content's hash."""
     draft = BundleManifest.model_validate({**content, "bundle_id": ""})
-    name = re.sub(r"[^A-Za-z0-9_.]+", "-", draft.provenance.study).strip("-.") or "model"
-    return draft.model_copy(update={"bundle_id": f"{name}-{_content_hash(draft.model_dump(mode='json'))}"})
+    return draft.model_copy(update={"bundle_id": _make_id(draft, draft.model_dump(mode="json"))})
 
 
 def parse_manifest(data: bytes, where: str) -> BundleManifest:
@@ -105,11 +104,9 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
             f"{where}: format should be {FORMAT}, was {raw.get('format')!r}; read it with the sepl that wrote it"
         )
     manifest = BundleManifest.parse_json(data, where, BundleError)
-    content_hash = _content_hash(raw)
-    if not manifest.bundle_id.endswith(f"-{content_hash}"):
-        raise BundleError(
-            f"{where}: was changed after publication (its id is {manifest.bundle_id}, its content's {content_hash})"
-        )
+    expected = _make_id(manifest, raw)
+    if manifest.bundle_id != expected:
+        raise BundleError(f"{where}: was changed after publication: id should be {expected}, was {manifest.bundle_id}")
     return manifest
 
 
@@ -123,7 +120,8 @@ def _parse_object(data: bytes, where: str) -> dict[str, Any]:
     return raw
 
 
-def _content_hash(raw: Mapping[str, Any]) -> str:
-    """Of the JSON as it stands in the file, so that a default added by a later version does not change it."""
+def _make_id(manifest: BundleManifest, raw: Mapping[str, Any]) -> str:
+    """Hashes the JSON as it stands in the file, so that a default added by a later version does not change the id."""
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", manifest.provenance.study).strip("-.") or "model"
     content = {key: value for key, value in raw.items() if key != "bundle_id"}
-    return sha256_of(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())[:12]
+    return f"{name}-{sha256_of(json.dumps(content, sort_keys=True, separators=(',', ':')).encode())[:12]}"

@@ -93,6 +93,14 @@ def test_weights_swapped_together_with_their_sha256_are_refused_by_the_id(tmp_pa
         read_bundle(tmp_path / "bundle")
 
 
+def test_a_changed_name_in_the_id_is_refused(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+    _edit(tmp_path / "bundle", lambda raw: raw.update(bundle_id=f"better-{raw['bundle_id'].rpartition('-')[2]}"))
+
+    with pytest.raises(BundleError, match="changed after publication"):
+        read_bundle(tmp_path / "bundle")
+
+
 @pytest.mark.parametrize("number", [0, 2, "1", None])
 def test_another_format_is_refused_before_its_keys_are_looked_at(tmp_path: Path, number: object) -> None:
     build_bundle(tmp_path / "bundle")

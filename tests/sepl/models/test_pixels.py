@@ -37,3 +37,15 @@ def test_a_shorter_type_is_rounded_once_at_the_end() -> None:
     images_BCHW = to_input(pixels_BHWC, MEAN, STD, torch.bfloat16)
 
     assert torch.equal(images_BCHW, to_input(pixels_BHWC, MEAN, STD).bfloat16())
+
+
+def test_training_may_follow_predicting() -> None:
+    pixels_BHWC = torch.randint(0, 256, (1, 4, 4, 3), dtype=torch.uint8)
+    weight = torch.ones(1, requires_grad=True)
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)  # not used by another test: first made here
+    with torch.inference_mode():
+        to_input(pixels_BHWC, mean, std)
+
+    (to_input(pixels_BHWC, mean, std) * weight).sum().backward()
+
+    assert weight.grad is not None

@@ -6,8 +6,6 @@ SHELL := bash
 BIN := .venv/bin
 ENV := .venv/.complete
 CODE := sepl search_spaces jobs serve benchmarks tests
-# Ray would otherwise turn token authentication on and write a token into the home folder; tests bind to 127.0.0.1.
-TEST_ENV := RAY_AUTH_MODE=disabled RAY_USAGE_STATS_ENABLED=0 OPENCV_LOG_LEVEL=OFF
 
 .PHONY: help env demo test test-slow check format lock
 
@@ -23,10 +21,10 @@ demo: $(ENV)  ## the whole way on a simulated cohort: prepare, search, publish, 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m jobs.demo
 
 test: $(ENV)  ## the tests, without those marked slow
-	@$(TEST_ENV) $(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow"
 
 test-slow: $(ENV)  ## the long tests
-	@$(TEST_ENV) $(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m slow
 
 check: $(ENV)  ## lint, format, types, import contracts
 	$(BIN)/ruff check $(CODE)

@@ -9,6 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+# Before anything reads them: networks this small gain nothing from a second thread, and on a busy machine wait long for
+# it; Ray would otherwise ask for a token, write one into the home folder, and report usage to its makers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 # a busy machine fails no law by being slow, and every run tries the same cases
 settings.register_profile("sepl", deadline=None, derandomize=True)
 settings.load_profile("sepl")

@@ -1,23 +1,11 @@
 """One small prepared dataset for all tests of training: they only read it."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 from builders import build_dataset
 
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.training.batches import TrainingData
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As in a trial with one core: networks this small gain nothing from more, and wait long on a busy machine."""
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ class SeplHead(nn.Module):
         gates_BTE = self.gates(torch.cat([features_BF, priors_BP], dim=1)).unflatten(1, (-1, self.num_experts))
         gates_BTE = gates_BTE.softmax(dim=2)
         outs_EBH = self.experts(features_BF, priors_BP)
-        # w · (sum_e g_e o_e) = sum_e g_e (w · o_e): so every expert predicts, its outputs are mixed, and no (B, T, H) tensor is formed.
+        # w · (sum_e g_e o_e) = sum_e g_e (w · o_e): what is mixed are predictions, and no (B, T, H) tensor is formed.
         predicted_EBT = outs_EBH @ self.target_heads.weight.T
         return (gates_BTE * predicted_EBT.permute(1, 2, 0)).sum(dim=2) + self.target_heads.bias
 

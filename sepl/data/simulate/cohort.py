@@ -63,8 +63,8 @@ def _spell(name: str, value: float) -> str:
 
 def simulate_cohort(
     out: Path, *, num_patients: int, image_size: int, seed: int, num_processes: int | None = None
-) -> Iterator[int]:
-    """Writes the cohort below `out` and yields the number of patients drawn so far.
+) -> Iterator[str]:
+    """Writes the cohort below `out` and yields the id of each patient once drawn.
 
     `cohort.toml` is written last. `num_processes` None uses every core that this process may use. Raises ConfigError
     for a folder that is not empty and for numbers out of range.
@@ -75,7 +75,7 @@ def simulate_cohort(
     rows: list[TableRow] = []
     for chunk in _in_processes(images, num_patients, image_size, seed, num_processes or len(os.sched_getaffinity(0))):
         rows.extend(chunk)
-        yield len(rows) // len(EYES)
+        yield from dict.fromkeys(row["patient_id"] for row in chunk)
     with (out / "labels.csv").open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -93,7 +93,7 @@ def _check(out: Path, num_patients: int, image_size: int, seed: int) -> None:
     if seed < 0:
         raise ConfigError(f"seed should be 0 or more, was {seed}")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"out should be a new or empty folder, was {out}, which holds something")
+        raise ConfigError(f"out should be a new or empty folder, was {out} with files in it")
 
 
 def _in_processes(images: Path, num_patients: int, image_size: int, seed: int, num: int) -> Iterator[list[TableRow]]:

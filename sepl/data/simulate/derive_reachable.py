@@ -45,7 +45,7 @@ def measure(num_learned: int, num_tested: int, seed: int = 0) -> Reachable:
 def _factor_skill(name: str, rows: FactorRows, shown_NC: Values, num_learned: int) -> FactorSkill:
     priors_NP = np.stack([rows[prior] for prior in PRIORS], axis=1)
     own_NC = shown_NC[:, channels_of(name)]
-    is_prior = name in PRIORS
+    is_target = name not in PRIORS
 
     def skill(inputs: Values) -> float:
         return round(_skill(inputs, rows[name], num_learned, is_binary=name == "sex"), 3)
@@ -53,8 +53,8 @@ def _factor_skill(name: str, rows: FactorRows, shown_NC: Values, num_learned: in
     return FactorSkill(
         reachable=skill(shown_NC),
         own_channels=skill(own_NC) if own_NC.size else None,
-        with_true_priors=None if is_prior else skill(np.hstack([shown_NC, priors_NP])),
-        true_priors=None if is_prior else skill(priors_NP),
+        own_channels_and_true_priors=skill(np.hstack([own_NC, priors_NP])) if is_target else None,
+        true_priors=skill(priors_NP) if is_target else None,
     )
 
 

@@ -17,7 +17,7 @@ from sepl.config import Settings
 from sepl.tasks import CARDIOMETABOLIC_TASKS
 
 FactorRows = Mapping[str, NDArray[np.float64]]
-"""Factor name to its values (N,), in the units of `sepl.tasks.CARDIOMETABOLIC_TASKS`; sex is 1 for male, 0 for female."""
+"""Factor name to values (N,), in the units of `sepl.tasks.CARDIOMETABOLIC_TASKS`; sex is 1 for male, 0 for female."""
 
 FACTORS: tuple[str, ...] = tuple(task.name for task in CARDIOMETABOLIC_TASKS)
 DRAWN_FACTORS: tuple[str, ...] = tuple(name for name in FACTORS if name not in ("sex", "weight"))

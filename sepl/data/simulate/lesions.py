@@ -16,8 +16,8 @@ def paint_lesions(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float], rng
     canvas = _tint(canvas, soft_HW, [1.14, 1.42, 1.15])
     hard_HW = _spots(rng, anatomy.fovea, 0.36, 0.015, _count(6, 0.8, shown["exudates"]), size, 0.005)
     canvas = _tint(canvas, hard_HW, [1.28, 2.1, 2.1])
-    red_HW = _spots(rng, 0.4 * anatomy.fovea, 0.48, 0.017, _count(6, 0.8, shown["haemorrhages"]), size, 0.006)
-    return _tint(canvas, red_HW, [0.55, 0.28, 0.35])
+    red_HW = _spots(rng, 0.4 * anatomy.fovea, 0.48, 0.016, _count(7, 0.75, shown["haemorrhages"]), size, 0.007)
+    return _tint(canvas, red_HW, [0.58, 0.32, 0.38])
 
 
 def _count(usual: float, growth: float, value: float) -> int:
@@ -32,7 +32,7 @@ def _spots(
     # The same draws whatever the number, so that a rising channel adds spots and moves none.
     places_ND = middle + spread * rng.standard_normal((_MOST, 2))
     radii_N = radius * rng.lognormal(0, 0.4, _MOST)
-    lobes_NLD = places_ND[:, None] + 0.8 * radii_N[:, None, None] * rng.standard_normal((_MOST, 3, 2))
+    lobes_NLD = places_ND[:, None] + 0.6 * radii_N[:, None, None] * rng.standard_normal((_MOST, 3, 2))
     centres_NLD = np.round((lobes_NLD + 1) * size * 8).astype(int)  # in sixteenths of a pixel
     for centres_LD, lobe_radius in zip(centres_NLD[:num].tolist(), (0.7 * radii_N * size * 8).tolist(), strict=False):
         for x, y in centres_LD:

@@ -15,11 +15,11 @@ class FactorSkill(Settings):
     reachable: float
     """From all that both photographs show."""
     own_channels: float | None
-    """From only the channels that the factor itself moves: reading it without knowing the person. None: it has none."""
-    with_true_priors: float | None
-    """From all that both photographs show and the true six simple factors; None for those six."""
+    """From only the channels that the factor itself moves: read without knowing whose eye it is. None: it has none."""
+    own_channels_and_true_priors: float | None
+    """The same, with the true six simple factors beside them: knowing whose eye it is. None for those six."""
     true_priors: float | None
-    """From the true six simple factors without a photograph; None for those six."""
+    """From the true six simple factors without a photograph. None for those six."""
 
 
 class Reachable(Settings):

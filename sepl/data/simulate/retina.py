@@ -3,6 +3,7 @@
 Axes: H rows, W columns, K colours in the order red, green, blue. Coordinates as in `vessels.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Canvas = NDArray[np.float32]
+Canvas = NDArray[np.floating]
+"""Float32 wherever a picture's size decides the cost."""
 
 _COARSE = 72
 """Side in pixels of the grid on which smooth parts are computed before they are enlarged."""
@@ -55,30 +57,45 @@ def grid(size: int) -> tuple[Canvas, Canvas]:
 
 
 def paint_background(anatomy: Anatomy, shown: dict[str, float], size: int) -> Canvas:
-    """Reflectance (H, W, K): pigment and blood, glow around the disc, sheen, macula, choroid."""
+    """Reflectance (H, W, K): pigment and blood, and over them the smooth glows and shades of the retina."""
+    # Reflectance multiplies, so that every part adds to its logarithm. All is smooth: a coarse grid holds it.
+    log_KHW = _base_colour(anatomy, shown)[:, None, None] + sum(
+        np.multiply.outer(np.asarray(colour_K), part_HW) for part_HW, colour_K in _glows(anatomy, shown)
+    )
+    coarse = np.exp(log_KHW).transpose(1, 2, 0).astype(np.float32)
+    return enlarge(coarse, size)
+
+
+def enlarge(field: Canvas, size: int) -> Canvas:
+    """A smooth field (H, W) or (H, W, K) on a grid of (size, size)."""
+    return np.asarray(cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _base_colour(anatomy: Anatomy, shown: dict[str, float]) -> NDArray[np.float64]:
+    melanin = anatomy.pigment * np.array([-0.08, -0.10, -0.09])
+    anaemia = shown["fundus_pallor"] * np.array([-0.03, 0.11, 0.07])
+    lipaemia = shown["vessel_cream"] * np.array([0.03, 0.03, 0.20])
+    return np.log([0.74, 0.36, 0.16]) + melanin + anaemia + lipaemia
+
+
+def _glows(anatomy: Anatomy, shown: dict[str, float]) -> Iterator[tuple[Canvas, list[float]]]:
+    """Each part (H, W) with its weights on red, green and blue."""
     x, y = grid(_COARSE)
     to_disc = np.hypot(x - anatomy.disc[0], y - anatomy.disc[1])
     to_fovea = np.hypot(x - anatomy.fovea[0], y - anatomy.fovea[1])
-    pallor, cream, tone = shown["fundus_pallor"], shown["vessel_cream"], shown["peripapillary_tone"]
-    log_base_K = np.log([0.74, 0.36, 0.16]) + anatomy.pigment * np.array([-0.08, -0.10, -0.09])
-    log_base_K = log_base_K + pallor * np.array([-0.03, 0.11, 0.07]) + cream * np.array([0.03, 0.03, 0.20])
-    smooth = cv2.resize(anatomy.choroid_KHW[0, :7, :7], (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
-    depth = 0.42 + 0.16 * shown["fovea_depth"]
-    parts = [
-        (0.06 * smooth, [0.6, 1.0, 1.0]),
-        (np.exp(-((to_disc / 0.42) ** 2)), [0.08 + 0.03 * tone, 0.12 + 0.13 * tone, 0.08 + 0.08 * tone]),
-        (-max(depth, 0.03) * np.exp(-((to_fovea / (0.14 + 0.02 * shown["fovea_depth"])) ** 2)), [0.75, 1.0, 1.1]),
-        (-0.22 * np.exp(-((to_fovea / 0.3) ** 2)), [0.5, 0.8, 1.4]),
-        (0.10 * shown["artery_narrowing"] * np.minimum(1.2, x**2 + y**2), [-1.2, -0.2, 0.6]),
-        (0.06 * shown["exudates"] * np.exp(-(((to_fovea - 0.48) / 0.14) ** 2)), [0.2, 1.2, 1.2]),
-        (0.07 * shown["drusen"] * np.exp(-((to_fovea / 0.36) ** 4)), [0.4, 1.6, 0.2]),
-        (_sheen(x - anatomy.disc[0], y - anatomy.disc[1], to_disc, to_fovea, anatomy), _sheen_colour(shown)),
-        (x * anatomy.light[0] + y * anatomy.light[1], [1.0, 1.1, 1.2]),
-    ]
-    log_KHW = sum(np.multiply.outer(np.asarray(weights), part) for part, weights in parts) + log_base_K[:, None, None]
-    return cv2.resize(
-        np.exp(log_KHW).transpose(1, 2, 0).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC
+    tone, depth, sheen = shown["peripapillary_tone"], shown["fovea_depth"], 0.16 + 0.15 * shown["nerve_fibre_sheen"]
+    yield anatomy.light[0] * x + anatomy.light[1] * y, [1.0, 1.1, 1.2]
+    yield (
+        enlarge(anatomy.choroid_KHW[0, :7, :7], _COARSE),
+        [0.036, 0.06, 0.06],
     )
+    yield np.exp(-((to_disc / 0.42) ** 2)), [0.08 + 0.03 * tone, 0.12 + 0.13 * tone, 0.08 + 0.08 * tone]
+    yield -max(0.03, 0.42 + 0.16 * depth) * np.exp(-((to_fovea / (0.14 + 0.02 * depth)) ** 2)), [0.75, 1.0, 1.1]
+    yield np.exp(-((to_fovea / 0.3) ** 2)), [-0.11, -0.18, -0.31]  # macular pigment
+    yield shown["artery_narrowing"] * np.minimum(1.2, x**2 + y**2), [-0.12, -0.02, 0.06]  # ill-fed periphery
+    yield shown["exudates"] * np.exp(-(((to_fovea - 0.48) / 0.14) ** 2)), [0.01, 0.07, 0.07]  # oedema around the macula
+    yield shown["drusen"] * np.exp(-((to_fovea / 0.36) ** 4)), [0.03, 0.11, 0.01]  # drusen too small to tell apart
+    yield sheen * _sheen(x - anatomy.disc[0], y - anatomy.disc[1], to_disc, to_fovea, anatomy), [0.5, 1.0, 1.5]
 
 
 def _sheen(x: Canvas, y: Canvas, to_disc: Canvas, to_fovea: Canvas, anatomy: Anatomy) -> Canvas:
@@ -87,12 +104,7 @@ def _sheen(x: Canvas, y: Canvas, to_disc: Canvas, to_fovea: Canvas, anatomy: Ana
     bundles = np.exp(-(((angle - 1.15) / 0.5) ** 2)) * np.exp(-((to_disc / 0.62) ** 2))
     streaks = 1 + 0.35 * np.interp(angle * 8, np.arange(26), anatomy.choroid_KHW[1, 0])
     ring = np.exp(-(((to_fovea - 0.25) / 0.07) ** 2))
-    return (bundles * streaks + 0.6 * ring).astype(np.float32)
-
-
-def _sheen_colour(shown: dict[str, float]) -> list[float]:
-    strength = 0.16 + 0.15 * shown["nerve_fibre_sheen"]
-    return [0.5 * strength, 1.0 * strength, 1.5 * strength]
+    return bundles * streaks + 0.6 * ring
 
 
 def paint_choroid(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float]) -> Canvas:
@@ -100,7 +112,7 @@ def paint_choroid(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float]) -> 
     size = canvas.shape[0]
     x, y = grid(size)
     contrast = max(0.02, 0.12 + 0.09 * shown["tessellation"])
-    fine, broad = (cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC) for field in anatomy.choroid_KHW[1:])
+    fine, broad = (enlarge(field, size) for field in anatomy.choroid_KHW[1:])
     bands = np.exp(-((fine + 0.4 * broad) ** 2) / 0.35) - 0.4 + 0.25 * broad
     far = 1 - np.exp(-(((x - np.float32(anatomy.fovea[0])) ** 2 + (y - np.float32(anatomy.fovea[1])) ** 2) / 0.2))
     relief_HW = (contrast * far * bands).astype(np.float32)

@@ -58,7 +58,9 @@ def _trunks(rng: np.random.Generator, disc: Values, fovea: Values, width: float,
     steps = np.linspace(0, 1, _NUM_POINTS)
     heading_BP = start[:, None] + turn[:, None] * np.sin(0.5 * np.pi * steps) + _swing(rng, 4, tortuosity, length)
     vertical = np.array([-1.0, 1.0, -1.0, 1.0])[:, None]
-    directions_BPD = np.stack([np.sign(fovea[0] - disc[0]) * np.cos(heading_BP), vertical * np.sin(heading_BP)], axis=-1)
+    directions_BPD = np.stack(
+        [np.sign(fovea[0] - disc[0]) * np.cos(heading_BP), vertical * np.sin(heading_BP)], axis=-1
+    )
     origin_B1D = disc + np.array([0.02, 0.05]) * rng.standard_normal((4, 1, 2))
     widths_B = width * np.array([1.0, 1.0, 0.7, 0.7]) * rng.uniform(0.9, 1.1, 4)
     return Branches(_walk(origin_B1D, directions_BPD, length), widths_B[:, None] * (1 - 0.6 * steps))
@@ -95,9 +97,7 @@ def _swing(rng: np.random.Generator, num: int, tortuosity: float, length_B: Valu
     return tortuosity * np.sin(rate_WB * along_BP + phase_WB).sum(axis=0) * np.minimum(1, along_BP / 0.1)
 
 
-def _walk(
-    origin_B1D: Values, directions_BPD: Values, length_B: Values
-) -> Values:
+def _walk(origin_B1D: Values, directions_BPD: Values, length_B: Values) -> Values:
     steps_BPD = directions_BPD * (length_B / (_NUM_POINTS - 1))[:, None, None]
     return origin_B1D + np.cumsum(steps_BPD, axis=1) - steps_BPD[:, :1]
 

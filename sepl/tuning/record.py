@@ -88,7 +88,7 @@ class StudyFolder:
     def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
         """The database of trials, made when it is not there.
 
-        Raises ConfigError when a study in an object store names none, StudyError when it cannot be opened.
+        Raises StudyError when it cannot be opened.
         """
         url = optuna_url or f"sqlite:///{self._local_database()}"
         kwargs = {"connect_args": {"timeout": _SQLITE_TIMEOUT_S}} if url.startswith("sqlite") else {}
@@ -107,27 +107,31 @@ class StudyFolder:
         except KeyError:
             raise StudyError(f"study {self.name} has no trial yet in {storage.url}") from None
 
-    def _local_database(self) -> str:
-        if not self.location.is_local:
+    def check_database(self, optuna_url: str | None) -> None:
+        """Raises ConfigError unless the trials can be kept there."""
+        if optuna_url is None and not self.location.is_local:
             raise ConfigError(
                 "--optuna-url should name a database (postgresql://…) when the storage is no local folder, "
                 f"was not given for {self.location.uri}"
             )
+        if optuna_url is not None:
+            _check_url(optuna_url)
+
+    def _local_database(self) -> str:
         folder = self.location.local_path()
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder / "optuna.db")
 
 
-def check_optuna_url(url: str | None) -> None:
-    """Raises ConfigError for what is no database URL, or holds a password: it would lie in the study's record."""
-    if url is None:
-        return
+def _check_url(url: str) -> None:
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
     if parsed.password is not None:
-        raise ConfigError("--optuna-url should hold no password, it would be stored with the study; use a PGPASSFILE")
+        raise ConfigError(
+            "--optuna-url should hold no password, which would be stored with the study; use a PGPASSFILE"
+        )
 
 
 def check_fingerprint(dataset: PreparedDataset, fingerprint: str) -> None:

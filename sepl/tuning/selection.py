@@ -126,7 +126,10 @@ def _publish(
         state = refit(config, dataset, num_epochs=row.best_epoch, tell=tell)
     except DivergedError as problem:
         tell(f"the refit diverged ({problem}); the trial's own best weights are published")
-        state = _own_weights(config, dataset, folder.location, trials.trials[row.number].user_attrs["checkpoint"])
+        checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
+        if checkpoint is None:
+            raise StudyError(f"study {record.study}: {trial} kept no weights and its refit diverged") from problem
+        state = _own_weights(config, dataset, folder.location, checkpoint)
         trial += ", its own weights: the refit on train and validation patients diverged"
     tell("calibrating on the calibration patients and testing once on the sealed ones")
     provenance = Provenance(

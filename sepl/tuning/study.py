@@ -20,7 +20,7 @@ from sepl.tuning.cluster import Cluster
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.record import ENDED, StudyFolder, StudyRecord, check_optuna_url
+from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
@@ -52,8 +52,8 @@ def run_study(settings: StudySettings, cluster: Cluster) -> StudyResult:
     or none has finished.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    check_optuna_url(settings.optuna_url)
     folder = StudyFolder.at(settings.storage, settings.study)
+    folder.check_database(settings.optuna_url)
     dataset = PreparedDataset.open(settings.data)
     space = load_space(settings.space)
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)

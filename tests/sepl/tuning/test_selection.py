@@ -1,0 +1,185 @@
+"""From a finished study to a bundle, the study being made by hand: no Ray is needed to select."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from builders import build_dataset
+
+from sepl.bundle.registry import Registry
+from sepl.config import TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import DatasetError, DivergedError, StudyError
+from sepl.scoring.evaluation import evaluate_bundle
+from sepl.scoring.scorer import Scorer
+from sepl.training.batches import TrainingData
+from sepl.training.loop import TrainingRun
+from sepl.tuning import selection
+from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
+from sepl.tuning.selection import refit, select_winner
+
+PARAMS = {
+    "backbone": "test_resnet",
+    "num_epochs": 6,
+    "hidden_width": 16,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+    "task_split": "demographic",
+    "num_experts": 2,
+}
+Make = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    return build_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
+    """Makes a study named 'done' below tmp_path with one full trial whose best epoch was the second."""
+
+    def make(fingerprint: str = dataset.fingerprint, ended: bool = True, full: bool = True, **attributes: str) -> None:
+        folder = StudyFolder.at(str(tmp_path), "done")
+        study = optuna.create_study(study_name="done", storage=folder.open_optuna_storage(None), direction="maximize")
+        folder.write(
+            StudyRecord(
+                study="done",
+                dataset=str(dataset.uri),
+                fingerprint=fingerprint,
+                space="space.py",
+                space_sha256="",
+                num_epochs=6,
+                seed=0,
+                optuna_url=None,
+            )
+        )
+        trial = study.ask()
+        for name, value in {"config": PARAMS, **attributes}.items():
+            trial.set_user_attr(name, value)
+        for epoch, skill in enumerate([0.1, 0.3, 0.3], start=1):
+            trial.report(skill, epoch)
+        if full:
+            study.tell(trial, 0.3)
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        if ended:
+            study.set_user_attr(ENDED, "all trials are finished")
+
+    return make
+
+
+def test_the_winner_is_published_with_what_scores_it_needs(
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset
+) -> None:
+    make_study()
+
+    winner = select_winner(str(tmp_path), "done")
+
+    manifest = Registry(tmp_path / "registry").show("done").manifest
+    assert manifest.bundle_id == winner.bundle_id
+    assert manifest.config == TrialConfig.from_params(PARAMS)
+    assert manifest.provenance.best_epoch == 2
+    assert manifest.provenance.trial == "trial 0"
+    assert set(manifest.intervals.half_widths) | set(manifest.intervals.temperatures) == set(dataset.tasks.names)
+
+
+def test_the_published_evaluation_is_that_of_the_published_bundle(
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset
+) -> None:
+    make_study()
+    winner = select_winner(str(tmp_path), "done")
+
+    scorer = Scorer(Registry(tmp_path / "registry").show("done"))
+
+    assert winner.evaluation.cohort_split == "test"
+    assert evaluate_bundle(scorer, dataset, "test") == winner.evaluation
+
+
+def test_the_sealed_patients_are_read_once(make_study: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_study()
+    read: list[str] = []
+
+    def counted(scorer: Scorer, data: PreparedDataset, cohort_split: str, **more: Any) -> Any:
+        read.append(cohort_split)
+        return evaluate_bundle(scorer, data, cohort_split, **more)
+
+    monkeypatch.setattr(selection, "evaluate_bundle", counted)
+    first = select_winner(str(tmp_path), "done")
+
+    second = select_winner(str(tmp_path), "done")
+
+    assert read == ["test"]
+    assert second == first
+    assert len(Registry(tmp_path / "registry").list()) == 1
+
+
+def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDataset) -> None:
+    config = TrialConfig.from_params(PARAMS)
+    told: list[str] = []
+
+    state = refit(config, dataset, num_epochs=2, tell=told.append)
+
+    without_validation = TrainingRun(config, TrainingData.load(dataset, validation_split=None))
+    for _ in range(2):
+        without_validation.run_epoch()
+    assert len(told) == 2
+    assert any(not value.equal(without_validation.best_state()[name]) for name, value in state.items())
+
+
+def test_when_the_refit_diverges_the_trials_own_weights_are_published(
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(TrialConfig.from_params(PARAMS), TrainingData.load(dataset))
+    run.run_epoch()
+    run.save(tmp_path / "checkpoint")
+    make_study(checkpoint=str(tmp_path / "checkpoint"))
+    monkeypatch.setattr(selection, "refit", _diverge)
+    told: list[str] = []
+
+    winner = select_winner(str(tmp_path), "done", told.append)
+
+    bundle = Registry(tmp_path / "registry").show(winner.bundle_id)
+    assert "diverged" in bundle.manifest.provenance.trial
+    assert any("diverged" in line for line in told)
+    assert all(value.equal(run.best_state()[name]) for name, value in bundle.state.items())
+
+
+def _diverge(*args: Any, **options: Any) -> Any:
+    raise DivergedError("loss of age is not finite")
+
+
+def test_a_study_that_is_not_over_has_no_winner(make_study: Make, tmp_path: Path) -> None:
+    make_study(ended=False)
+
+    with pytest.raises(StudyError, match="not over; go on with --resume"):
+        select_winner(str(tmp_path), "done")
+
+
+def test_a_study_without_a_full_trial_has_no_winner(make_study: Make, tmp_path: Path) -> None:
+    make_study(full=False)
+
+    with pytest.raises(StudyError, match="no trial ran to the end"):
+        select_winner(str(tmp_path), "done")
+
+
+def test_a_dataset_that_changed_is_refused(make_study: Make, tmp_path: Path) -> None:
+    make_study(fingerprint="before")
+
+    with pytest.raises(DatasetError, match="changed since the study began"):
+        select_winner(str(tmp_path), "done")
+
+
+def test_a_study_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"nowhere/study\.json"):
+        select_winner(str(tmp_path), "nowhere")
+
+
+def test_selecting_loads_no_ray() -> None:
+    code = "import sys, sepl.tuning.selection; assert 'ray' not in sys.modules"
+
+    subprocess.run([sys.executable, "-c", code], check=True)

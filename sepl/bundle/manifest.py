@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from sepl.config import Settings, TrialConfig
 from sepl.data.images import ImageSpec
@@ -80,6 +80,18 @@ class BundleManifest(Settings):
     provenance: Provenance
     files: dict[BundleFile, str]
     """SHA-256 by file name."""
+
+    @model_validator(mode="after")
+    def _parts_fit_the_tasks(self) -> Self:
+        num_scales = len(self.scaler.medians)
+        if num_scales != len(self.tasks):
+            raise ValueError(f"scaler should have a scale for each of {len(self.tasks)} tasks, had {num_scales}")
+        unknown = sorted({*self.intervals.half_widths, *self.intervals.temperatures} - set(self.tasks.names))
+        if unknown:
+            raise ValueError(
+                f"intervals should be of the tasks {', '.join(self.tasks.names)}, had {', '.join(unknown)}"
+            )
+        return self
 
     def to_json(self) -> bytes:
         return (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()

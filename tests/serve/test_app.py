@@ -11,14 +11,17 @@ import httpx
 import pytest
 import ray
 from bundles import build_bundle, draw_fundus
+from fastapi import FastAPI
 from ray import cloudpickle
 from ray import serve as ray_serve
 from ray.serve.config import HTTPOptions
+from ray.serve.handle import DeploymentHandle
 
 from sepl.bundle.format import read_bundle
 from sepl.errors import BundleError
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Reading, Scorer
+from serve.api import build_api
 from serve.app import build_app
 from serve.auth import TOKEN_VARIABLE
 from serve.batches import BatchedScorer
@@ -54,6 +57,13 @@ def server(bundle: Path) -> Iterator[str]:
         finally:
             ray_serve.shutdown()
             ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def second(server: str, bundle: Path) -> DeploymentHandle:
+    deployment = ray_serve.deployment(max_ongoing_requests=50, ray_actor_options={"num_cpus": 0})
+    application = deployment(ray_serve.ingress()(SecondServer)).bind(str(bundle))
+    return ray_serve.run(application, name="second", route_prefix="/second")
 
 
 @pytest.fixture
@@ -146,18 +156,26 @@ def test_the_openapi_document_tells_the_paths(client: httpx.Client) -> None:
     assert document["paths"].keys() == {"/v1/score", "/v1/model", "/healthz"}
 
 
-def test_photographs_of_concurrent_requests_share_passes_through_the_network(server: str, bundle: Path) -> None:
-    deployment = ray_serve.deployment(max_ongoing_requests=50, ray_actor_options={"num_cpus": 0})(CountedBatches)
-    handle = ray_serve.run(deployment.bind(str(bundle)), name="counted", route_prefix=None)
-
-    replies = [handle.score.remote([photograph]) for photograph in PHOTOGRAPHS]
+def test_photographs_of_concurrent_requests_share_passes_through_the_network(second: DeploymentHandle) -> None:
+    replies = [second.count.remote([photograph]) for photograph in PHOTOGRAPHS]
     images = [reply.result(timeout_s=60)[0].image for reply in replies]
 
-    sizes = handle.sizes.remote().result(timeout_s=60)
+    sizes = second.sizes.remote().result(timeout_s=60)
     assert images == [name for name, _ in PHOTOGRAPHS]
     assert sum(sizes) == len(PHOTOGRAPHS)
     assert max(sizes) <= 8
     assert len(sizes) < len(PHOTOGRAPHS)
+
+
+@pytest.mark.usefixtures("second")
+def test_below_a_prefix_errors_are_problems_and_the_token_is_asked_for(server: str, client: httpx.Client) -> None:
+    crash = client.post("/second/v1/score", files=_files(PHOTOGRAPHS[:1]))
+
+    assert (crash.status_code, crash.headers["content-type"]) == (500, "application/problem+json")
+    assert "secret" not in crash.text
+    assert httpx.get(f"{server}/second/healthz").status_code == 200
+    assert httpx.get(f"{server}/second/v1/model").status_code == 401
+    assert client.get("/second/v1/model").status_code == 200
 
 
 def test_a_wrong_bundle_fails_before_anything_starts(tmp_path: Path) -> None:
@@ -173,19 +191,25 @@ class CountingScorer(Scorer):
         return super().score_readings(readings)
 
 
-class CountedBatches:
-    """The server's batches around a scorer that notes how many photographs come at once."""
+class SecondServer:
+    """Over HTTP a server whose model fails in a way nobody foresaw; by its handle, real batches that are counted."""
 
     def __init__(self, bundle: str) -> None:
         self.scorer = CountingScorer(read_bundle(bundle), device="cpu")
         self.scorer.sizes = []
         self.batches = BatchedScorer(self.scorer, max_batch_size=8, batch_wait_ms=500)
 
-    async def score(self, photographs: list[tuple[str, bytes]]) -> list[Score]:
+    async def count(self, photographs: list[tuple[str, bytes]]) -> list[Score]:
         return await self.batches.score(photographs)
 
     async def sizes(self) -> list[int]:
         return self.scorer.sizes
+
+    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
+        raise RuntimeError("secret detail of the model")
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return build_api(self, self.scorer.bundle, ServeSettings(bundle="read above"), TOKEN)
 
 
 def _files(photographs: Sequence[tuple[str, bytes]]) -> list[tuple[str, tuple[str, bytes]]]:

@@ -5,14 +5,18 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from bundles import TASKS, build_bundle, bundle_content
 
 from sepl.bundle.format import Intervals, read_bundle, write_bundle
-from sepl.bundle.manifest import CARD, MANIFEST, WEIGHTS
+from sepl.bundle.manifest import CARD, EVALUATION, MANIFEST, WEIGHTS
+from sepl.data.scaling import LabelScaler
 from sepl.errors import BundleError, StorageError
+from sepl.metrics import evaluate
 from sepl.models.build import build_network
+from sepl.tasks import TaskSplit
 
 FILES = (WEIGHTS, CARD, MANIFEST)
 
@@ -26,6 +30,40 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert read.evaluation == written.evaluation
     assert read.state.keys() == written.state.keys()
     assert all(torch.equal(read.state[name], written.state[name]) for name in read.state)
+
+
+def test_an_evaluation_is_kept_checked_and_told_in_the_card(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels_PT = np.column_stack([rng.random(60) < 0.5, rng.normal([50, 120, 6], [10, 20, 1], (60, 3))]).astype(float)
+    evaluation = evaluate(
+        labels_PT + rng.normal(0, 1, (60, 4)),
+        labels_PT,
+        labels_PT,
+        TASKS,
+        cohort_split="test",
+        task_split=TaskSplit.parse("demographic", TASKS),
+        num_bootstrap=20,
+    )
+    build_bundle(tmp_path / "bundle", evaluation=evaluation)
+
+    assert read_bundle(tmp_path / "bundle").evaluation == evaluation
+    assert str(evaluation["sbp"].skill) in (tmp_path / "bundle" / CARD).read_text()
+    (tmp_path / "bundle" / EVALUATION).unlink()
+    with pytest.raises(BundleError, match=EVALUATION):
+        read_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scaler": LabelScaler(medians=(0.0,), iqrs=(1.0,))},
+        {"intervals": Intervals(half_widths={"waist": 3.0})},
+    ],
+    ids=["scaler", "intervals"],
+)
+def test_parts_that_do_not_fit_the_tasks_are_refused(tmp_path: Path, change: dict) -> None:
+    with pytest.raises(ValueError, match="should"):
+        build_bundle(tmp_path / "bundle", **change)
 
 
 def test_a_bundle_holds_the_named_files_and_nothing_else(tmp_path: Path) -> None:

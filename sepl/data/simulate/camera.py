@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.simulate.retina import Canvas, grid
+from sepl.data.simulate.retina import Canvas, colour, grid
+
+Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,24 @@ CAMERAS: tuple[Camera, ...] = (
 )
 
 
-def photograph(canvas: Canvas, camera: Camera, shown: dict[str, float], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (H, W, BGR) that a camera takes of a retina (H, W, RGB), through the eye's lens."""
-    size = canvas.shape[0]
+def photograph(canvas_KHW: Canvas, camera: Camera, shown: dict[str, float], rng: np.random.Generator) -> Picture:
+    """The picture (H, W, K in OpenCV's order: blue, green, red) that a camera takes of a retina through the lens."""
+    size = canvas_KHW.shape[1]
     x, y = grid(size)
-    radius_HW = np.hypot(x, y) / np.float32(camera.field_radius)
-    yellow = shown["lens_yellowing"]
-    through_K = np.array([1.0, 1.0, 1.0]) * camera.colour * np.exp(yellow * np.array([-0.01, -0.07, -0.26]))
-    exposure = 1 + 0.06 * rng.standard_normal()
-    light_HW = exposure * (1 - camera.vignetting * np.minimum(radius_HW, 1) ** 4)
-    picture = cv2.GaussianBlur(canvas, (0, 0), max(0.3, camera.blur * size / 1000)) * light_HW[..., None].astype(
-        np.float32
-    )
-    picture = picture * through_K.astype(np.float32)
-    grain_HW = rng.standard_normal((size, size), dtype=np.float32) * np.float32(camera.noise)
-    picture = 255 * picture + grain_HW[..., None]
-    inside_HW = np.clip((1 - radius_HW) * size / 2, 0, 1) * (np.abs(y) < camera.cut)
-    return np.clip(picture * inside_HW[..., None], 0, 255).astype(np.uint8)[..., ::-1]
+    radius_HW = np.hypot(x, y) / camera.field_radius
+    seen = colour(*camera.colour) * np.exp(shown["lens_yellowing"] * colour(-0.01, -0.07, -0.26))
+    exposure = float(1 + 0.06 * rng.standard_normal())
+    light_HW = 255 * exposure * (1 - camera.vignetting * np.minimum(radius_HW, 1) ** 4)
+    sharp_KHW = np.clip(canvas_KHW * seen * light_HW, 0, 255).astype(np.uint8)
+    grain_HW = (camera.noise * rng.standard_normal((size, size), dtype=np.float32)).round().astype(np.int16)
+    inside_HW = (255 * np.clip((1 - radius_HW) * (size / 2), 0, 1) * (np.abs(y) < camera.cut)).astype(np.uint8)
+    blur = max(0.3, camera.blur * size / 1000)
+    blurred = (cv2.GaussianBlur(plane_HW, (0, 0), blur) for plane_HW in sharp_KHW[::-1])
+    grainy = (cv2.add(plane_HW, grain_HW, dtype=cv2.CV_8U) for plane_HW in blurred)
+    return np.asarray(cv2.merge([cv2.multiply(plane_HW, inside_HW, scale=1 / 255) for plane_HW in grainy]), np.uint8)
 
 
-def encode_jpeg(picture_HWK: NDArray[np.uint8], camera: Camera) -> bytes:
+def encode_jpeg(picture_HWK: Picture, camera: Camera) -> bytes:
     """The file as the camera stores it."""
     done, data = cv2.imencode(".jpg", picture_HWK, [cv2.IMWRITE_JPEG_QUALITY, camera.quality])
     assert done

@@ -4,20 +4,20 @@ import cv2
 import numpy as np
 
 from sepl.data.simulate.channels import Values
-from sepl.data.simulate.retina import Anatomy, Canvas
+from sepl.data.simulate.retina import Anatomy, Canvas, colour
 
 _MOST = 90
 
 
-def paint_lesions(canvas: Canvas, anatomy: Anatomy, shown: dict[str, float], rng: np.random.Generator) -> Canvas:
-    """Adds dots and patches to the canvas (H, W, RGB)."""
-    size = canvas.shape[0]
+def paint_lesions(canvas_KHW: Canvas, anatomy: Anatomy, shown: dict[str, float], rng: np.random.Generator) -> Canvas:
+    """Adds dots and patches to the canvas."""
+    size = canvas_KHW.shape[1]
     soft_HW = _spots(rng, anatomy.fovea, 0.19, 0.020, _count(14, 0.7, shown["drusen"]), size, 0.010)
-    canvas = _tint(canvas, soft_HW, [1.14, 1.42, 1.15])
+    canvas_KHW = canvas_KHW * (1 + soft_HW * colour(0.22, 0.40, 0.12))
     hard_HW = _spots(rng, anatomy.fovea, 0.36, 0.015, _count(6, 0.8, shown["exudates"]), size, 0.005)
-    canvas = _tint(canvas, hard_HW, [1.28, 2.1, 2.1])
+    canvas_KHW = canvas_KHW * (1 + hard_HW * colour(0.28, 1.1, 1.1))
     red_HW = _spots(rng, 0.4 * anatomy.fovea, 0.48, 0.016, _count(7, 0.75, shown["haemorrhages"]), size, 0.007)
-    return _tint(canvas, red_HW, [0.58, 0.32, 0.38])
+    return canvas_KHW * (1 - red_HW * colour(0.42, 0.68, 0.62))
 
 
 def _count(usual: float, growth: float, value: float) -> int:
@@ -38,7 +38,3 @@ def _spots(
         for x, y in centres_LD:
             cv2.circle(mask, (x, y), max(4, round(lobe_radius)), 255, -1, cv2.LINE_AA, 4)
     return cv2.GaussianBlur(mask, (0, 0), max(0.35, blur * size / 2)).astype(np.float32) / 255
-
-
-def _tint(canvas: Canvas, coverage_HW: Canvas, factor_K: list[float]) -> Canvas:
-    return canvas * (1 + coverage_HW[..., None] * (np.array(factor_K, np.float32) - 1))

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from sepl.data.simulate.channels import Values
-from sepl.data.simulate.retina import Canvas
+from sepl.data.simulate.retina import Canvas, colour, enlarge
 
-_VEIN_K = np.array([0.54, 0.38, 0.56])
-_ARTERY_K = np.array([0.88, 0.44, 0.44])
-_CREAM_K = np.array([1.02, 0.88, 0.98])
+_VEIN = colour(0.54, 0.36, 0.44)
+_ARTERY = colour(0.88, 0.44, 0.44)
+_CREAM = colour(1.02, 0.88, 0.98)
 """Light that passes a full column of blood: red, green, blue."""
 _NUM_POINTS = 28
 _CHILDREN = (4, 2)
@@ -112,23 +112,23 @@ def ribbons(branches: Branches) -> Values:
     return np.concatenate([left, right[:, ::-1]], axis=1)
 
 
-def paint_vessels(canvas: Canvas, arteries: Branches, veins: Branches, shown: dict[str, float]) -> Canvas:
-    """Darkens the canvas (H, W, RGB) where vessels run; arteries lie over veins and carry a bright reflex."""
-    size = canvas.shape[0]
+def paint_vessels(canvas_KHW: Canvas, arteries: Branches, veins: Branches, shown: dict[str, float]) -> Canvas:
+    """Darkens the canvas where vessels run; arteries lie over veins, carry a bright reflex and warm what is beside."""
+    size = canvas_KHW.shape[1]
     cream = 0.08 * (shown["vessel_cream"] + 1.0)
     copper = 1.0 + 0.7 * shown["artery_reflex"]
-    canvas = _absorb(canvas, coverage(veins, size), _VEIN_K + cream * (_CREAM_K - _VEIN_K))
     artery_HW = coverage(arteries, size)
-    canvas = _absorb(canvas, artery_HW, _ARTERY_K + cream * (_CREAM_K - _ARTERY_K))
-    core_HW = coverage(Branches(arteries.points_BPD, 0.5 * arteries.widths_BP), size) * np.float32(max(0.0, copper))
-    beside_HW = cv2.resize(artery_HW, (64, 64), interpolation=cv2.INTER_AREA)
-    beside_HW = cv2.resize(cv2.GaussianBlur(beside_HW, (0, 0), 2.2), (size, size), interpolation=cv2.INTER_LINEAR)
-    warm_HW = 0.15 * core_HW + np.float32(0.10 * copper) * beside_HW
-    return canvas + warm_HW[..., None] * np.array([1.0, 0.75, 0.05], np.float32)
+    core_HW = coverage(Branches(arteries.points_BPD, 0.5 * arteries.widths_BP), size)
+    canvas_KHW = canvas_KHW * (1 - coverage(veins, size) * (1 - _VEIN - cream * (_CREAM - _VEIN)))
+    canvas_KHW = canvas_KHW * (1 - artery_HW * (1 - _ARTERY - cream * (_CREAM - _ARTERY)))
+    warm_HW = 0.15 * max(0.0, copper) * core_HW + 0.10 * copper * _surroundings(artery_HW)
+    return canvas_KHW + warm_HW * colour(1.0, 0.75, 0.05)
 
 
-def _absorb(canvas: Canvas, coverage_HW: Canvas, transmitted_K: Values) -> Canvas:
-    return canvas * (1 - coverage_HW[..., None] * (1 - transmitted_K).astype(np.float32))
+def _surroundings(coverage_HW: Canvas) -> Canvas:
+    """The coverage spread over a fourteenth of the field to either side."""
+    coarse = cv2.GaussianBlur(cv2.resize(coverage_HW, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 2.2)
+    return enlarge(np.asarray(coarse, np.float32), coverage_HW.shape[0])
 
 
 def coverage(branches: Branches, size: int) -> Canvas:
@@ -139,4 +139,4 @@ def coverage(branches: Branches, size: int) -> Canvas:
     for corners_QD in corners_BQD:
         cv2.fillPoly(double, [corners_QD], 255, cv2.LINE_AA, 4)
     half = cv2.resize(double, (size, size), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(half, (0, 0), size / 500).astype(np.float32) * np.float32(1 / 255)
+    return cv2.GaussianBlur(half, (0, 0), size / 500).astype(np.float32) / 255

@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune import Callback, Stopper
 
 from sepl.errors import ConfigError
-from sepl.tuning.searcher import METRIC
+from sepl.tuning.names import METRIC
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

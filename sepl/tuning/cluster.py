@@ -17,13 +17,14 @@ T = TypeVar("T")
 
 # Imported by the workers that Ray starts ahead of need: torch and timm take 7 s. Only on a cluster of our own; a
 # lasting one takes it from `ray start --system-config`.
-_PRELOADED = ["sepl.tuning.trial_process"]
+_PRELOADED = ["sepl.tuning.trial_process", "sepl.tuning.trainable"]
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with the next: 1 line for 10 trials instead of 219
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read: Optuna's storage is the study's memory
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard's alone imports torch in the driver
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keeps quiet about a changed default
 }
@@ -71,7 +72,7 @@ def _initialise(address: str | None) -> None:
             address="local",
             num_cpus=num_cpus,
             include_dashboard=False,
-            _system_config={"preload_python_modules": _PRELOADED},
+            _system_config={"preload_python_modules": _PRELOADED, "idle_worker_killing_time_threshold_ms": 600_000},
             **quiet,
         )
         return

@@ -17,8 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from sepl.config import Settings
-from sepl.data.prepared import PreparedDataset
-from sepl.errors import ConfigError, DatasetError, StudyError
+from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
 
 FORMAT = 1
@@ -132,10 +131,3 @@ def _check_url(url: str) -> None:
         raise ConfigError(
             "--optuna-url should hold no password, which would be stored with the study; use a PGPASSFILE"
         )
-
-
-def check_fingerprint(dataset: PreparedDataset, fingerprint: str) -> None:
-    """Raises DatasetError unless the dataset is the one that the study began with."""
-    if dataset.fingerprint != fingerprint:
-        found = dataset.fingerprint
-        raise DatasetError(f"dataset {dataset.uri} changed since the study began: was {fingerprint}, is {found}")

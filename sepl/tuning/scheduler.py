@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler
 
-from sepl.tuning.searcher import METRIC, TIME_ATTR
+from sepl.tuning.names import METRIC, TIME_ATTR
 
 REDUCTION_FACTOR = 3  # Li et al., MLSys 2020: one trial in three goes on from each rung
 

@@ -16,9 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
-METRIC = "best_skill"
-TIME_ATTR = "epoch"
-"""Not Tune's `training_iteration`, which begins at 1 again when a trial goes on under another driver."""
+from sepl.tuning.names import METRIC, TIME_ATTR
 
 
 class TruthfulOptunaSearch(OptunaSearch):

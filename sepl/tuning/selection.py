@@ -27,8 +27,9 @@ from sepl.scoring.scorer import Scorer
 from sepl.storage import Location, local_copy
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun
+from sepl.tuning.dataset import open_unchanged
 from sepl.tuning.leaderboard import TrialRow, leaderboard
-from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder, check_fingerprint
+from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
 
 Tell = Callable[[str], None]
 
@@ -117,8 +118,7 @@ def _publish(
     folder: StudyFolder, trials: optuna.Study, row: TrialRow, num_trials: int, registry: Registry, tell: Tell
 ) -> ModelBundle:
     record = folder.read()
-    dataset = PreparedDataset.open(record.dataset)
-    check_fingerprint(dataset, record.fingerprint)
+    dataset = open_unchanged(record.dataset, record.fingerprint)
     config = TrialConfig.from_params(row.config)
     assert row.best_epoch is not None  # a full trial has a curve
     trial = f"trial {row.number}"

@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.logger import JsonLoggerCallback
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StudyError
@@ -92,9 +93,7 @@ def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:
     for name, option in (("fingerprint", "--data"), ("space_sha256", "--space"), ("optuna_url", "--optuna-url")):
         before, now = getattr(record, name), getattr(asked, name)
         if before != now:
-            raise StudyError(
-                f"{option} should be what study {record.study} began with; its {name} was {before}, is {now}"
-            )
+            raise StudyError(f"{option} should be as when study {record.study} began; {name} was {before}, is {now}")
 
 
 def _searcher(folder: StudyFolder, record: StudyRecord, space: SearchSpace) -> TruthfulOptunaSearch:
@@ -133,7 +132,7 @@ def _search(
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
-            run_config=_run_config(folder, [CheckpointJournal(searcher), CrashCounter(budget), progress], budget),
+            run_config=_run_config(folder, [*_callbacks(searcher, budget), progress], budget),
         )
         survive_memory_kills()
         with progress, _sigterm_as_ctrl_c():
@@ -182,6 +181,10 @@ def _surroundings(
         "gpus": packing.gpus,
         "checkpoint_seconds": settings.checkpoint_seconds,
     }
+
+
+def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
+    return [JsonLoggerCallback(), CheckpointJournal(searcher), CrashCounter(budget)]
 
 
 def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], budget: Budget) -> tune.RunConfig:

@@ -13,7 +13,7 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from sepl.errors import SeplError
-from sepl.tuning.searcher import METRIC
+from sepl.tuning.names import METRIC
 
 if TYPE_CHECKING:
     from sepl.training.loop import EpochResult, TrainingRun

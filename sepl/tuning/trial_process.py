@@ -12,11 +12,10 @@ from typing import Any
 import torch
 
 from sepl.config import Settings, TrialConfig
-from sepl.data.prepared import PreparedDataset
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun
-from sepl.tuning.record import check_fingerprint
+from sepl.tuning.dataset import open_unchanged
 
 OutOfMemory = torch.OutOfMemoryError
 
@@ -70,6 +69,4 @@ def free_memory() -> None:
 @lru_cache(maxsize=1)
 def _training_data(dataset: str, fingerprint: str) -> TrainingData:
     """Once a process, not once a trial."""
-    prepared = PreparedDataset.open(dataset)
-    check_fingerprint(prepared, fingerprint)
-    return TrainingData.load(prepared)
+    return TrainingData.load(open_unchanged(dataset, fingerprint))

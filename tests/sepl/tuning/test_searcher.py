@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sepl.tuning.searcher import METRIC, TruthfulOptunaSearch
+from sepl.tuning.names import METRIC
+from sepl.tuning.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS = 9
 FIRST = {"learning_rate": 0.5}

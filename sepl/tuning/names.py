@@ -1,0 +1,7 @@
+"""What a trial's results and the study's judgement are called."""
+
+METRIC = "best_skill"
+"""Mean skill over tasks on the validation patients, best so far."""
+
+TIME_ATTR = "epoch"
+"""Not Tune's `training_iteration`, which begins at 1 again when a trial goes on under another driver."""

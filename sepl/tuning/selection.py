@@ -1,8 +1,8 @@
 """From a study that is over to a published bundle: refit, calibrate, test once.
 
-The winner's setting is trained again on the train and validation patients, for as many epochs as the winner took to its
-best one; calibrated on patients who neither trained nor chose it; and evaluated on the sealed test patients, for the
-first and only time. Needs no Ray.
+The winner's setting is trained again on the train and validation patients, over its whole schedule
+(docs/decisions/0005-refit.md); calibrated on patients who neither trained nor chose it; and evaluated on the sealed
+test patients, whom nobody looked at before. Needs no Ray.
 """
 
 import tempfile
@@ -20,13 +20,12 @@ from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DivergedError, StudyError
 from sepl.metrics import Evaluation
-from sepl.models.predict import predict_outputs
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 from sepl.storage import Location, local_copy
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun
+from sepl.training.loop import TrainingRun, train
 from sepl.tuning.dataset import open_unchanged
 from sepl.tuning.leaderboard import TrialRow, leaderboard
 from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
@@ -69,23 +68,27 @@ def select_winner(storage: str, study: str, tell: Tell = print) -> Winner:
     return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)
 
 
-def refit(config: TrialConfig, dataset: PreparedDataset, *, num_epochs: int, tell: Tell = print) -> dict[str, Tensor]:
-    """Weights after `num_epochs` of the config's own schedule on train and validation patients.
+def refit(config: TrialConfig, dataset: PreparedDataset, tell: Tell = print) -> dict[str, Tensor]:
+    """Weights at the end of the config's schedule on train and validation patients.
 
     Raises DivergedError.
     """
     data = TrainingData.load(dataset, train_splits=("train", "validation"), validation_split=None)
     run = TrainingRun(config, data)
-    for _ in range(num_epochs):
-        epoch = run.run_epoch()
-        tell(f"refit: epoch {epoch.epoch} of {num_epochs}, loss {epoch.train_loss:.3f}, {epoch.seconds:.1f} s")
+    for epoch in train(run):
+        tell(f"refit: epoch {epoch.epoch} of {epoch.num_epochs}, loss {epoch.train_loss:.3f}, {epoch.seconds:.1f} s")
     return run.best_state()
 
 
 def compose_content(
-    config: TrialConfig, dataset: PreparedDataset, state: dict[str, Tensor], provenance: Provenance
+    config: TrialConfig,
+    dataset: PreparedDataset,
+    state: dict[str, Tensor],
+    provenance: Provenance,
+    *,
+    cohort_split: str = "test",
 ) -> BundleContent:
-    """Everything that a bundle holds: `state` calibrated, then evaluated on the sealed test patients.
+    """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
 
     Both through the scorer that will serve it, so that what is measured is what is served.
     """
@@ -101,17 +104,15 @@ def compose_content(
     )
     content["intervals"] = _calibrate(Scorer(compose_bundle(**content)[0]), dataset)
     scorer = Scorer(compose_bundle(**content)[0])
-    content["evaluation"] = evaluate_bundle(scorer, dataset, "test", num_bootstrap=_NUM_BOOTSTRAP)
+    content["evaluation"] = evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=_NUM_BOOTSTRAP)
     return content
 
 
 def _calibrate(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
     photographs = dataset.photographs("calibration")
-    outputs_NT = predict_outputs(
-        scorer.network, photographs.shards, dataset.image_spec, device=scorer.device, batch_size=scorer.batch_size
-    )
+    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards))
     labels_PT = photographs.per_patient(photographs.labels_NT)
-    return calibrate(photographs.per_patient(outputs_NT), labels_PT, dataset.tasks, dataset.scaler)
+    return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)
 
 
 def _publish(
@@ -123,7 +124,7 @@ def _publish(
     assert row.best_epoch is not None  # a full trial has a curve
     trial = f"trial {row.number}"
     try:
-        state = refit(config, dataset, num_epochs=row.best_epoch, tell=tell)
+        state = refit(config, dataset, tell)
     except DivergedError as problem:
         tell(f"the refit diverged ({problem}); the trial's own best weights are published")
         checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")

@@ -122,7 +122,7 @@ def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDa
     config = TrialConfig.from_params(PARAMS)
     told: list[str] = []
 
-    state = refit(config, dataset, num_epochs=2, tell=told.append)
+    state = refit(config, dataset, tell=told.append)
 
     without_validation = TrainingRun(config, TrainingData.load(dataset, validation_split=None))
     for _ in range(2):

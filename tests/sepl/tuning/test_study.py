@@ -154,7 +154,7 @@ def test_another_space_is_refused_on_resume(folder: Path, cluster: Cluster, resu
 
 
 def test_a_time_budget_ends_the_study_with_no_trial_left_running(folder: Path, cluster: Cluster) -> None:
-    result = run_study(settings_in(folder, study="short", num_trials=1000, time_budget="8s"), cluster)
+    result = run_study(settings_in(folder, study="short", num_trials=1000, time_budget="8s", cpus_per_trial=2), cluster)
 
     waiting = [row for row in result.board.root if row.state == "waiting"]
     assert result.ended == "the time budget is spent"
@@ -168,7 +168,7 @@ def test_when_all_first_trials_fail_the_study_stops_and_says_why(folder: Path, c
     space.write_text(SPACE.replace("test_resnet", "no_such_backbone"))
 
     with pytest.raises(StudyError, match="no_such_backbone"):
-        run_study(settings_in(folder, study="hopeless", space=str(space), num_trials=100), cluster)
+        run_study(settings_in(folder, study="hopeless", space=str(space), num_trials=100, cpus_per_trial=2), cluster)
 
 
 def test_a_gpu_budget_needs_a_gpu(folder: Path, cluster: Cluster) -> None:

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyarrow.fs import FileType
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
+from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 
-from sepl.errors import SeplError
+from sepl.errors import SeplError, StorageError
 from sepl.tuning.names import METRIC
 
 if TYPE_CHECKING:
@@ -46,6 +48,14 @@ class SeplTrainable(tune.Trainable):
         """The run as safetensors and JSON; a folder rather than a dictionary, which Ray would pickle."""
         self._current_run().save(Path(checkpoint_dir))
         self._saved_at = time.monotonic()
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """As Ray does, but never from a pickle: Ray would read one that somebody put into the checkpoint's folder."""
+        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
+        pickled = f"{checkpoint.path}/{_DICT_CHECKPOINT_FILE_NAME}"
+        if checkpoint.filesystem.get_file_info(pickled).type != FileType.NotFound:
+            raise StorageError(f"a checkpoint should hold safetensors and JSON, found {pickled}")
+        super().restore(checkpoint_path)
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
         """After a crash of this trial under the same driver."""

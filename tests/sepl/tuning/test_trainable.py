@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from builders import build_dataset
+from ray.tune import Checkpoint
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from sepl.data.prepared import PreparedDataset
+from sepl.errors import StorageError
 from sepl.tuning.trainable import SeplTrainable
 
 NUM_EPOCHS = 4
@@ -95,9 +97,19 @@ def test_a_trial_restored_by_tune_after_a_crash_goes_on_too(dataset: PreparedDat
     trainable.save_checkpoint(str(tmp_path))
     retried = SeplTrainable(config_of(dataset))
 
-    retried.load_checkpoint(str(tmp_path))
+    retried.restore(Checkpoint.from_directory(tmp_path))
 
     assert retried.step()["epoch"] == 2
+
+
+def test_a_pickle_in_a_checkpoints_folder_is_refused_and_not_read(dataset: PreparedDataset, tmp_path: Path) -> None:
+    trainable = SeplTrainable(config_of(dataset))
+    trainable.step()
+    trainable.save_checkpoint(str(tmp_path))
+    (tmp_path / "_dict_checkpoint.pkl").write_bytes(b"whatever")
+
+    with pytest.raises(StorageError, match="should hold safetensors and JSON"):
+        SeplTrainable(config_of(dataset)).restore(Checkpoint.from_directory(tmp_path))
 
 
 def test_a_checkpoint_that_is_gone_means_beginning_again(dataset: PreparedDataset, tmp_path: Path) -> None:

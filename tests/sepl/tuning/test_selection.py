@@ -17,7 +17,7 @@ from sepl.errors import DatasetError, DivergedError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun
+from sepl.training.loop import TrainingRun, train
 from sepl.tuning import selection
 from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
 from sepl.tuning.selection import refit, select_winner
@@ -125,9 +125,9 @@ def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDa
     state = refit(config, dataset, tell=told.append)
 
     without_validation = TrainingRun(config, TrainingData.load(dataset, validation_split=None))
-    for _ in range(2):
-        without_validation.run_epoch()
-    assert len(told) == 2
+    for _ in train(without_validation):
+        pass
+    assert len(told) == config.training.num_epochs
     assert any(not value.equal(without_validation.best_state()[name]) for name, value in state.items())
 
 

@@ -117,8 +117,8 @@ def publish_folder(folder: Path, target: Location, last: str) -> None:
     """Brings a finished local folder to `target`, the file named `last` after all others.
 
     `last` is the manifest: its presence means that the folder is whole. On a local disk the folder appears at once by
-    a rename, and its files are the source's own where the disk can link them: do not write into these afterwards. Raises
-    StorageError when `target` already holds a manifest or, on a local disk, anything else.
+    a rename, and its files are the source's own where the disk can link them: do not write into these afterwards.
+    Raises StorageError when `target` already holds a manifest or, on a local disk, anything else.
     """
     if (target / last).exists():
         raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")

@@ -111,8 +111,8 @@ def _fundus_pallor(rows: FactorRows) -> Values:
 CHANNELS: tuple[Channel, ...] = (
     Channel("nerve_fibre_sheen", lambda rows: -_age(rows), 0.3, 0.3),
     Channel("lens_yellowing", _lens_yellowing, 0.25, 0.25),
-    Channel("fovea_depth", lambda rows: 0.7 * _sex(rows), 0.55, 0.55),
-    Channel("peripapillary_tone", lambda rows: -0.7 * _sex(rows), 0.55, 0.55),
+    Channel("fovea_depth", lambda rows: 0.6 * _sex(rows), 0.55, 0.55),
+    Channel("peripapillary_tone", lambda rows: -0.6 * _sex(rows), 0.55, 0.55),
     Channel("disc_size", lambda rows: -_height(rows), 0.4, 0.4),
     Channel("tessellation", lambda rows: 0.6 * _height(rows) + 0.6 * _age(rows), 0.4, 0.4),
     Channel("disc_margin_blur", _bmi, 0.4, 0.4),

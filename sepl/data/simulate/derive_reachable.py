@@ -38,11 +38,12 @@ def measure(num_learned: int, num_tested: int, seed: int = 0) -> Reachable:
         how="gradient-boosted trees on the channels' values, mean of both eyes; people drawn anew",
         num_learned=num_learned,
         num_tested=num_tested,
-        skills={name: _factor_skill(name, rows, shown_NC, num_learned) for name in FACTORS},
+        skills={name: factor_skill(name, rows, shown_NC, num_learned) for name in FACTORS},
     )
 
 
-def _factor_skill(name: str, rows: FactorRows, shown_NC: Values, num_learned: int) -> FactorSkill:
+def factor_skill(name: str, rows: FactorRows, shown_NC: Values, num_learned: int) -> FactorSkill:
+    """Skill for one factor on the people after the first `num_learned`; `shown_NC` is what their photographs show."""
     priors_NP = np.stack([rows[prior] for prior in PRIORS], axis=1)
     own_NC = shown_NC[:, channels_of(name)]
     is_target = name not in PRIORS

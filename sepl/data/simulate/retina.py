@@ -133,14 +133,14 @@ def paint_disc(canvas_KHW: Canvas, anatomy: Anatomy, shown: dict[str, float]) ->
     disc_x, disc_y = anatomy.disc.tolist()
     radius = 0.145 * math.exp(0.22 * shown["disc_size"])
     blur = 0.012 * math.exp(0.6 * shown["disc_margin_blur"])
-    swelling = 0.12 * max(0.0, 1 + 0.8 * shown["disc_margin_blur"])
+    swelling = 0.15 * max(0.0, 1 + 0.8 * shown["disc_margin_blur"])
     pallor = shown["disc_pallor"]
     across_HW = np.hypot(x - disc_x, (y - disc_y) / anatomy.disc_ovality)
     halo_HW = swelling * np.exp(-((across_HW / (2.1 * radius)) ** 2))
     rim_HW = 0.9 * _soft_inside(across_HW, radius, blur)
-    cup_HW = 0.85 * _soft_inside(np.hypot(x - disc_x + 0.01, y - disc_y), radius * (0.42 + 0.09 * pallor), 0.02)
-    canvas_KHW = canvas_KHW + halo_HW * colour(0.5, 0.8, 0.8)
-    canvas_KHW = _blend(canvas_KHW, rim_HW, colour(1.0, 0.68 + 0.07 * pallor, 0.34 + 0.10 * pallor))
+    cup_HW = 0.85 * _soft_inside(np.hypot(x - disc_x + 0.01, y - disc_y), radius * (0.44 + 0.11 * pallor), 0.02)
+    canvas_KHW = canvas_KHW + halo_HW * colour(0.4, 0.8, 1.0)
+    canvas_KHW = _blend(canvas_KHW, rim_HW, colour(1.0, 0.68 + 0.11 * pallor, max(0.05, 0.36 + 0.15 * pallor)))
     return _blend(canvas_KHW, cup_HW, colour(1.06, 0.93 + 0.03 * pallor, 0.58 + 0.05 * pallor))
 
 

@@ -4,6 +4,7 @@ python -m jobs.search --data DATASET --space search_spaces/smoke.py --storage ru
 """
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import tyro
@@ -25,13 +26,13 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         console.print(leaderboard_table(result.board))
         if result.ended is None:
             _stop()
-        from sepl.tuning.selection import select_winner  # torch, which the search itself does without
+        from sepl.tuning.report import write_report  # these load torch, which the search itself does without
+        from sepl.tuning.selection import select_winner
 
         print(f"search over: {result.ended}")
-        winner = cluster.run(result.packing, select_winner, settings.storage, settings.study)
+        select = partial(select_winner, settings.storage, settings.study, num_threads=result.packing.cpus)
+        winner = cluster.run(result.packing, select)
     console.print(evaluation_table(winner.evaluation))
-    from sepl.tuning.report import write_report
-
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)
     print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")

@@ -37,12 +37,16 @@ class Cluster:
     nodes: tuple[Node, ...]
     is_local: bool
 
-    def run(self, packing: Packing, function: Callable[..., T], *args: Any) -> T:
-        """`function(*args)` where the GPUs are: here when the cluster is this machine, else in a Ray task."""
+    def run(self, packing: Packing, function: Callable[[], T]) -> T:
+        """`function()` where the GPUs are: here when the cluster is this machine, else in a Ray task."""
         if self.is_local:
-            return function(*args)
-        task = ray.remote(num_cpus=packing.cpus, num_gpus=1 if packing.gpus else 0, max_retries=0)(function)
-        return ray.get(task.remote(*args))
+            return function()
+        task = ray.remote(num_cpus=packing.cpus, num_gpus=1 if packing.gpus else 0, max_retries=0)(_call)
+        return ray.get(task.remote(function))
+
+
+def _call(function: Callable[[], T]) -> T:
+    return function()
 
 
 @contextmanager

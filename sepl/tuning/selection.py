@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+import torch
 from torch import Tensor
 
 from sepl.bundle.format import BundleContent, ModelBundle, compose_bundle
@@ -45,8 +46,11 @@ class Winner:
     evaluation: Evaluation
 
 
-def select_winner(storage: str, study: str, tell: Tell = print) -> Winner:
+def select_winner(storage: str, study: str, tell: Tell = print, num_threads: int | None = None) -> Winner:
     """Publishes the bundle of a study's best full trial under the study's name as alias; the second time, reads it.
+
+    `num_threads` of torch should be what a trial had: a small network is no faster with more, and many times slower
+    when the cores are busy with something else.
 
     Raises StudyError when the search is not over or no trial ran to the end, DatasetError when the dataset is not what
     it was.
@@ -60,6 +64,8 @@ def select_winner(storage: str, study: str, tell: Tell = print) -> Winner:
     if row is None:
         raise StudyError(f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; allow it more")
     registry = Registry(folder.registry.uri)
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
     if BUNDLE_ID not in trials.user_attrs:
         bundle = _publish(folder, trials, row, len(board.root), registry, tell)
         trials.set_user_attr(BUNDLE_ID, bundle.bundle_id)

@@ -8,11 +8,14 @@ from rich.table import Table
 from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.tuning.leaderboard import Leaderboard, TrialRow
 
+_INTEREST = ("backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
+_MOST_PARAMS = 6
+
 
 def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
-    """The best trials and the hyperparameters that differ among them."""
+    """The best trials and the hyperparameters that differ among them, as many as a terminal has room for."""
     rows = [row for row in board.root if row.curve][:most]
-    names = varying_params(rows)
+    names = sorted(varying_params(rows), key=_by_interest)[:_MOST_PARAMS]
     table = Table(title=f"Trials: best {len(rows)} of {len(board.root)}", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("state")
@@ -51,6 +54,10 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     means = [interval(evaluation.mean_skill), _figure(evaluation.floor_mean_skill.value)]
     table.add_row("mean", "", str(evaluation.num_patients), *means, *([""] if has_reachable else []), "", "")
     return table
+
+
+def _by_interest(name: str) -> int:
+    return _INTEREST.index(name) if name in _INTEREST else len(_INTEREST)
 
 
 def interval(estimate: Estimate) -> str:

@@ -31,12 +31,13 @@ def test_every_drawn_value_is_plausible(rows: pd.DataFrame, name: str) -> None:
 
 
 def test_factors_hang_together_as_they_do_in_people(rows: pd.DataFrame) -> None:
-    correlations = rows.corr(method="spearman")
+    def correlation(one: str, other: str) -> float:
+        return float(rows[one].corr(rows[other], method="spearman"))
 
-    assert correlations.loc["bmi", "waist"] > 0.85
-    assert correlations.loc["age", "sbp"] == pytest.approx(0.49, abs=0.05)
-    assert correlations.loc["sex", "creatinine"] > 0.4
-    assert correlations.loc["total_cholesterol", "triglycerides"] == pytest.approx(0.36, abs=0.06)
+    assert correlation("bmi", "waist") > 0.85
+    assert correlation("age", "sbp") == pytest.approx(0.49, abs=0.05)
+    assert correlation("sex", "creatinine") > 0.4
+    assert correlation("total_cholesterol", "triglycerides") == pytest.approx(0.36, abs=0.06)
 
 
 def test_sex_and_age_are_always_known_and_triglycerides_mostly_not() -> None:
@@ -71,4 +72,4 @@ def test_drawn_people_look_like_those_of_the_table(rows: pd.DataFrame) -> None:
         apart = (rows.quantile(share) - people.quantile(share)).abs()
         assert (apart <= 0.25 * middle).drop("sex").all()  # HbA1c comes in steps of 0.1, a sixth of its middle half
         assert apart.div(middle).drop("sex").mean() < 0.06
-    assert (rows.corr("spearman") - people.corr("spearman")).abs().max(axis=None) < 0.05
+    assert np.abs(rows.corr("spearman").to_numpy() - people.corr("spearman").to_numpy()).max() < 0.05

@@ -5,12 +5,14 @@ from numpy.typing import NDArray
 
 from sepl.data.simulate.camera import CAMERAS, encode_jpeg
 from sepl.data.simulate.channels import CHANNEL_NAMES
-from sepl.data.simulate.fundus import Eye, draw_photograph
+from sepl.data.simulate.fundus import EYES, Eye, draw_photograph
 
 
-def _photograph(eye: Eye = "right", size: int = 128, camera: int = 0, seed: int = 0, **channels: float) -> NDArray:
+def _photograph(
+    shown: dict[str, float] | None = None, eye: Eye = "right", size: int = 128, camera: int = 0, seed: int = 0
+) -> NDArray:
     """Grey levels (size, size, 3), red first; channels not given are 0."""
-    values_C = np.array([channels.get(name, 0.0) for name in CHANNEL_NAMES])
+    values_C = np.array([(shown or {}).get(name, 0.0) for name in CHANNEL_NAMES])
     picture = draw_photograph(values_C, eye, CAMERAS[camera], 0.0, size, np.random.default_rng(seed))
     return picture[..., ::-1].astype(np.float32)
 
@@ -18,7 +20,7 @@ def _photograph(eye: Eye = "right", size: int = 128, camera: int = 0, seed: int 
 @pytest.mark.parametrize("name", CHANNEL_NAMES)
 def test_every_channel_can_be_seen_in_a_small_picture(name: str) -> None:
     low, high = (
-        cv2.resize(_photograph(**{name: value}), (32, 32), interpolation=cv2.INTER_AREA) for value in (-1.5, 1.5)
+        cv2.resize(_photograph({name: value}), (32, 32), interpolation=cv2.INTER_AREA) for value in (-1.5, 1.5)
     )
 
     assert np.abs(high - low).mean() > 0.5  # grey levels; all else is drawn alike
@@ -26,7 +28,7 @@ def test_every_channel_can_be_seen_in_a_small_picture(name: str) -> None:
 
 
 def test_a_yellow_lens_takes_blue_more_than_green_and_leaves_red() -> None:
-    clear, yellow = (_photograph(lens_yellowing=value).mean(axis=(0, 1)) for value in (0.0, 2.0))
+    clear, yellow = (_photograph({"lens_yellowing": value}).mean(axis=(0, 1)) for value in (0.0, 2.0))
 
     red, green, blue = yellow / clear
     assert blue < green < red
@@ -36,17 +38,17 @@ def test_a_yellow_lens_takes_blue_more_than_green_and_leaves_red() -> None:
 def test_haemorrhages_only_darken_and_exudates_brighten() -> None:
     usual = _photograph()
 
-    assert (_photograph(haemorrhages=2.5)[..., 1] - usual[..., 1]).min() < -30
-    assert (_photograph(exudates=2.5)[..., 1] - usual[..., 1]).max() > 30
+    assert (_photograph({"haemorrhages": 2.5})[..., 1] - usual[..., 1]).min() < -30
+    assert (_photograph({"exudates": 2.5})[..., 1] - usual[..., 1]).max() > 30
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_disc_lies_on_the_nasal_side_of_either_eye(seed: int) -> None:
-    for eye, is_right_half in (("right", True), ("left", False)):
-        blurred = cv2.GaussianBlur(_photograph(eye, seed=seed)[..., 2], (0, 0), 4)
+    for eye in EYES:
+        blurred = cv2.GaussianBlur(_photograph(eye=eye, seed=seed)[..., 2], (0, 0), 4)
         column = np.unravel_index(blurred.argmax(), blurred.shape)[1]
 
-        assert (column > 64) == is_right_half
+        assert (column > 64) == (eye == "right")
 
 
 @pytest.mark.parametrize("camera", range(len(CAMERAS)))

@@ -19,6 +19,7 @@ from benchmarks import _turnover_space
 from sepl.data.prepared import PreparedDataset
 from sepl.tuning.cluster import connect
 from sepl.tuning.names import METRIC
+from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import run_study
 
@@ -56,7 +57,7 @@ def run_sepl(dataset: str, folder: Path, num_trials: int) -> Turnover:
     with connect(None) as cluster:
         _wait_until_idle()
         idle = time.perf_counter()
-        result = run_study(settings, cluster)
+        result = run_study(plan_study(settings), cluster)
         end = time.perf_counter()
     folders = (folder / "turnover" / "tune" / "run-000").glob("trial-*")
     epochs = sum(row.num_epochs for row in result.board.root)

@@ -13,6 +13,7 @@ from rich.console import Console
 from jobs._command import run_command
 from sepl.storage import resolve
 from sepl.tuning.cluster import connect
+from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import run_study
 from sepl.tuning.tables import evaluation_table, leaderboard_table
@@ -21,8 +22,9 @@ from sepl.tuning.tables import evaluation_table, leaderboard_table
 def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)  # a log has no width of its own
+    plan = plan_study(settings)
     with connect(settings.address) as cluster:
-        result = run_study(settings, cluster)
+        result = run_study(plan, cluster)
         console.print(leaderboard_table(result.board))
         if result.ended is None:
             _stop()

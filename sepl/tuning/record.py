@@ -8,7 +8,10 @@ STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
 """
 
+import fcntl
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
@@ -83,6 +86,24 @@ class StudyFolder:
 
     def write(self, record: StudyRecord) -> None:
         (self.location / RECORD).write_bytes((record.model_dump_json(indent=2) + "\n").encode())
+
+    @contextmanager
+    def only_driver(self) -> Iterator[None]:
+        """Holds the study for this process; StudyError when another one on a shared disk has it.
+
+        The lock ends with the process, however that ends. In an object store nothing is locked.
+        """
+        if not self.location.is_local:
+            yield
+            return
+        folder = self.location.local_path()
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "driver.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StudyError(f"study {self.name} is being searched by another process at {folder}") from None
+            yield
 
     def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
         """The database of trials, made when it is not there.

@@ -143,8 +143,8 @@ def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, 
         config = json.dumps(manifest.config.model_dump(), indent=2)
         source = manifest.provenance
         parts.append(
-            f"<p>Published as <code>{escape(manifest.bundle_id)}</code> from {escape(source.trial)}, refitted for "
-            f"{source.best_epoch} epochs, sepl {escape(source.sepl_version)}, {source.created:%Y-%m-%d %H:%M} UTC. "
+            f"<p>Published as <code>{escape(manifest.bundle_id)}</code> from {escape(source.trial)}, refitted on train "
+            f"and validation patients, sepl {escape(source.sepl_version)}, {source.created:%Y-%m-%d %H:%M} UTC. "
             f"Its setting, for <code>python -m jobs.train --config</code>:</p><pre>{escape(config)}</pre>"
         )
     return _section("How to reproduce", "".join(parts))

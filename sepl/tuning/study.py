@@ -13,19 +13,17 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
 
-from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StudyError
-from sepl.storage import resolve
-from sepl.tuning.budget import Budget, CrashCounter, parse_duration
+from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
+from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
+from sepl.tuning.record import ENDED, StudyFolder
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
-from sepl.tuning.space import SearchSpace, load_space
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
 
@@ -43,77 +41,45 @@ class StudyResult:
     """Why the search is over; None when it was interrupted and can be resumed."""
 
 
-def run_study(settings: StudySettings, cluster: Cluster) -> StudyResult:
+def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     """Searches until the number of trials or a budget is reached, or a signal interrupts.
 
     An interrupted study is left so that `resume` goes on: finished trials stay, the others wait with their checkpoints.
     One that is over is returned as it is.
 
-    Raises ConfigError, DatasetError or StudyError before the first trial, and StudyError when the first trials all fail
-    or none has finished.
+    Raises ConfigError when no trial fits the cluster, StudyError when another process searches the study, the database
+    does not open, or none of the first trials has a result.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder = StudyFolder.at(settings.storage, settings.study)
-    folder.check_database(settings.optuna_url)
-    dataset = PreparedDataset.open(settings.data)
-    space = load_space(settings.space)
+    settings, folder = plan.settings, plan.folder
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
-    record = _record(settings, folder, dataset, space)
-    searcher = _searcher(folder, record, space.for_tasks(dataset.tasks))
-    folder.write(record)
-    if ENDED not in searcher.study.user_attrs:
-        _search(settings, folder, record, packing, searcher)
-    board = leaderboard(searcher.study)
-    (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
+    with folder.only_driver():
+        searcher = _searcher(plan)
+        folder.write(plan.record)
+        if ENDED not in searcher.study.user_attrs:
+            _search(plan, packing, searcher)
+        board = leaderboard(searcher.study)
+        (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
 
 
-def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:
-    asked = StudyRecord(
-        study=settings.study,
-        dataset=resolve(settings.data).uri,
-        fingerprint=dataset.fingerprint,
-        space=settings.space,
-        space_sha256=space.source_sha256,
-        num_epochs=space.num_epochs,
-        seed=settings.seed,
-        optuna_url=settings.optuna_url,
-    )
-    if not settings.resume:
-        if folder.exists():
-            where = folder.location.uri
-            raise StudyError(f"study {asked.study} exists at {where}; go on with --resume or choose another --study")
-        return asked
-    record = folder.read()
-    _check_same_question(record, asked)
-    return record
-
-
-def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:
-    for name, option in (("fingerprint", "--data"), ("space_sha256", "--space"), ("optuna_url", "--optuna-url")):
-        before, now = getattr(record, name), getattr(asked, name)
-        if before != now:
-            raise StudyError(f"{option} should be as when study {record.study} began; {name} was {before}, is {now}")
-
-
-def _searcher(folder: StudyFolder, record: StudyRecord, space: SearchSpace) -> TruthfulOptunaSearch:
+def _searcher(plan: StudyPlan) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
-        space.propose,
-        num_epochs=space.num_epochs,
-        storage=folder.open_optuna_storage(record.optuna_url),
-        study_name=record.study,
-        first_points=space.first_points,
-        seed=record.seed,
+        plan.space.propose,
+        num_epochs=plan.space.num_epochs,
+        storage=plan.folder.open_optuna_storage(plan.record.optuna_url),
+        study_name=plan.record.study,
+        first_points=plan.space.first_points,
+        seed=plan.record.seed,
     )
 
 
-def _search(
-    settings: StudySettings, folder: StudyFolder, record: StudyRecord, packing: Packing, searcher: TruthfulOptunaSearch
-) -> None:
+def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> None:
+    settings = plan.settings
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
-    budget = _budget(settings, packing, searcher)
+    budget = _budget(plan, packing, searcher)
     scheduler = RememberingASHA(
-        num_epochs=record.num_epochs,
+        num_epochs=plan.space.num_epochs,
         grace_epochs=settings.grace_epochs,
         finished=[trial.intermediate_values for trial in finished],
     )
@@ -122,7 +88,7 @@ def _search(
         progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
         tuner = tune.Tuner(
             tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
-            param_space={"surroundings": _surroundings(settings, folder, record, packing)},
+            param_space={"surroundings": _surroundings(plan, packing)},
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=scheduler,
@@ -132,7 +98,7 @@ def _search(
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
-            run_config=_run_config(folder, [*_callbacks(searcher, budget), progress], budget),
+            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress], budget),
         )
         survive_memory_kills()
         with progress, _sigterm_as_ctrl_c():
@@ -157,29 +123,28 @@ def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget
     searcher.study.set_user_attr(ENDED, reason)
 
 
-def _budget(settings: StudySettings, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
-    if settings.gpu_hours is not None and packing.gpus == 0:
-        raise ConfigError(f"--gpu-hours should be left out where there is no GPU, was {settings.gpu_hours}")
+def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
+    gpu_hours = plan.settings.gpu_hours
+    if gpu_hours is not None and packing.gpus == 0:
+        raise ConfigError(f"--gpu-hours should be left out where there is no GPU, was {gpu_hours}")
     rows = leaderboard(searcher.study).root
     spent = sum(row.seconds for row in rows)
     return Budget(
-        seconds=None if settings.time_budget is None else parse_duration(settings.time_budget),
-        gpu_seconds=None if settings.gpu_hours is None else settings.gpu_hours * 3600 - spent * packing.gpus,
+        seconds=plan.seconds,
+        gpu_seconds=None if gpu_hours is None else gpu_hours * 3600 - spent * packing.gpus,
         gpus_per_trial=packing.gpus,
         has_succeeded=any(row.curve for row in rows),
     )
 
 
-def _surroundings(
-    settings: StudySettings, folder: StudyFolder, record: StudyRecord, packing: Packing
-) -> dict[str, object]:
+def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
     return {
-        "dataset": record.dataset,
-        "fingerprint": record.fingerprint,
-        "storage": folder.location.uri,
+        "dataset": plan.record.dataset,
+        "fingerprint": plan.record.fingerprint,
+        "storage": plan.folder.location.uri,
         "cpus": packing.cpus,
         "gpus": packing.gpus,
-        "checkpoint_seconds": settings.checkpoint_seconds,
+        "checkpoint_seconds": plan.settings.checkpoint_seconds,
     }
 
 

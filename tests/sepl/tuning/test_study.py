@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.cluster import Cluster, connect
+from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import StudyResult, run_study
 
@@ -45,7 +46,7 @@ def cluster() -> Iterator[Cluster]:
             yield cluster
 
 
-def settings_in(folder: Path, **changes: object) -> StudySettings:
+def run(folder: Path, cluster: Cluster, **changes: object) -> StudyResult:
     asked = {
         "data": str(folder / "data" / "dataset"),
         "space": str(folder / "space.py"),
@@ -53,13 +54,13 @@ def settings_in(folder: Path, **changes: object) -> StudySettings:
         "study": "first",
         "num_trials": 8,
     }
-    return StudySettings.parse({**asked, **changes}, "test")
+    return run_study(plan_study(StudySettings.parse({**asked, **changes}, "test")), cluster)
 
 
 @pytest.fixture(scope="module")
 def result(folder: Path, cluster: Cluster) -> StudyResult:
     """One study of eight trials, looked at from all sides."""
-    return run_study(settings_in(folder), cluster)
+    return run(folder, cluster)
 
 
 def tune_results(folder: Path) -> dict[int, list[dict[str, Any]]]:
@@ -134,27 +135,20 @@ def test_the_leaderboard_is_written_best_first(folder: Path, result: StudyResult
     assert rows[0]["config"]["num_epochs"] == 9
 
 
-def test_a_study_is_not_begun_twice(folder: Path, cluster: Cluster, result: StudyResult) -> None:
-    with pytest.raises(StudyError, match="--resume or choose another"):
-        run_study(settings_in(folder), cluster)
-
-
 def test_a_study_that_is_over_is_not_searched_again(folder: Path, cluster: Cluster, result: StudyResult) -> None:
-    again = run_study(settings_in(folder, resume=True, num_trials=20), cluster)
+    again = run(folder, cluster, resume=True, num_trials=20)
 
     assert again.board == result.board
     assert again.ended == "all trials are finished"
 
 
-def test_another_space_is_refused_on_resume(folder: Path, cluster: Cluster, result: StudyResult) -> None:
-    (folder / "other.py").write_text(SPACE.replace("NUM_EPOCHS = 9", "NUM_EPOCHS = 3"))
-
-    with pytest.raises(StudyError, match="--space should be as when study first began"):
-        run_study(settings_in(folder, resume=True, space=str(folder / "other.py")), cluster)
+def test_two_drivers_never_search_one_study(folder: Path, cluster: Cluster, result: StudyResult) -> None:
+    with result.folder.only_driver(), pytest.raises(StudyError, match="by another process"):
+        run(folder, cluster, resume=True)
 
 
 def test_a_time_budget_ends_the_study_with_no_trial_left_running(folder: Path, cluster: Cluster) -> None:
-    result = run_study(settings_in(folder, study="short", num_trials=1000, time_budget="8s", cpus_per_trial=2), cluster)
+    result = run(folder, cluster, study="short", num_trials=1000, time_budget="8s", cpus_per_trial=2)
 
     waiting = [row for row in result.board.root if row.state == "waiting"]
     assert result.ended == "the time budget is spent"
@@ -168,7 +162,7 @@ def test_when_all_first_trials_fail_the_study_stops_and_says_why(folder: Path, c
     space.write_text(SPACE.replace("test_resnet", "no_such_backbone"))
 
     with pytest.raises(StudyError, match="no_such_backbone"):
-        run_study(settings_in(folder, study="hopeless", space=str(space), num_trials=100, cpus_per_trial=2), cluster)
+        run(folder, cluster, study="hopeless", space=str(space), num_trials=100, cpus_per_trial=2)
 
 
 def test_a_gpu_budget_needs_a_gpu(folder: Path, cluster: Cluster) -> None:
@@ -176,20 +170,4 @@ def test_a_gpu_budget_needs_a_gpu(folder: Path, cluster: Cluster) -> None:
         pytest.skip("this machine has a GPU")
 
     with pytest.raises(ConfigError, match="--gpu-hours"):
-        run_study(settings_in(folder, study="gpu", gpu_hours=1.0), cluster)
-
-
-def test_an_object_store_needs_a_database(folder: Path, cluster: Cluster) -> None:
-    storage = "s3://bucket/studies?scheme=http&endpoint_override=127.0.0.1:9"
-
-    with pytest.raises(ConfigError, match="--optuna-url"):
-        run_study(settings_in(folder, storage=storage), cluster)
-
-
-def test_a_password_in_the_databases_url_is_refused_without_showing_it(folder: Path, cluster: Cluster) -> None:
-    url = "postgresql://me:hush@localhost/db"
-
-    with pytest.raises(ConfigError, match="no password") as refusal:
-        run_study(settings_in(folder, study="secret", optuna_url=url), cluster)
-
-    assert "hush" not in str(refusal.value)
+        run(folder, cluster, study="gpu", gpu_hours=1.0)

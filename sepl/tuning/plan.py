@@ -1,0 +1,63 @@
+"""What a search will do, checked before anything is started: a wrong option or path costs one line, not a cluster."""
+
+from dataclasses import dataclass
+
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import StudyError
+from sepl.storage import resolve
+from sepl.tuning.budget import parse_duration
+from sepl.tuning.record import StudyFolder, StudyRecord
+from sepl.tuning.settings import StudySettings
+from sepl.tuning.space import SearchSpace, load_space
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study that can begin or go on."""
+
+    settings: StudySettings
+    folder: StudyFolder
+    record: StudyRecord
+    space: SearchSpace
+    """On the tasks of the dataset."""
+    seconds: float | None
+    """The time budget."""
+
+
+def plan_study(settings: StudySettings) -> StudyPlan:
+    """Raises ConfigError, DatasetError or StudyError for whatever is wrong with the settings; writes nothing."""
+    seconds = None if settings.time_budget is None else parse_duration(settings.time_budget)
+    folder = StudyFolder.at(settings.storage, settings.study)
+    folder.check_database(settings.optuna_url)
+    space = load_space(settings.space)
+    dataset = PreparedDataset.open(settings.data)
+    record = _record(settings, folder, dataset, space)
+    return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks), seconds)
+
+
+def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:
+    asked = StudyRecord(
+        study=settings.study,
+        dataset=resolve(settings.data).uri,
+        fingerprint=dataset.fingerprint,
+        space=settings.space,
+        space_sha256=space.source_sha256,
+        num_epochs=space.num_epochs,
+        seed=settings.seed,
+        optuna_url=settings.optuna_url,
+    )
+    if not settings.resume:
+        if folder.exists():
+            where = folder.location.uri
+            raise StudyError(f"study {asked.study} exists at {where}; go on with --resume or choose another --study")
+        return asked
+    record = folder.read()
+    _check_same_question(record, asked)
+    return record
+
+
+def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:
+    for name, option in (("fingerprint", "--data"), ("space_sha256", "--space"), ("optuna_url", "--optuna-url")):
+        before, now = getattr(record, name), getattr(asked, name)
+        if before != now:
+            raise StudyError(f"{option} should be as when study {record.study} began; {name} was {before}, is {now}")

@@ -1,0 +1,123 @@
+"""What is refused before a cluster is started."""
+
+from pathlib import Path
+
+import pytest
+from builders import build_dataset
+
+from sepl.data.prepared import PreparedDataset
+from sepl.errors import ConfigError, DatasetError, SeplError, StudyError
+from sepl.tuning.plan import StudyPlan, plan_study
+from sepl.tuning.settings import StudySettings
+
+SPACE = """
+NUM_EPOCHS = 9
+FIRST_POINTS = []
+
+
+def space(trial):
+    trial.suggest_categorical("task_split", ["anthropometric", "demographic"])
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    return build_dataset(tmp_path_factory.mktemp("data"), num_patients=8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "space.py").write_text(SPACE)
+    return tmp_path
+
+
+def plan(dataset: PreparedDataset, folder: Path, **changes: object) -> StudyPlan:
+    asked = {
+        "data": str(dataset.uri),
+        "space": str(folder / "space.py"),
+        "storage": str(folder / "runs"),
+        "study": "first",
+    }
+    return plan_study(StudySettings.parse({**asked, **changes}, "options"))
+
+
+def test_a_plan_writes_nothing(dataset: PreparedDataset, folder: Path) -> None:
+    plan(dataset, folder)
+
+    assert not (folder / "runs").exists()
+
+
+def test_the_space_is_that_of_the_dataset(dataset: PreparedDataset, folder: Path) -> None:
+    space = plan(dataset, folder).space
+
+    class Trial:
+        def suggest_categorical(self, name: str, choices: list[str]) -> str:
+            self.choices = choices
+            return choices[0]
+
+    trial = Trial()
+    space.propose(trial)
+
+    assert trial.choices == ["anthropometric"]  # age and sex are all the priors that these patients have
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": "/nowhere"}, DatasetError, "/nowhere"),
+        ({"space": "nowhere.py"}, ConfigError, "nowhere.py"),
+        ({"study": "../elsewhere"}, ConfigError, "--study should be"),
+        ({"study": "registry"}, ConfigError, "--study should be"),
+        ({"resume": True}, StudyError, "--study should name a study in"),
+        ({"time_budget": "soon"}, ConfigError, "--time-budget should be like"),
+        ({"num_trials": 0}, ConfigError, "num_trials"),
+        ({"storage": "s3://bucket/studies?region=none"}, ConfigError, "--optuna-url should name a database"),
+        ({"optuna_url": "no url"}, ConfigError, "--optuna-url should be like"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    dataset: PreparedDataset, folder: Path, changes: dict[str, object], error: type[SeplError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as refusal:
+        plan(dataset, folder, **changes)
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_password_in_the_databases_url_is_refused_without_showing_it(dataset: PreparedDataset, folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no password") as refusal:
+        plan(dataset, folder, optuna_url="postgresql://me:hush@localhost/db")
+
+    assert "hush" not in str(refusal.value)
+
+
+def test_a_study_is_not_begun_twice(dataset: PreparedDataset, folder: Path) -> None:
+    first = plan(dataset, folder)
+    first.folder.write(first.record)
+
+    with pytest.raises(StudyError, match="--resume or choose another"):
+        plan(dataset, folder)
+
+
+def test_the_same_question_is_resumed(dataset: PreparedDataset, folder: Path) -> None:
+    first = plan(dataset, folder, seed=7)
+    first.folder.write(first.record)
+
+    assert plan(dataset, folder, resume=True).record == first.record
+
+
+@pytest.mark.parametrize("option", ["--data", "--space", "--optuna-url"])
+def test_another_question_is_refused_on_resume(
+    dataset: PreparedDataset, folder: Path, tmp_path_factory: pytest.TempPathFactory, option: str
+) -> None:
+    first = plan(dataset, folder)
+    first.folder.write(first.record)
+    (folder / "other.py").write_text(SPACE.replace("9", "3"))
+    changes = {
+        "--data": {"data": str(build_dataset(folder / "other", num_patients=9).uri)},
+        "--space": {"space": str(folder / "other.py")},
+        "--optuna-url": {"optuna_url": "sqlite:///elsewhere.db"},
+    }
+
+    with pytest.raises(StudyError, match=f"{option} should be as when study first began"):
+        plan(dataset, folder, resume=True, **changes[option])

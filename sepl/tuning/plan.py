@@ -3,12 +3,22 @@
 from dataclasses import dataclass
 
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import StudyError
+from sepl.errors import ConfigError, StudyError
 from sepl.storage import resolve
 from sepl.tuning.budget import parse_duration
 from sepl.tuning.record import StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space import SearchSpace, load_space
+
+_LEAST = {
+    "num_trials": 1,
+    "gpu_hours": 0,
+    "trials_per_gpu": 1,
+    "cpus_per_trial": 1,
+    "grace_epochs": 1,
+    "checkpoint_seconds": 0,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class StudyPlan:
 
 def plan_study(settings: StudySettings) -> StudyPlan:
     """Raises ConfigError, DatasetError or StudyError for whatever is wrong with the settings; writes nothing."""
+    _check_numbers(settings)
     seconds = None if settings.time_budget is None else parse_duration(settings.time_budget)
     folder = StudyFolder.at(settings.storage, settings.study)
     folder.check_database(settings.optuna_url)
@@ -33,6 +44,13 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     dataset = PreparedDataset.open(settings.data)
     record = _record(settings, folder, dataset, space)
     return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks), seconds)
+
+
+def _check_numbers(settings: StudySettings) -> None:
+    for name, least in _LEAST.items():
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
 
 
 def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:

@@ -1,12 +1,10 @@
 """What a search is asked for."""
 
-from pydantic import Field
-
 from sepl.config import Settings
 
 
 class StudySettings(Settings):
-    """What `jobs.search` takes."""
+    """What `jobs.search` takes; `plan_study` checks it, naming the options as they are typed."""
 
     data: str
     """URI of the prepared dataset."""
@@ -16,11 +14,11 @@ class StudySettings(Settings):
     """URI of the folder that holds studies and the registry of bundles."""
     study: str
     """The study's name: its folder in the storage."""
-    num_trials: int = Field(default=20, ge=1)
+    num_trials: int = 20
     """Trials that the study comes to, those stopped early and an interrupted driver's among them."""
     time_budget: str | None = None
     """Such as 45s, 90m, 2h: no further epoch after that; counts from this start."""
-    gpu_hours: float | None = Field(default=None, gt=0)
+    gpu_hours: float | None = None
     """GPU time of all trials of the study, an interrupted driver's among them."""
     resume: bool = False
     """Go on with an interrupted study."""
@@ -28,12 +26,12 @@ class StudySettings(Settings):
     """Of a running Ray cluster, 'auto' inside a job; without it one is started on this machine."""
     optuna_url: str | None = None
     """Database of the trials, such as postgresql://user@host/db; without it a file beside the study."""
-    trials_per_gpu: int = Field(default=1, ge=1)
+    trials_per_gpu: int = 1
     """Above 1 trials share a GPU and its memory evenly."""
-    cpus_per_trial: int | None = Field(default=None, ge=1)
+    cpus_per_trial: int | None = None
     """Without it the CPUs are shared out evenly."""
-    grace_epochs: int = Field(default=1, ge=1)
+    grace_epochs: int = 1
     """Epochs before ASHA may stop a trial; its first rung."""
-    checkpoint_seconds: float = Field(default=30.0, ge=0)
+    checkpoint_seconds: float = 30.0
     """How much training an interruption may cost a trial."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = 0

@@ -21,12 +21,12 @@ def run(**options: str) -> subprocess.CompletedProcess:
     [
         ({}, "no prepared dataset at /nowhere"),
         ({"space": "search_spaces/smok.py"}, "found no file search_spaces/smok.py"),
-        ({"num_trials": "0"}, "num-trials"),
+        ({"num_trials": "0"}, "--num-trials should be at least 1, was 0"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, str], message: str) -> None:
     done = run(**options)
 
     assert done.returncode == 2
-    assert message in done.stderr.replace("num_trials", "num-trials")
-    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

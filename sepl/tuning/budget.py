@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -80,7 +81,12 @@ class CrashCounter(Callback):
         self._budget = budget
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._budget.note_failure(f"its process crashed; see {trial.error_file}")
+        self._budget.note_failure(f"its process crashed: {_last_line(trial.error_file)}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for a snapshot of Tune's that is never read
+
+
+def _last_line(error_file: str | None) -> str:
+    lines = Path(error_file).read_text().split("\n") if error_file is not None else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason was left")

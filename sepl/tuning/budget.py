@@ -81,12 +81,15 @@ class CrashCounter(Callback):
         self._budget = budget
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._budget.note_failure(f"its process crashed: {_last_line(trial.error_file)}")
+        self._budget.note_failure(f"its process crashed: {_reason(trial.error_file)}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for a snapshot of Tune's that is never read
 
 
-def _last_line(error_file: str | None) -> str:
-    lines = Path(error_file).read_text().split("\n") if error_file is not None else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason was left")
+def _reason(error_file: str | None) -> str:
+    """What a trial's error.txt comes to: the last line that names an error, else the first after its heading."""
+    text = Path(error_file).read_text() if error_file is not None else ""
+    lines = [line.strip() for line in text.rpartition("Failure #")[2].splitlines()[1:] if line.strip()]
+    named = [line for line in lines if re.match(r"\S*(Error|Exception)\b", line)]
+    return next(iter(named[-1:] or lines), "no reason was left")[:200]

@@ -15,7 +15,7 @@ _tell_of_failure = RayActorManager._actor_task_failed
 
 def survive_memory_kills() -> None:
     """For this process, from now on; calling it twice does nothing more."""
-    RayActorManager._actor_task_failed = _actor_task_failed
+    RayActorManager._actor_task_failed = _actor_task_failed  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _actor_task_failed(manager: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:

@@ -1,11 +1,13 @@
 """When a study stops before its number of trials."""
 
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sepl.errors import ConfigError
-from sepl.tuning.budget import Budget, parse_duration
+from sepl.tuning.budget import Budget, CrashCounter, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,26 @@ def test_one_success_makes_later_failures_single_ones() -> None:
 
     assert not budget.stop_all()
     assert budget.failure is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "Failure # 1 (occurred at noon)\nworker killed, low on memory\nmore about it\n",
+            "worker killed, low on memory",
+        ),
+        (
+            "Failure # 1\nTraceback\n  File\nValueError: first\n\nFailure # 2\nTraceback\nOSError: disk full\n",
+            "OSError: disk full",
+        ),
+        ("", "no reason was left"),
+    ],
+)
+def test_a_crashed_trial_is_remembered_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "error.txt").write_text(text)
+    budget = Budget()
+
+    CrashCounter(budget).on_trial_error(1, [], SimpleNamespace(error_file=str(tmp_path / "error.txt")))
+
+    assert budget.failure == f"its process crashed: {reason}"

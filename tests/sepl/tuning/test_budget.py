@@ -72,7 +72,7 @@ def test_one_success_makes_later_failures_single_ones() -> None:
             "worker killed, low on memory",
         ),
         (
-            "Failure # 1\nTraceback\n  File\nValueError: first\n\nFailure # 2\nTraceback\nOSError: disk full\n",
+            "Failure # 1\nValueError: first\n\nFailure # 2\nTraceback\nOSError: disk full\n",
             "OSError: disk full",
         ),
         ("", "no reason was left"),

@@ -163,6 +163,12 @@ class _Class(tune.Trainable):
     def step(self) -> dict[str, Any]:
         return {METRIC: self._run.run_epoch().best_skill}
 
+    def save_checkpoint(self, checkpoint_dir: str) -> None:  # Ray asks a class for one at a trial's end
+        self._run.save(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        self._run.restore(Path(checkpoint))
+
 
 def _build(config: dict[str, Any]) -> Any:
     from sepl.tuning.trial_process import Surroundings, build_run, take_share

@@ -37,4 +37,4 @@ format: $(ENV)  ## format the code
 	$(BIN)/ruff format $(CODE)
 
 lock: $(ENV)  ## resolve the dependencies of pyproject.toml anew
-	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 -o requirements.lock
+	$$(command -v uv || echo .uv/bin/uv) pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 -o requirements.lock

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from sepl.config import Settings, describe
 from sepl.data.table import Code, CohortTable, read_table
 from sepl.errors import CohortError
+from sepl.storage import Location, resolve
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind, TaskTable
 
 LABEL_COLUMNS = ("image", "patient", "eye", "cohort_split", "shard", "row")
@@ -102,6 +103,19 @@ class CohortSpec(Settings):
     tasks: dict[str, TaskColumn] = Field(min_length=1)
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something noticed in a cohort that did not stop the run. Nothing in it identifies a person."""
+
+    kind: str
+    row: int
+    """As error messages count rows; 0 when it is about the whole column or table."""
+    column: str
+    detail: str
+    table: str = ""
+    """File name of the table."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cohort:
     """The photographs of a cohort with patients and labels, in the order of its table."""
@@ -111,7 +125,7 @@ class Cohort:
     tasks: TaskTable
     reachable_skill: dict[str, float]
     field_of_view: bool
-    images_folder: Path
+    images_folder: Location
     images: tuple[str, ...]
     patients: tuple[str, ...]
     eyes: tuple[str, ...]
@@ -119,6 +133,15 @@ class Cohort:
     """(N,) the table's row numbers, as in error messages."""
     labels_NT: NDArray[np.float64]
     """In the tasks' units; NaN where absent."""
+    frames: NDArray[np.int64]
+    """(N,) frame of a multi-frame DICOM file; 0 in files of one picture."""
+    visits: tuple[str, ...]
+    """ISO date or text; empty where unknown."""
+    sites: tuple[str, ...]
+    cameras: tuple[str, ...]
+    clahe: bool = False
+    mirror_left: bool = False
+    findings: tuple[Finding, ...] = ()
 
 
 def read_cohort(path: Path) -> Cohort:
@@ -132,6 +155,7 @@ def read_cohort(path: Path) -> Cohort:
     _check_columns(spec, table, path)
     if not len(table.rows):
         raise CohortError(f"{table.path}: no usable row, the table is empty")
+    unknown = ("",) * len(table.rows)
     columns = [_labels(table, spec.tasks[task.name], task) for task in tasks]
     return Cohort(
         name=spec.name,
@@ -139,12 +163,16 @@ def read_cohort(path: Path) -> Cohort:
         tasks=tasks,
         reachable_skill=_reachable_skill(spec),
         field_of_view=spec.field_of_view,
-        images_folder=images_folder,
+        images_folder=resolve(images_folder),
         images=_images(table, spec.columns.image),
         patients=table.ids(spec.columns.patient),
         eyes=table.texts(spec.columns.eye) if spec.columns.eye else ("",) * len(table.rows),
         rows=table.rows,
         labels_NT=np.stack(columns, axis=1),
+        frames=np.zeros(len(table.rows), np.int64),
+        visits=unknown,
+        sites=unknown,
+        cameras=unknown,
     )
 
 

@@ -73,7 +73,8 @@ def _decode_all(
     cohort: Cohort, splits: NDArray[np.str_], spec: ImageSpec, num_workers: int, writer: ShardWriter
 ) -> tuple[Kept, dict[int, str]]:
     """Fills the shards; what was kept, and the reason for each photograph that was not."""
-    paths = [cohort.images_folder / image for image in cohort.images]
+    folder = cohort.images_folder.local_path()
+    paths = [folder / image for image in cohort.images]
     kept: dict[int, tuple[str, int]] = {}
     rejected: dict[int, str] = {}
     with _one_opencv_thread():

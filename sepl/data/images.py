@@ -1,9 +1,14 @@
 """From the bytes of a photograph to the pixels that a network sees.
 
+    bytes ── decode at reduced scale ── field of view ── square ── resize ──┬── CLAHE ── mirror ──► pixels
+                                                                            └── thumbnail ──► quality, picture code
+
 `read_photograph` is the one way in: preparation, offline scoring and the server all call it, so the same file gives the
-same pixels everywhere.
+same pixels everywhere. `examine_photograph` gives the same pixels and, from the same decode, what preparation judges.
 """
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,10 +19,15 @@ from pydantic import Field
 from sepl.config import Settings
 from sepl.data.decode import Header, decode, read_header
 from sepl.data.field_of_view import Box, blacken_white_surround, find_field_of_view
+from sepl.data.picture_code import encode_thumbnail
+from sepl.data.quality import THUMBNAIL_SIDE, QualityMeasures, measure_thumbnail, thumbnail
 from sepl.errors import ImageError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_CLAHE_CLIP = 2.0  # as the released SePL code, which equalises at full size
+_CLAHE_TILES = (8, 8)
 
 
 class ImageSpec(Settings):
@@ -30,27 +40,37 @@ class ImageSpec(Settings):
     std: tuple[float, float, float] = IMAGENET_STD
     field_of_view: bool = True
     """Crop to the bright field of view first; False keeps the whole photograph."""
+    clahe: bool = False
+    """Equalise the lightness (L of LAB) within 8 × 8 tiles with a clip limit of 2, at the working size."""
+    mirror_left: bool = False
+    """Show left eyes as right ones, so that the optic disc is always on one side; needs to be told the eye."""
 
 
-def read_photograph(source: bytes, spec: ImageSpec) -> NDArray[np.uint8]:
+@dataclass(frozen=True, eq=False)
+class Photograph:
+    """A photograph as the network sees it, with what is needed to judge it and to find its copies."""
+
+    pixels_HWC: NDArray[np.uint8]
+    quality: QualityMeasures
+    sha256: str
+    """Of the file; of a frame beyond the first, of the file and the frame's number."""
+    perceptual: int
+    """64 bits that a copy nearly shares; see `sepl.data.picture_code`."""
+    signature: bytes
+    """64 signed bytes that tell copies from look-alikes."""
+
+
+def read_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> NDArray[np.uint8]:
     """Pixels (size, size, 3) RGB, contiguous: cropped to the field of view, padded to a square with black, resized.
 
-    Raises ImageError with a short reason: empty, not an image, truncated, damaged, unsupported, too large, no field of
-    view. The text before a colon is the kind of reason.
+    `frame` numbers from 0 within a file of several; `eye` is "left", "right" or "" when unknown. Raises ImageError with
+    a short reason: empty, not an image, truncated, damaged, unsupported, too large, no field of view. The text before a
+    colon is the kind of reason.
     """
-    header = read_header(source)
-    reduction = _reduction_for(header, spec.size)
-    try:
-        pixels, box = _decode_field(source, header, reduction, spec)
-        while reduction > 1 and box.longest < spec.size:  # a field much smaller than its photograph
-            reduction //= 2
-            pixels, box = _decode_field(source, header, reduction, spec)
-        return _resize(_square(pixels, box), spec.size)
-    except cv2.error as problem:
-        raise ImageError(f"damaged {header.kind}: OpenCV gave up ({problem.err})") from problem
+    return _finish(_resize(_decode_square(source, spec, frame), spec.size), spec, eye)
 
 
-def read_photograph_file(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
+def read_photograph_file(path: Path, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> NDArray[np.uint8]:
     """As `read_photograph`, from a file; ImageError when it cannot be opened."""
     try:
         source = path.read_bytes()
@@ -58,19 +78,51 @@ def read_photograph_file(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
         raise ImageError("file not found") from None
     except (OSError, ValueError) as problem:
         raise ImageError(f"cannot be opened: {problem}") from problem
-    return read_photograph(source, spec)
+    return read_photograph(source, spec, frame=frame, eye=eye)
+
+
+def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> Photograph:
+    """The pixels of `read_photograph` with quality and codes, from one decode. Raises ImageError as it does."""
+    square_BGR = _decode_square(source, spec, frame)
+    pixels_HWC = _resize(square_BGR, spec.size)
+    # a working size below the thumbnail's would make every photograph look blurred
+    small_HWC = thumbnail(pixels_HWC if spec.size >= THUMBNAIL_SIDE else _to_rgb(square_BGR))
+    code = encode_thumbnail(small_HWC)
+    return Photograph(
+        pixels_HWC=_finish(pixels_HWC, spec, eye),
+        quality=measure_thumbnail(small_HWC),
+        sha256=_sha256(source, frame),
+        perceptual=code.perceptual,
+        signature=code.signature,
+    )
+
+
+def _decode_square(source: bytes, spec: ImageSpec, frame: int) -> NDArray[np.uint8]:
+    """The square around the field of view, BGR, as small as the decoder can make it above the working size."""
+    header = read_header(source)
+    reduction = _reduction_for(header, spec.size)
+    try:
+        pixels, box = _decode_field(source, header, reduction, spec, frame)
+        while reduction > 1 and box.longest < spec.size:  # a field much smaller than its photograph
+            reduction //= 2
+            pixels, box = _decode_field(source, header, reduction, spec, frame)
+        return _square(pixels, box)
+    except cv2.error as problem:
+        raise ImageError(f"damaged {header.kind}: OpenCV gave up ({problem.err})") from problem
 
 
 def _reduction_for(header: Header, size: int) -> int:
-    """The largest JPEG reduction that leaves the shorter side at least `size` pixels."""
-    if header.kind != "JPEG":
+    """The largest reduction that leaves the shorter side at least `size` pixels."""
+    if not header.can_reduce:
         return 1
     shorter = min(header.width, header.height)
     return next(reduction for reduction in (8, 4, 2, 1) if reduction == 1 or shorter // reduction >= size)
 
 
-def _decode_field(source: bytes, header: Header, reduction: int, spec: ImageSpec) -> tuple[NDArray[np.uint8], Box]:
-    pixels = decode(source, header, reduction)
+def _decode_field(
+    source: bytes, header: Header, reduction: int, spec: ImageSpec, frame: int
+) -> tuple[NDArray[np.uint8], Box]:
+    pixels = decode(source, header, reduction, frame)
     if not spec.field_of_view:
         return pixels, Box(0, 0, pixels.shape[1], pixels.shape[0])
     pixels = blacken_white_surround(pixels)
@@ -89,9 +141,36 @@ def _square(pixels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     return square
 
 
-def _resize(square: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    if square.shape[0] != size:
+def _resize(square_BGR: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """RGB at the working size."""
+    if square_BGR.shape[0] != size:
         # area averaging does not alias when it shrinks; it would leave blocks when it enlarges
-        interpolation = cv2.INTER_AREA if square.shape[0] > size else cv2.INTER_CUBIC
-        square = cv2.resize(square, (size, size), interpolation=interpolation)  # type: ignore[assignment]
-    return cv2.cvtColor(square, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+        interpolation = cv2.INTER_AREA if square_BGR.shape[0] > size else cv2.INTER_CUBIC
+        square_BGR = cv2.resize(square_BGR, (size, size), interpolation=interpolation)  # type: ignore[assignment]
+    return _to_rgb(square_BGR)
+
+
+def _to_rgb(pixels_BGR: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.cvtColor(pixels_BGR, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+def _finish(pixels_HWC: NDArray[np.uint8], spec: ImageSpec, eye: str) -> NDArray[np.uint8]:
+    if spec.clahe:
+        pixels_HWC = _equalise(pixels_HWC)
+    if spec.mirror_left and eye == "left":
+        pixels_HWC = np.ascontiguousarray(pixels_HWC[:, ::-1])
+    return pixels_HWC
+
+
+def _equalise(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Contrast-limited adaptive equalisation of the lightness alone, so that hues stay."""
+    lightness, *colour = cv2.split(cv2.cvtColor(pixels_HWC, cv2.COLOR_RGB2LAB))
+    equalised = cv2.createCLAHE(clipLimit=_CLAHE_CLIP, tileGridSize=_CLAHE_TILES).apply(lightness)
+    return cv2.cvtColor(cv2.merge([equalised, *colour]), cv2.COLOR_LAB2RGB)  # type: ignore[return-value]
+
+
+def _sha256(source: bytes, frame: int) -> str:
+    digest = hashlib.sha256(source)
+    if frame:
+        digest.update(f"frame {frame}".encode())
+    return digest.hexdigest()

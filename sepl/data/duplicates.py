@@ -1,0 +1,134 @@
+"""Which photographs of a cohort are the same picture: byte for byte, or as copies re-encoded, resized or brightened.
+
+The same picture under two patients would stand on both sides of a split; within a patient it would count twice.
+
+Copies are found without comparing all with all: photographs are sorted by some of the bits of their perceptual hash,
+32 times with other bits, and each is compared with its neighbours only. So the time grows as N log N.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.data.picture_code import NUM_WAVES, SCALE, encode_picture
+
+Link = tuple[int, int, str]
+"""Indices i < j of two photographs, and what they share: SAME_FILE or SAME_PICTURE."""
+SAME_FILE = "same file"
+SAME_PICTURE = "same picture"
+
+MAX_DISTANCE = 0.25
+"""Between the signatures of two copies, of 2 at most."""
+MAX_BITS = 12
+"""Between the perceptual hashes of two copies, where signatures decide."""
+MAX_BITS_ALONE = 1
+"""Between the perceptual hashes of two copies, where there are no signatures."""
+
+_NUM_SORTS = 32
+_BITS = 18  # of 64 by which a sort brings copies together: all but surely within 32 sorts when 6 bits differ
+_NEIGHBOURS = 64  # compared in a sort; pictures that share all 18 bits with more are found in another sort
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pairs of photographs that show the same picture."""
+
+    links: tuple[Link, ...]
+    """Ordered. Of many copies of one file, each is linked with the first."""
+    groups: tuple[tuple[int, ...], ...]
+    """Photographs connected by links, ordered within and by their first."""
+    across_patients: tuple[Link, ...]
+    """The links whose two photographs are said to be of different patients."""
+
+
+def perceptual_hash(pixels_HWC: NDArray[np.uint8]) -> int:
+    """64 bits of a square of RGB pixels (H, H, 3), nearly the same for a copy of the picture."""
+    return encode_picture(pixels_HWC).perceptual
+
+
+def find_duplicates(
+    sha256: Sequence[str],
+    perceptual_N: NDArray[np.uint64],
+    patients: Sequence[str],
+    signatures_NC: NDArray[np.int8] | None = None,
+) -> Duplicates:
+    """The copies among N photographs, the same whatever the machine.
+
+    With `signatures_NC` (N, 64), copies with changed light, size or up to 2 % of cropping are found; without them only
+    what differs in one bit of the hash, since retinas are too alike for 64 bits to tell more.
+    """
+    links: list[Link] = [(i, j, SAME_FILE) for i, j in _same_files(sha256)]
+    copies = {j for _, j, _ in links}
+    rest = np.array([index for index in range(len(sha256)) if index not in copies], np.int64)
+    rest = rest[perceptual_N[rest] != 0]  # nothing in it that could be compared
+    signatures = None if signatures_NC is None else signatures_NC[rest]
+    links += [(int(rest[i]), int(rest[j]), SAME_PICTURE) for i, j in _same_pictures(perceptual_N[rest], signatures)]
+    links.sort()
+    return Duplicates(
+        links=tuple(links),
+        groups=_groups(links),
+        across_patients=tuple(link for link in links if patients[link[0]] != patients[link[1]]),
+    )
+
+
+def _same_files(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
+    first: dict[str, int] = {}
+    for index, digest in enumerate(sha256):
+        if first.setdefault(digest, index) != index:
+            yield first[digest], index
+
+
+def _same_pictures(perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.int8] | None) -> list[tuple[int, int]]:
+    most = MAX_BITS_ALONE if signatures_NC is None else MAX_BITS
+    rng = np.random.default_rng(0)  # which bits are taken together is fixed
+    found: set[tuple[int, int]] = set()
+    for _ in range(_NUM_SORTS):
+        mask = np.bitwise_or.reduce(np.uint64(1) << rng.choice(NUM_WAVES, _BITS, replace=False).astype(np.uint64))
+        for i, j in _neighbours(perceptual_N, mask, most):
+            near = slice(None) if signatures_NC is None else _distances(signatures_NC, i, j) <= MAX_DISTANCE
+            low, high = np.minimum(i, j)[near], np.maximum(i, j)[near]
+            found.update(zip(low.tolist(), high.tolist(), strict=True))
+    return sorted(found)
+
+
+def _neighbours(
+    perceptual_N: NDArray[np.uint64], mask: np.uint64, most: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of indices whose hashes agree in the mask's bits and differ in `most` at most."""
+    keys_N = perceptual_N & mask
+    order_N = np.lexsort((perceptual_N, keys_N))
+    hashes_N, keys_N = perceptual_N[order_N], keys_N[order_N]
+    start_M = np.arange(len(order_N))
+    for step in range(1, _NEIGHBOURS + 1):
+        start_M = start_M[: np.searchsorted(start_M, len(order_N) - step)]
+        start_M = start_M[keys_N[start_M] == keys_N[start_M + step]]
+        if not len(start_M):
+            return
+        near = np.bitwise_count(hashes_N[start_M] ^ hashes_N[start_M + step]) <= most
+        yield order_N[start_M[near]], order_N[start_M[near] + step]
+
+
+def _distances(signatures_NC: NDArray[np.int8], i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float32]:
+    difference = signatures_NC[i].astype(np.float32) - signatures_NC[j]
+    return np.linalg.norm(difference, axis=1) / SCALE
+
+
+def _groups(links: Sequence[Link]) -> tuple[tuple[int, ...], ...]:
+    root: dict[int, int] = {}
+
+    def find(index: int) -> int:
+        while root.setdefault(index, index) != index:
+            root[index] = root[root[index]]
+            index = root[index]
+        return index
+
+    for i, j, _ in links:
+        low, high = sorted((find(i), find(j)))
+        root[high] = low
+    members: dict[int, list[int]] = defaultdict(list)
+    for index in sorted(root):
+        members[find(index)].append(index)
+    return tuple(tuple(members[first]) for first in sorted(members))

@@ -1,4 +1,4 @@
-"""Bytes of a JPEG, PNG or TIFF file to 8-bit pixels, with a reason when that cannot be.
+"""Bytes of a JPEG, PNG, TIFF or DICOM file to 8-bit pixels, with a reason when that cannot be.
 
 Size and format are read from the header before anything is decoded: a picture too large is refused while it still costs
 nothing, and a large JPEG is decoded at a half, a quarter or an eighth of its size in the frequency domain, which takes
@@ -13,6 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.data.depth import usual_bits
+from sepl.data.dicom import is_dicom
+from sepl.data.dicom_pixels import check_frames, decode_frame, read_layout
+from sepl.data.jpeg_stream import read_jpeg_stream
 from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
@@ -26,7 +30,6 @@ _REDUCED_COLOR = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-_DEPTHS = (8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,13 @@ class Header:
     is_wide: bool = False
     """More than 8 bits a channel."""
     has_alpha: bool = False
+    num_frames: int = 1
+    can_reduce: bool = False
+    """Whether it can be decoded at a half, a quarter or an eighth of its size."""
 
 
 def read_header(source: bytes) -> Header:
-    """Format and size of a picture. Raises ImageError when it is not a whole JPEG, PNG or TIFF of a size we decode."""
+    """Format and size of a picture. Raises ImageError when it is not a whole file of a kind and size that we decode."""
     if not source:
         raise ImageError("empty file")
     try:
@@ -53,19 +59,24 @@ def read_header(source: bytes) -> Header:
         raise ImageError(f"no pixels: header says {header.width}×{header.height}")
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {MAX_PIXELS // 10**6} megapixels")
-    if header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
+    if header.kind != "DICOM" and header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
         raise ImageError(
             f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
     return header
 
 
-def decode(source: bytes, header: Header, reduction: int = 1) -> NDArray[np.uint8]:
-    """Pixels (height, width, 3) BGR; `reduction` 1, 2, 4 or 8 divides the size of a JPEG. Raises ImageError.
+def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) -> NDArray[np.uint8]:
+    """Pixels (height, width, 3) BGR, contiguous, of a frame numbered from 0. Raises ImageError.
 
-    The orientation that the file notes (EXIF) is applied, so that the pixels stand as any viewer shows them. Grey
-    becomes three equal channels; what is transparent becomes black.
+    `reduction` 1, 2, 4 or 8 divides the size where `header.can_reduce`. The orientation that the file notes (EXIF) is
+    applied, so that the pixels stand as any viewer shows them. Grey becomes three equal channels; what is transparent
+    becomes black. Colours and depths of DICOM: see `sepl.data.dicom_pixels`.
     """
+    if not 0 <= frame < header.num_frames:
+        raise ImageError(f"no pixels: frame {frame} of a file of {header.num_frames}")
+    if header.kind == "DICOM":
+        return decode_frame(read_layout(source), frame, reduction)
     cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
     flags = _REDUCED_COLOR[reduction]
     if header.is_wide:
@@ -80,14 +91,11 @@ def decode(source: bytes, header: Header, reduction: int = 1) -> NDArray[np.uint
 
 
 def _to_8_bits(pixels: NDArray[np.generic], kind: str) -> NDArray[np.uint8]:
-    """A 12-bit camera writes 12 bits into 16: the fewest usual bits that hold the brightest value are the scale."""
     if pixels.dtype == np.uint8:
         return pixels  # type: ignore[return-value]
     if pixels.dtype != np.uint16:
         raise ImageError(f"unsupported {kind}: {pixels.dtype} pixels, should be 8 or 16 bits")
-    brightest = int(pixels.max())
-    bits = next(bits for bits in _DEPTHS if brightest < 2**bits)
-    return np.right_shift(pixels, bits - 8).astype(np.uint8)
+    return np.right_shift(pixels, usual_bits(int(pixels.max())) - 8).astype(np.uint8)
 
 
 def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -103,32 +111,31 @@ def _parser_of(source: bytes) -> Callable[[bytes], Header]:
     for magic, parser in _PARSERS.items():
         if source.startswith(magic):
             return parser
-    raise ImageError("not an image: should be JPEG, PNG or TIFF")
+    if is_dicom(source):
+        return _dicom_header
+    raise ImageError("not an image: should be JPEG, PNG, TIFF or DICOM")
 
 
 def _jpeg_header(source: bytes) -> Header:
-    """Walks the segments to the frame header (SOF) and the first scan, after which the end marker must come."""
-    position, frame = 2, None
-    while True:
-        marker, length = struct.unpack_from(">HH", source, position)
-        if marker == 0xFFFF:  # fill byte
-            position += 1
-            continue
-        if marker >> 8 != 0xFF:
-            raise ImageError("damaged or truncated header")
-        if marker == 0xFFDA:
-            break
-        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
-            frame = struct.unpack_from(">BHHB", source, position + 4)
-        position += 2 + length
-    if frame is None:
-        raise ImageError("damaged or truncated header")
-    if source.rfind(b"\xff\xd9", position) < 0:  # older OpenCV fills what is missing with grey and says nothing
-        raise ImageError("truncated JPEG")
-    precision, height, width, num_channels = frame
-    if precision != 8 or num_channels not in (1, 3):
-        raise ImageError(f"unsupported JPEG: {num_channels} channels of {precision} bits, should be 1 or 3 of 8")
-    return Header("JPEG", width, height)
+    stream = read_jpeg_stream(source)
+    if stream.precision != 8 or stream.num_components not in (1, 3):
+        raise ImageError(
+            f"unsupported JPEG: {stream.num_components} channels of {stream.precision} bits, should be 1 or 3 of 8"
+        )
+    return Header("JPEG", stream.width, stream.height, can_reduce=True)
+
+
+def _dicom_header(source: bytes) -> Header:
+    layout = read_layout(source)
+    check_frames(layout)
+    return Header(
+        "DICOM",
+        layout.width,
+        layout.height,
+        is_wide=layout.bits_stored > 8,
+        num_frames=layout.num_frames,
+        can_reduce=layout.can_reduce,
+    )
 
 
 def _png_header(source: bytes) -> Header:

@@ -1,0 +1,195 @@
+"""Compressed frames of DICOM to samples, through the native decoders, which see only what has been checked first.
+
+The decoders take sizes from the stream and not from the DICOM header: a stream of another size, depth or number of
+components than the header says is refused before one of them allocates for it.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+
+import _openjpeg
+import cv2
+import numpy as np
+from libjpeg.utils import decode as _decode_libjpeg
+from numpy.typing import NDArray
+from rle.rle import decode_frame as _decode_rle_frame
+
+from sepl.data.jpeg_stream import SOF_JPEG_LS, SOF_LOSSLESS, JpegStream, read_jpeg_stream, with_colours
+from sepl.errors import ImageError
+
+_MAX_CODED_PIXELS = 64_000_000
+"""These codes are decoded whole, at four bytes a sample; the largest fundus cameras have 50 million pixels."""
+_CHEAP_PIXELS = 16_000_000
+_MAX_PIXELS_PER_BYTE = 2000
+"""Some codes hold a black picture in next to nothing, so what costs little is decoded whatever its stream's length."""
+_MAX_TILES = 4096
+_LOSSY = (0xFFC0, 0xFFC1, 0xFFC2)  # baseline, extended, progressive; with Huffman codes
+_SOC, _SOT, _COD = 0xFF4F, 0xFF90, 0xFF52
+
+_REDUCED = {
+    (1, 1): cv2.IMREAD_GRAYSCALE,
+    (2, 1): cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    (4, 1): cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    (8, 1): cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    (1, 3): cv2.IMREAD_COLOR_BGR,
+    (2, 3): cv2.IMREAD_REDUCED_COLOR_2,
+    (4, 3): cv2.IMREAD_REDUCED_COLOR_4,
+    (8, 3): cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A decoded frame before its colours are converted."""
+
+    values_HWC: NDArray[np.unsignedinteger]
+    bits: int
+    """That a value may take."""
+    is_ybr: bool = False
+    """Whether three channels are Y, Cb, Cr rather than R, G, B."""
+    is_bgr: bool = False
+    """Whether the decoder gave 8-bit B, G, R already."""
+
+
+def decode_rle(source: bytes, size: Size, num_samples: int, bits_allocated: int) -> NDArray[np.unsignedinteger]:
+    """(height, width, channels) as stored. Raises ImageError."""
+    width, height = size
+    num_bytes = width * height * num_samples * bits_allocated // 8
+    if num_bytes > 64 * len(source):  # two bytes make at most 128
+        raise ImageError(f"damaged RLE: {len(source)} bytes cannot hold {width}×{height} pixels")
+    if source[:1] != bytes([num_samples * bits_allocated // 8]):
+        raise ImageError("damaged RLE: another number of segments than the header asks for")
+    try:
+        planes = _decode_rle_frame(source, width * height, bits_allocated, "<")
+    except ValueError as problem:
+        raise ImageError("damaged RLE") from problem
+    if len(planes) != num_bytes:
+        raise ImageError("damaged RLE: another number of samples than the header asks for")
+    values = np.frombuffer(planes, f"<u{bits_allocated // 8}").reshape(num_samples, height, width)
+    return values.transpose(1, 2, 0)
+
+
+def decode_jpeg(source: bytes, size: Size, num_samples: int, is_ybr: bool, reduction: int = 1) -> Samples:
+    """A frame of JPEG (baseline, extended, lossless) or JPEG-LS. Raises ImageError.
+
+    `is_ybr` is the photometric interpretation's word, used where the stream has none. Streams that are not lossless
+    note their colours (see `JpegStream.is_ybr`); lossless ones hold samples as they were given.
+    """
+    stream = read_jpeg_stream(source)
+    _check_same("JPEG", size, num_samples, (stream.width, stream.height), stream.num_components)
+    _check_length("JPEG", size, len(source))
+    if stream.frame_marker in _LOSSY:
+        is_ybr = stream.is_ybr(otherwise=is_ybr)
+        source = with_colours(source, stream, is_ybr)
+        if stream.precision == 8:
+            return _decode_8_bit_jpeg(source, num_samples, reduction)
+    elif stream.frame_marker not in (SOF_LOSSLESS, SOF_JPEG_LS) or set(stream.sampling) != {0x11}:
+        raise ImageError("unsupported JPEG: should be baseline, extended, lossless or JPEG-LS")
+    else:
+        source = with_colours(source, stream, False)
+    return _decode_deep_jpeg(source, stream, size, is_ybr)
+
+
+def _decode_8_bit_jpeg(source: bytes, num_samples: int, reduction: int) -> Samples:
+    cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
+    try:
+        values = cv2.imdecode(np.frombuffer(source, np.uint8), _REDUCED[reduction, num_samples])
+    except cv2.error as problem:
+        raise ImageError("damaged JPEG") from problem
+    if values is None:
+        raise ImageError("damaged JPEG")
+    pixels: NDArray[np.uint8] = values  # type: ignore[assignment]  # OpenCV's stubs leave the depth open
+    return Samples(pixels, 8, is_bgr=True) if num_samples == 3 else Samples(pixels[:, :, None], 8)
+
+
+def _decode_deep_jpeg(source: bytes, stream: JpegStream, size: Size, is_ybr: bool) -> Samples:
+    """What OpenCV's decoder does not take, through libjpeg, which is told to leave the colours as they are."""
+    _check_size("JPEG", size)
+    if not 2 <= stream.precision <= 16:
+        raise ImageError(f"damaged JPEG: {stream.precision} bits, should be 2 to 16")
+    try:
+        decoded = _decode_libjpeg(source, colour_transform=0, reshape=False)
+    except (RuntimeError, ValueError) as problem:
+        raise ImageError("damaged JPEG") from problem
+    values = decoded.view("<u2" if stream.precision > 8 else np.uint8)
+    return Samples(values.reshape(size[1], size[0], stream.num_components), stream.precision, is_ybr)
+
+
+def decode_jpeg_2000(source: bytes, size: Size, num_samples: int, is_ybr: bool) -> Samples:
+    """A frame of JPEG 2000, as a bare codestream or in its own file format. Raises ImageError.
+
+    `is_ybr` counts only when the codestream notes no component transform; the decoder undoes one that it notes.
+    """
+    start = source.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if start < 0 or source.rfind(b"\xff\xd9", start) < 0:
+        raise ImageError("damaged or truncated JPEG 2000")
+    source = source[start:]
+    try:
+        precision, has_transform = _read_codestream(source, size, num_samples)
+    except (struct.error, IndexError) as problem:
+        raise ImageError("damaged or truncated JPEG 2000") from problem
+    _check_size("JPEG 2000", size)
+    _check_length("JPEG 2000", size, len(source))
+    try:
+        code, decoded = _openjpeg.decode(io.BytesIO(source), 0, as_array=True)
+    except (RuntimeError, ValueError) as problem:
+        raise ImageError("damaged JPEG 2000") from problem
+    if code != 0:
+        raise ImageError("damaged JPEG 2000")
+    values = decoded.view("<u2" if precision > 8 else np.uint8).reshape(size[1], size[0], num_samples)
+    return Samples(values, precision, is_ybr and not has_transform)
+
+
+def _read_codestream(source: bytes, size: Size, num_samples: int) -> tuple[int, bool]:
+    """(bits a sample, whether the components are transformed), from the main header (T.800 annex A)."""
+    right, bottom, left, top, tile_width, tile_height, tile_left, tile_top, count = struct.unpack_from(
+        ">8IH", source, 8
+    )
+    _check_same("JPEG 2000", size, num_samples, (right - left, bottom - top), count)
+    components = [source[42 + 3 * index : 45 + 3 * index] for index in range(count)]
+    precision = (components[0][0] & 0x7F) + 1
+    if any(component[0] != components[0][0] or component[1:] != b"\1\1" for component in components):
+        raise ImageError("unsupported JPEG 2000: components of different depth or size")
+    if not 1 <= precision <= 16:
+        raise ImageError(f"unsupported JPEG 2000: {precision} bits, should be 16 or less")
+    if not tile_width or not tile_height or tile_left > left or tile_top > top:
+        raise ImageError("damaged JPEG 2000: tiles without a size or beside the picture")
+    if -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height) > _MAX_TILES:
+        raise ImageError(f"unsupported JPEG 2000: more than {_MAX_TILES} tiles")
+    return precision, _has_component_transform(source)
+
+
+def _has_component_transform(source: bytes) -> bool:
+    position = 2
+    while True:
+        marker, length = struct.unpack_from(">HH", source, position)
+        if marker == _COD:
+            return source[position + 8] == 1
+        if marker == _SOT or marker < _SOC or length < 2:
+            raise ImageError("damaged JPEG 2000: its header does not say how it is coded")
+        position += 2 + length
+
+
+def _check_same(kind: str, size: Size, num_samples: int, found: Size, num_found: int) -> None:
+    if found != size or num_found != num_samples:
+        raise ImageError(
+            f"damaged DICOM: header says {size[0]}×{size[1]} pixels of {num_samples} samples, "
+            f"{kind} says {found[0]}×{found[1]} of {num_found}"
+        )
+
+
+def _check_size(kind: str, size: Size) -> None:
+    width, height = size
+    if width * height > _MAX_CODED_PIXELS:
+        most = _MAX_CODED_PIXELS // 10**6
+        raise ImageError(f"too large: {width}×{height} pixels of {kind}, most is {most} megapixels")
+
+
+def _check_length(kind: str, size: Size, num_bytes: int) -> None:
+    width, height = size
+    if width * height > max(_CHEAP_PIXELS, _MAX_PIXELS_PER_BYTE * num_bytes):
+        raise ImageError(f"damaged {kind}: {num_bytes} bytes cannot hold {width}×{height} pixels")

@@ -1,0 +1,103 @@
+"""What the header of a DICOM photograph says about the person and the camera, as far as a cohort needs it.
+
+Names are never read. The birth date is looked at only when the file has no age, and only the years between it and the
+photograph leave this module.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from sepl.data.dicom_elements import Elements, is_dicom, read_elements
+from sepl.errors import ImageError
+
+__all__ = ["DicomFacts", "is_dicom", "read_facts"]
+
+_PATIENT_ID = 0x00100020
+_BIRTH_DATE = 0x00100030
+_SEX = 0x00100040
+_AGE = 0x00101010
+_IMAGE_LATERALITY = 0x00200062
+_LATERALITY = 0x00200060
+_DATES = (0x00080022, 0x0008002A, 0x00080023, 0x00080021, 0x00080020)
+"""Of acquisition, acquisition with time, content, series, study: the first that is a date counts."""
+_MANUFACTURER = 0x00080070
+_MODEL = 0x00081090
+_NUM_FRAMES = 0x00280008
+_TAGS = (_PATIENT_ID, _SEX, _AGE, _IMAGE_LATERALITY, _LATERALITY, *_DATES, _MANUFACTURER, _MODEL, _NUM_FRAMES)
+
+_EYES = {"R": "right", "L": "left"}
+_SEXES = {"M": 1.0, "F": 0.0}
+_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+
+
+@dataclass(frozen=True)
+class DicomFacts:
+    """What a header says; what it leaves out is 1 frame, an empty text or NaN."""
+
+    num_frames: int
+    patient: str
+    """The patient id as the hospital wrote it: identifying, to be hashed before anything is written."""
+    eye: str
+    """"left", "right" or empty."""
+    acquired: str
+    """YYYY-MM-DD or empty."""
+    age: float
+    """Years at the photograph."""
+    sex: float
+    """1 male, 0 female."""
+    camera: str
+    """Manufacturer and model."""
+
+
+def read_facts(source: bytes) -> DicomFacts:
+    """The facts of a DICOM file. Raises ImageError when its header cannot be read."""
+    if not is_dicom(source):
+        raise ImageError("not an image: should be DICOM")
+    elements = read_elements(source, _TAGS)
+    acquired = next(filter(None, (_parse_date(elements.text(tag)) for tag in _DATES)), None)
+    age = _parse_age(elements.text(_AGE))
+    return DicomFacts(
+        num_frames=read_num_frames(elements),
+        patient=elements.text(_PATIENT_ID),
+        eye=next((_EYES[text] for text in _lateralities(elements) if text in _EYES), ""),
+        acquired=acquired.isoformat() if acquired else "",
+        age=_age_from_birth(source, acquired) if age is None else age,
+        sex=_SEXES.get(elements.text(_SEX).upper(), float("nan")),
+        camera=" ".join(filter(None, (elements.text(_MANUFACTURER), elements.text(_MODEL)))),
+    )
+
+
+def read_num_frames(elements: Elements) -> int:
+    """The number of frames that the header claims. Raises ImageError when it claims none."""
+    text = elements.text(_NUM_FRAMES) or "1"
+    if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
+        raise ImageError("damaged DICOM: NumberOfFrames should be 1 or more")
+    return int(text)
+
+
+def _lateralities(elements: Elements) -> tuple[str, str]:
+    return elements.text(_IMAGE_LATERALITY).upper(), elements.text(_LATERALITY).upper()
+
+
+def _parse_date(text: str) -> date | None:
+    """YYYYMMDD, as DICOM has it since 1993, YYYY.MM.DD before; a time may follow."""
+    match = re.match(r"(\d{4})([.-]?)(\d{2})\2(\d{2})", text)
+    if match is None:
+        return None
+    try:
+        return date(int(match[1]), int(match[3]), int(match[4]))
+    except ValueError:
+        return None
+
+
+def _parse_age(text: str) -> float | None:
+    match = re.fullmatch(r"(\d{1,3})\s*([YMWD]?)", text.upper())
+    return int(match[1]) / _PER_YEAR[match[2] or "Y"] if match else None
+
+
+def _age_from_birth(source: bytes, acquired: date | None) -> float:
+    if acquired is None:
+        return float("nan")
+    born = _parse_date(read_elements(source, (_BIRTH_DATE,)).text(_BIRTH_DATE))
+    return (acquired - born).days / 365.25 if born is not None and born <= acquired else float("nan")

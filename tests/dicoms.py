@@ -149,7 +149,7 @@ def encode_frame(stored: Picture, syntax: str, photometric: str, bits: int = 8, 
         case uid if uid in (JPEG2000, JPEG2000Lossless):
             return _encode_jpeg_2000(stored, photometric, bits, is_lossy=uid == JPEG2000)
         case uid if uid == RLELossless:
-            return _encode_rle(stored, photometric, bits)
+            return _encode_rle(stored, bits)
     raise ValueError(f"no encoder for {syntax}")
 
 
@@ -246,7 +246,7 @@ def _encode_jpeg_2000(stored: Picture, photometric: str, bits: int, is_lossy: bo
     )
 
 
-def _encode_rle(stored: Picture, photometric: str, bits: int) -> bytes:
+def _encode_rle(stored: Picture, bits: int) -> bytes:
     rows, columns, samples = stored.shape
     return RLELosslessEncoder.encode(
         stored if samples > 1 else stored[:, :, 0],
@@ -258,6 +258,8 @@ def _encode_rle(stored: Picture, photometric: str, bits: int) -> bytes:
         bits_allocated=16 if bits > 8 else 8,
         bits_stored=bits,
         pixel_representation=0,
-        photometric_interpretation=photometric,
+        photometric_interpretation="RGB"
+        if samples > 1
+        else "MONOCHROME2",  # it knows no deep YBR; the bytes are the same
         planar_configuration=0,
     )

@@ -7,7 +7,7 @@ a quarter of the time.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sepl.data.depth import usual_bits
 from sepl.data.dicom import is_dicom
-from sepl.data.dicom_pixels import check_frames, decode_frame, read_layout
+from sepl.data.dicom_pixels import PixelLayout, check_frames, decode_frame, read_layout
 from sepl.data.jpeg_stream import read_jpeg_stream
 from sepl.errors import ImageError
 
@@ -45,6 +45,8 @@ class Header:
     num_frames: int = 1
     can_reduce: bool = False
     """Whether it can be decoded at a half, a quarter or an eighth of its size."""
+    layout: PixelLayout | None = field(default=None, repr=False)
+    """Of a DICOM file's pixels; holds the file's bytes."""
 
 
 def read_header(source: bytes) -> Header:
@@ -59,7 +61,9 @@ def read_header(source: bytes) -> Header:
         raise ImageError(f"no pixels: header says {header.width}×{header.height}")
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {MAX_PIXELS // 10**6} megapixels")
-    if header.kind != "DICOM" and header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
+    if header.layout is not None:
+        check_frames(header.layout)
+    elif header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
         raise ImageError(
             f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
@@ -75,8 +79,8 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
     """
     if not 0 <= frame < header.num_frames:
         raise ImageError(f"no pixels: frame {frame} of a file of {header.num_frames}")
-    if header.kind == "DICOM":
-        return decode_frame(read_layout(source), frame, reduction)
+    if header.layout is not None:
+        return decode_frame(header.layout, frame, reduction)
     cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
     flags = _REDUCED_COLOR[reduction]
     if header.is_wide:
@@ -127,7 +131,6 @@ def _jpeg_header(source: bytes) -> Header:
 
 def _dicom_header(source: bytes) -> Header:
     layout = read_layout(source)
-    check_frames(layout)
     return Header(
         "DICOM",
         layout.width,
@@ -135,6 +138,7 @@ def _dicom_header(source: bytes) -> Header:
         is_wide=layout.bits_stored > 8,
         num_frames=layout.num_frames,
         can_reduce=layout.can_reduce,
+        layout=layout,
     )
 
 

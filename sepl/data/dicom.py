@@ -24,6 +24,8 @@ _DATES = (0x00080022, 0x0008002A, 0x00080023, 0x00080021, 0x00080020)
 _MANUFACTURER = 0x00080070
 _MODEL = 0x00081090
 _NUM_FRAMES = 0x00280008
+_MAX_FRAMES = 10_000
+"""Each frame becomes a row of a cohort; a forged header should not make millions."""
 _TAGS = (_PATIENT_ID, _SEX, _AGE, _IMAGE_LATERALITY, _LATERALITY, *_DATES, _MANUFACTURER, _MODEL, _NUM_FRAMES)
 
 _EYES = {"R": "right", "L": "left"}
@@ -69,10 +71,10 @@ def read_facts(source: bytes) -> DicomFacts:
 
 
 def read_num_frames(elements: Elements) -> int:
-    """The number of frames that the header claims. Raises ImageError when it claims none."""
+    """The number of frames that the header claims. Raises ImageError when it claims none or absurdly many."""
     text = elements.text(_NUM_FRAMES) or "1"
-    if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
-        raise ImageError("damaged DICOM: NumberOfFrames should be 1 or more")
+    if not re.fullmatch(r"\+?\d{1,9}", text) or not 1 <= int(text) <= _MAX_FRAMES:
+        raise ImageError(f"damaged DICOM: NumberOfFrames should be 1 to {_MAX_FRAMES}")
     return int(text)
 
 

@@ -36,6 +36,8 @@ class Task(BaseModel):
     """Lowest plausible value, inclusive; a cohort's values below are refused by row. None: any."""
     high: float | None = None
     """Highest plausible value, inclusive."""
+    derived_from: tuple[str, ...] = ()
+    """Tasks whose values decide this one's by a rule; they are never its priors, which would hand it the answer."""
 
     @model_validator(mode="after")
     def _range_is_ordered(self) -> Self:
@@ -137,11 +139,12 @@ class TaskSplit:
     def parse(cls, text: str, tasks: TaskTable) -> "TaskSplit":
         """The split that a config names.
 
-        A name of `TASK_SPLITS` (those of its priors that the dataset has), or the priors themselves joined by
-        '+', such as 'age+sex'. Raises ConfigError for an unknown name, an unknown task, or when no target is left.
+        A name of `TASK_SPLITS` (those of its priors that the dataset has and no target is derived from), or the
+        priors themselves joined by '+', such as 'age+sex'. Raises ConfigError for an unknown name, an unknown task, a
+        prior from which a target is derived, or when no target is left.
         """
         if text in TASK_SPLITS:
-            return cls.of([name for name in TASK_SPLITS[text] if name in tasks.names], tasks)
+            return cls.of(_honest_priors([name for name in TASK_SPLITS[text] if name in tasks.names], tasks), tasks)
         priors = text.split("+")
         unknown = [name for name in priors if name not in tasks.names]
         if unknown:
@@ -153,6 +156,7 @@ class TaskSplit:
 
     @classmethod
     def of(cls, priors: Sequence[str], tasks: TaskTable) -> "TaskSplit":
+        """The split with these priors. Raises ConfigError as `parse` does."""
         chosen = set(priors)
         split = cls(
             priors=tuple(name for name in tasks.names if name in chosen),
@@ -162,7 +166,26 @@ class TaskSplit:
             raise ConfigError(
                 f"task_split should leave a task to predict as target, had all of {', '.join(tasks.names)}"
             )
+        for name in split.priors:
+            derived = _derived_targets(name, chosen, tasks)
+            if derived:
+                raise ConfigError(
+                    f"task_split should not make {name} a prior: {derived[0]} is derived from it and would be handed "
+                    f"the answer"
+                )
         return split
 
     def role(self, name: str) -> TaskRole:
         return "prior" if name in self.priors else "target"
+
+
+def _honest_priors(priors: Sequence[str], tasks: TaskTable) -> list[str]:
+    """Without those from which a target is derived; what is dropped is a target, from which others may be derived."""
+    kept = list(priors)
+    while dishonest := [name for name in kept if _derived_targets(name, set(kept), tasks)]:
+        kept = [name for name in kept if name not in dishonest]
+    return kept
+
+
+def _derived_targets(prior: str, priors: set[str], tasks: TaskTable) -> list[str]:
+    return [task.name for task in tasks if task.name not in priors and prior in task.derived_from]

@@ -1,124 +1,50 @@
-"""A cohort as its owner describes it: `cohort.toml`, a table, a folder of photographs. docs/cohorts.md shows one.
+"""A cohort as its owner describes it: `cohort.toml`, tables, a folder of photographs. docs/cohorts.md shows how.
 
 Everything a stranger can get wrong is checked here, once, before a photograph is opened.
 """
 
-import posixpath
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import ValidationError
 
-from sepl.config import Settings, describe
-from sepl.data.table import Code, CohortTable, read_table
+from sepl.config import describe
+from sepl.data.cohort_file import LABEL_COLUMNS, CohortSpec, TableEntry, TaskColumn, read_cohort_file
+from sepl.data.derived import Rule, parse_rule
+from sepl.data.findings import Finding
+from sepl.data.headers import Headers, expand_frames, fill_from_headers, fill_labels, read_headers
+from sepl.data.joins import join_rows, key_table
+from sepl.data.labels import read_labels
+from sepl.data.listing import (
+    Listing,
+    fill_role,
+    leave_out_incomplete,
+    list_folder,
+    list_table,
+    read_pattern,
+    role_texts,
+)
+from sepl.data.quality import QualityThresholds
+from sepl.data.sepl_release import ENTRY as RELEASE_ENTRY
+from sepl.data.sepl_release import read_release, release_tasks
+from sepl.data.splits import SplitOptions
+from sepl.data.table import CohortTable, read_table
 from sepl.errors import CohortError
 from sepl.storage import Location, resolve
-from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind, TaskTable
+from sepl.tasks import Task, TaskTable
 
-LABEL_COLUMNS = ("image", "patient", "eye", "cohort_split", "shard", "row")
-"""Columns of the prepared label table beside the tasks; no task may take their names."""
-
-_POSITIVE: tuple[Code, ...] = (1, "true", "yes", "y", "positive")
-_NEGATIVE: tuple[Code, ...] = (0, "false", "no", "n", "negative")
-_MALE: tuple[Code, ...] = (1, "male", "m")
-_FEMALE: tuple[Code, ...] = (0, "female", "f")
-
-
-def _listed(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-Codes = Annotated[tuple[Code, ...], BeforeValidator(_listed), Field(min_length=1)]
-
-
-class Columns(Settings):
-    """Which column of the table says what."""
-
-    image: str = "image"
-    """Path of the photograph below the image folder."""
-    patient: str = "patient"
-    eye: str | None = None
-    """Kept as it is written; None when the table does not say."""
-
-
-class TaskColumn(Settings):
-    """One `[tasks.NAME]` section. A built-in task needs its column only; a task of one's own, what it is as well."""
-
-    column: str
-    kind: TaskKind | None = None
-    unit: str | None = None
-    label: str | None = None
-    low: float | None = None
-    high: float | None = None
-    positive: Codes | None = None
-    """Values that mean 1 in a binary task; every other value then means 0, unless `negative` is given too."""
-    negative: Codes | None = None
-    reachable_skill: float | None = Field(default=None, le=1.0)
-    """Best skill that the data allow, where it is known (simulated cohorts)."""
-
-    def task(self, name: str) -> Task:
-        """The task that this section names or defines. Raises ValueError."""
-        if name in LABEL_COLUMNS:
-            raise ValueError(f"a task should not be named {name}: the prepared table has a column of that name")
-        task = self._built_in(name) if name in BUILT_IN_TASKS else self._own(name)
-        if task.kind != "binary" and (self.positive or self.negative):
-            raise ValueError("positive and negative are for binary tasks")
-        if self.negative and not self.positive:
-            raise ValueError("negative needs positive beside it")
-        return task
-
-    def _built_in(self, name: str) -> Task:
-        fixed = [key for key in ("kind", "unit", "label", "low", "high") if getattr(self, key) is not None]
-        if fixed:
-            raise ValueError(f"{name} is built in and has its own {', '.join(fixed)}; leave out, or take another name")
-        return BUILT_IN_TASKS[name]
-
-    def _own(self, name: str) -> Task:
-        if self.kind is None:
-            raise ValueError(f"{name} is not built in ({', '.join(BUILT_IN_TASKS)}), so it needs kind")
-        label = self.label or name
-        if self.kind == "binary":
-            if self.unit is not None or self.low is not None or self.high is not None:
-                raise ValueError("a binary task has no unit, low or high of its own")
-            return Task(name=name, kind="binary", unit="probability", label=label, low=0.0, high=1.0)
-        if self.unit is None:
-            raise ValueError("a regression task needs its unit")
-        return Task(name=name, kind="regression", unit=self.unit, label=label, low=self.low, high=self.high)
-
-
-class CohortSpec(Settings):
-    """`cohort.toml`. Paths are relative to the file."""
-
-    name: str = Field(min_length=1)
-    table: str
-    images: str = "."
-    field_of_view: bool = True
-    """False when the photographs should be kept whole."""
-    columns: Columns = Columns()
-    tasks: dict[str, TaskColumn] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something noticed in a cohort that did not stop the run. Nothing in it identifies a person."""
-
-    kind: str
-    row: int
-    """As error messages count rows; 0 when it is about the whole column or table."""
-    column: str
-    detail: str
-    table: str = ""
-    """File name of the table."""
+__all__ = ["LABEL_COLUMNS", "Cohort", "Finding", "read_cohort"]
 
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The photographs of a cohort with patients and labels, in the order of its table."""
+    """The photographs of a cohort (N) with patients and labels, in the order of its table or folder.
+
+    Texts are empty where unknown.
+    """
 
     name: str
     source: Path
@@ -127,108 +53,265 @@ class Cohort:
     field_of_view: bool
     images_folder: Location
     images: tuple[str, ...]
+    """Paths below the folder."""
     patients: tuple[str, ...]
+    """As the hospital names them: identifying."""
     eyes: tuple[str, ...]
+    """"left", "right" or empty."""
     rows: NDArray[np.int64]
-    """(N,) the table's row numbers, as in error messages."""
+    """(N,) the table's row numbers, as in error messages; numbers in the sorted folder where no table lists it."""
     labels_NT: NDArray[np.float64]
     """In the tasks' units; NaN where absent."""
     frames: NDArray[np.int64]
     """(N,) frame of a multi-frame DICOM file; 0 in files of one picture."""
     visits: tuple[str, ...]
-    """ISO date or text; empty where unknown."""
+    """ISO date or text."""
     sites: tuple[str, ...]
     cameras: tuple[str, ...]
     clahe: bool = False
     mirror_left: bool = False
+    quality: QualityThresholds = field(default_factory=QualityThresholds)
+    split: SplitOptions = field(default_factory=SplitOptions)
     findings: tuple[Finding, ...] = ()
+    """What was noticed and did not stop the run."""
 
 
 def read_cohort(path: Path) -> Cohort:
     """The cohort that a file describes. Raises CohortError in one line naming file, column and row."""
-    spec = _read_spec(path)
-    tasks = TaskTable.of(_tasks_of(spec, path))
-    table = read_table(path.parent / spec.table)
-    images_folder = path.parent / spec.images
-    if not images_folder.is_dir():
-        raise CohortError(f"{path}: images should be a folder, {images_folder} is not")
-    _check_columns(spec, table, path)
-    if not len(table.rows):
-        raise CohortError(f"{table.path}: no usable row, the table is empty")
-    unknown = ("",) * len(table.rows)
-    columns = [_labels(table, spec.tasks[task.name], task) for task in tasks]
-    return Cohort(
-        name=spec.name,
-        source=path,
-        tasks=tasks,
-        reachable_skill=_reachable_skill(spec),
-        field_of_view=spec.field_of_view,
-        images_folder=resolve(images_folder),
-        images=_images(table, spec.columns.image),
-        patients=table.ids(spec.columns.patient),
-        eyes=table.texts(spec.columns.eye) if spec.columns.eye else ("",) * len(table.rows),
-        rows=table.rows,
-        labels_NT=np.stack(columns, axis=1),
-        frames=np.zeros(len(table.rows), np.int64),
-        visits=unknown,
-        sites=unknown,
-        cameras=unknown,
+    return _Reading(path).read()
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """A table with the row of it that belongs to each photograph (N), −1 where none does."""
+
+    table: CohortTable
+    entry: TableEntry
+    rows: NDArray[np.int64]
+    contested: Mapping[str, NDArray[np.bool_]]
+
+
+class _Reading:
+    """One reading of a cohort file: what the steps share."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._spec = read_cohort_file(path)
+        self._findings: list[Finding] = []
+        self._folder = _images_folder(self._spec, path)
+        if self._spec.layout == "sepl-release" and not self._spec.tasks:
+            self._spec = self._spec.model_copy(update={"tasks": release_tasks()})
+        self._rules = _rules_of(self._spec, path)
+        self._tasks = _tasks_of(self._spec, self._rules, path)
+
+    def read(self) -> Cohort:
+        tables = self._read_tables()
+        listing, headers = self._list_photographs(tables)
+        joined = self._join(tables, listing)
+        for each in joined:
+            listing = _fill_places(listing, each, self._findings)
+        labels = self._labels(joined, listing, headers)
+        spec, texts = self._spec, {role: _texts(listing.role(role)) for role in ("patient", "eye", "visit")}
+        return Cohort(
+            name=spec.name,
+            source=self._path,
+            tasks=self._tasks,
+            reachable_skill=_reachable_skill(spec),
+            field_of_view=spec.field_of_view and spec.photographs.field_of_view,
+            images_folder=self._folder,
+            images=_texts(listing.images),
+            patients=texts["patient"],
+            eyes=texts["eye"],
+            rows=listing.rows,
+            labels_NT=np.stack([labels[name] for name in self._tasks.names], axis=1),
+            frames=listing.frames,
+            visits=texts["visit"],
+            sites=_texts(listing.sites),
+            cameras=_texts(listing.cameras),
+            clahe=spec.photographs.clahe,
+            mirror_left=spec.photographs.mirror_left,
+            quality=spec.quality,
+            split=spec.split,
+            findings=tuple(self._findings),
+        )
+
+    def _read_tables(self) -> list[tuple[CohortTable, TableEntry]]:
+        if self._spec.layout == "sepl-release":
+            path = self._path.parent / str(self._spec.table)
+            tables = [(read_release(path, self._folder, self._findings), RELEASE_ENTRY)]
+        else:
+            tables = [
+                (read_table(self._path.parent / entry.path, entry.reading), entry)
+                for entry in self._spec.table_entries()
+            ]
+        for table, entry in tables:
+            where = "columns" if self._spec.table is not None else f"tables, {entry.path}"
+            for role, column in entry.roles().items():
+                table.check(column, f"{self._path}: {where}.{role}")
+            if not len(table.rows):
+                raise CohortError(f"{table.path}: no usable row, the table is empty")
+            if entry.encoding is None and table.encoding not in ("utf-8", "utf-8-sig"):
+                detail = f"read as {table.encoding}, which was guessed; say encoding if it is another"
+                self._findings.append(Finding("encoding", 0, "", detail, table.name))
+        self._check_columns([table for table, _ in tables])
+        return tables
+
+    def _list_photographs(self, tables: Sequence[tuple[CohortTable, TableEntry]]) -> tuple[Listing, Headers]:
+        own = next(((table, entry) for table, entry in tables if entry.per == "photograph"), None)
+        listing = list_table(*own, self._findings) if own else list_folder(self._folder)
+        if self._spec.photographs.pattern is not None:
+            listing = read_pattern(listing, self._spec.photographs.pattern, self._findings)
+        headers = read_headers(listing, self._folder)
+        listing = fill_from_headers(listing, headers, self._findings)
+        listing, headers = expand_frames(listing, headers)
+        kept = leave_out_incomplete(listing, self._findings)
+        listing, headers = listing.take(kept), headers.take(kept)
+        if not len(listing):
+            raise CohortError(f"{listing.place}: no usable row, none names a photograph and its patient")
+        return listing, headers
+
+    def _join(self, tables: Sequence[tuple[CohortTable, TableEntry]], listing: Listing) -> list[_Joined]:
+        joined = []
+        for table, entry in tables:
+            if entry.per == "photograph":
+                joined.append(_Joined(table, entry, listing.positions, {}))
+                continue
+            keyed = key_table(table, entry, self._findings)
+            rows = join_rows(listing, keyed, self._findings)
+            joined.append(_Joined(keyed.table, entry, rows, keyed.contested))
+        return joined
+
+    def _labels(self, joined: Sequence[_Joined], listing: Listing, headers: Headers) -> dict[str, NDArray[np.float64]]:
+        """By task and input, in the order of the photographs; rules last."""
+        labels: dict[str, NDArray[np.float64]] = {}
+        for name, entry in (self._spec.tasks | self._spec.inputs).items():
+            if entry.when is None:
+                labels[name] = self._label_column(name, entry, joined, len(listing))
+                if name in ("age", "sex"):
+                    labels[name] = fill_labels(name, labels[name], headers, listing, self._findings)
+        for name, rule in self._rules.items():  # in an order in which inputs come first
+            labels[name] = rule.evaluate(labels)
+        return labels
+
+    def _label_column(
+        self, name: str, entry: TaskColumn, joined: Sequence[_Joined], num_photographs: int
+    ) -> NDArray[np.float64]:
+        if entry.column is None:
+            return np.full(num_photographs, np.nan)
+        one = next(each for each in joined if self._holds(each.table, entry))
+        missing = (*self._spec.missing, *one.entry.missing, *entry.missing)
+        task = _task_of(name, entry, self._path, "inputs" if name in self._spec.inputs else "tasks")
+        labels_R = read_labels(
+            one.table, entry, task, missing=missing, decimal=one.entry.decimal, findings=self._findings
+        )
+        if entry.column in one.contested:
+            labels_R[one.contested[entry.column]] = np.nan
+        return np.where(one.rows >= 0, labels_R[one.rows], np.nan)
+
+    def _check_columns(self, tables: Sequence[CohortTable]) -> None:
+        """Each task's column stands in exactly one table."""
+        for section, entries in (("tasks", self._spec.tasks), ("inputs", self._spec.inputs)):
+            for name, entry in entries.items():
+                if entry.column is not None:
+                    self._check_column(f"{self._path}: {section}.{name}", entry, tables)
+
+    def _check_column(self, where: str, entry: TaskColumn, tables: Sequence[CohortTable]) -> None:
+        paths = [self._path.parent / each.path for each in self._spec.table_entries()]
+        if entry.table is not None and self._path.parent / entry.table not in paths:
+            known = ", ".join(each.path for each in self._spec.table_entries())
+            raise CohortError(f"{where}.table should be one of {known}, was {entry.table!r}")
+        candidates = [table for table in tables if self._is_asked(table, entry)]
+        if not candidates:
+            raise CohortError(f"{where}.column needs a table, the cohort file names none")
+        holding = [table for table in candidates if str(entry.column) in table.columns]
+        if len(holding) > 1:
+            known = ", ".join(table.name for table in holding)
+            raise CohortError(f"{where}.column {entry.column!r} stands in {known}; say table")
+        if len(candidates) > 1 and not holding:
+            known = "; ".join(f"{table.name}: {', '.join(table.columns)}" for table in candidates)
+            raise CohortError(f"{where}.column should be a column of a table ({known}), was {entry.column!r}")
+        (holding or candidates)[0].check(str(entry.column), f"{where}.column")
+
+    def _is_asked(self, table: CohortTable, entry: TaskColumn) -> bool:
+        return entry.table is None or self._path.parent / entry.table == table.path
+
+    def _holds(self, table: CohortTable, entry: TaskColumn) -> bool:
+        return self._is_asked(table, entry) and entry.column in table.columns
+
+
+def _images_folder(spec: CohortSpec, path: Path) -> Location:
+    folder = resolve(spec.images if "://" in spec.images else path.parent / Path(spec.images).expanduser())
+    if not folder.is_folder():
+        raise CohortError(f"{path}: images should be a folder, {folder.uri} is not")
+    return folder
+
+
+def _rules_of(spec: CohortSpec, path: Path) -> dict[str, Rule]:
+    """The tasks by threshold, each after those that it compares. Raises CohortError for an unknown name or a circle."""
+    entries = spec.tasks | spec.inputs
+    texts = {name: entry.when for name, entry in entries.items() if entry.when is not None}
+    rules: dict[str, Rule] = {}
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        where = f"{path}, [tasks.{name}]"
+        if name in above:
+            raise CohortError(f"{where}: when should not lead back to itself, did by {' → '.join((*above, name))}")
+        try:
+            rule = parse_rule(texts[name])
+        except ValueError as problem:
+            raise CohortError(f"{where}: {problem}") from None
+        unknown = [other for other in rule.names if other not in entries]
+        if unknown:
+            known = ", ".join(other for other in entries if other != name)
+            raise CohortError(f"{where}: when should compare {known}, was {unknown[0]!r}")
+        for other in rule.names:
+            if other in texts and other not in rules:
+                visit(other, (*above, name))
+        rules[name] = rule
+
+    for name in texts:
+        if name not in rules:
+            visit(name, ())
+    return rules
+
+
+def _tasks_of(spec: CohortSpec, rules: Mapping[str, Rule], path: Path) -> TaskTable:
+    for name, entry in spec.inputs.items():
+        _task_of(name, entry, path, "inputs")
+    tasks = [_task_of(name, entry, path, "tasks") for name, entry in spec.tasks.items()]
+    sources: dict[str, tuple[str, ...]] = {}
+    for name, rule in rules.items():
+        found = [source for other in rule.names for source in (other, *sources.get(other, ()))]
+        sources[name] = tuple(dict.fromkeys(found))
+    return TaskTable.of(
+        task.model_copy(update={"derived_from": tuple(n for n in sources.get(task.name, ()) if n in spec.tasks)})
+        for task in tasks
     )
 
 
-def _read_spec(path: Path) -> CohortSpec:
+def _task_of(name: str, entry: TaskColumn, path: Path, section: str) -> Task:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CohortError(f"{path}: no such cohort file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise CohortError(f"{path}: should be a TOML file: {problem}") from None
-    return CohortSpec.parse(values, str(path), CohortError)
+        return entry.task(name)
+    except ValidationError as problem:
+        raise CohortError(f"{path}, [{section}.{name}]: {describe(problem)}") from None
+    except ValueError as problem:
+        raise CohortError(f"{path}, [{section}.{name}]: {problem}") from None
 
 
-def _tasks_of(spec: CohortSpec, path: Path) -> list[Task]:
-    tasks = []
-    for name, entry in spec.tasks.items():
-        try:
-            tasks.append(entry.task(name))
-        except ValidationError as problem:
-            raise CohortError(f"{path}, [tasks.{name}]: {describe(problem)}") from None
-        except ValueError as problem:
-            raise CohortError(f"{path}, [tasks.{name}]: {problem}") from None
-    return tasks
+def _fill_places(listing: Listing, joined: _Joined, findings: list[Finding]) -> Listing:
+    """Site (and in a table of eyes nothing else) from a table of visits or patients."""
+    column = joined.entry.site
+    if column is None or joined.entry.per == "photograph":
+        return listing
+    texts = role_texts(joined.table, "site", column, joined.entry, findings)
+    return fill_role(listing, "site", np.where(joined.rows >= 0, texts[joined.rows], ""))
 
 
 def _reachable_skill(spec: CohortSpec) -> dict[str, float]:
     return {name: task.reachable_skill for name, task in spec.tasks.items() if task.reachable_skill is not None}
 
 
-def _check_columns(spec: CohortSpec, table: CohortTable, path: Path) -> None:
-    wanted = {f"columns.{key}": column for key, column in spec.columns if column is not None}
-    wanted |= {f"tasks.{name}.column": entry.column for name, entry in spec.tasks.items()}
-    for key, column in wanted.items():
-        if column not in table.frame.columns:
-            known = ", ".join(str(name) for name in table.frame.columns)
-            raise CohortError(f"{path}: {key} should be a column of {table.path} ({known}), was {column!r}")
-
-
-def _labels(table: CohortTable, entry: TaskColumn, task: Task) -> NDArray[np.float64]:
-    if task.kind == "regression":
-        return table.numbers(entry.column, task)
-    if entry.positive is not None:
-        return table.codes(entry.column, entry.positive, entry.negative)
-    usual = (_MALE, _FEMALE) if task.name == "sex" else (_POSITIVE, _NEGATIVE)
-    return table.codes(entry.column, *usual)
-
-
-def _images(table: CohortTable, column: str) -> tuple[str, ...]:
-    images = table.ids(column)
-    _refuse_twice(table, column, [posixpath.normpath(image) for image in images])
-    return images
-
-
-def _refuse_twice(table: CohortTable, column: str, images: Sequence[str]) -> None:
-    seen: dict[str, int] = {}
-    for index, image in enumerate(images):
-        if image in seen:
-            raise CohortError(f"{table.place(column, index)}: {image!r} is in row {table.rows[seen[image]]} already")
-        seen[image] = index
+def _texts(values: NDArray[np.object_]) -> tuple[str, ...]:
+    """Equal texts are one object: two million photographs have few sites."""
+    same: dict[str, str] = {}
+    return tuple(same.setdefault(str(value), str(value)) for value in values)

@@ -5,6 +5,14 @@ A finding says where (table, column, row), never who: no id, no name, no file na
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_WRONG = 0.2
+"""Share of a column that may be wrong before the column is: one slip is a finding, a fifth is a mistake in the file."""
+FEW = 3
+"""Fewer wrong cells are slips whatever their share."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -17,3 +25,18 @@ class Finding:
     detail: str
     table: str = ""
     """File name of the table; empty for a list made from the image folder."""
+
+
+def is_too_many(wrong: NDArray[np.bool_], num_filled: int) -> bool:
+    """Whether so many cells are wrong that the column is."""
+    num_wrong = int(wrong.sum())
+    return num_wrong >= FEW and num_wrong > MOST_WRONG * num_filled
+
+
+def note_cells(
+    kind: str, where: NDArray[np.bool_], detail: str, rows: NDArray[np.int64], column: str, table: str
+) -> list[Finding]:
+    """A finding for each of these cells, or one for the column where they are too many to read."""
+    if is_too_many(where, len(where)):
+        return [Finding(kind, 0, column, f"{detail}: {int(where.sum())} of {len(where)} rows", table)]
+    return [Finding(kind, int(row), column, detail, table) for row in rows[where]]

@@ -1,24 +1,54 @@
-"""A cohort's table, CSV or Parquet, and its columns as text or as labels.
+"""A cohort's tables as hospitals keep them: CSV of any encoding and delimiter, Parquet, XLSX.
 
-Every complaint names file, column and row.
+Cells become trimmed text; what they mean is read elsewhere. Every complaint names file, column and row.
 """
 
+import codecs
+import csv
+import io
+import re
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from charset_normalizer import from_bytes
 from numpy.typing import NDArray
 
+from sepl.data.values import Decimal, as_text
 from sepl.errors import CohortError
-from sepl.tasks import Task
 
-MISSING_SPELLINGS = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
-"""What counts as an absent value in a text column, whatever its case."""
+DELIMITERS = (",", ";", "\t", "|")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
-Code = str | int | float | bool
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NATIONAL = ["cp1250", "cp1251", "cp1252", "cp949", "cp932", "gb18030", "big5"]
+_MOST_LINES = 500
+"""Lines that tell encoding or delimiter."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read; what is None or empty is found."""
+
+    sheet: str | int | None = None
+    """Of a workbook: its name, or its number from 1."""
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: int = 1
+    """The row that names the columns; what stands above is passed over."""
 
 
 @dataclass(frozen=True)
@@ -28,114 +58,257 @@ class CohortTable:
     path: Path
     frame: pd.DataFrame
     rows: NDArray[np.int64]
-    """Row numbers for people: in a CSV as a spreadsheet shows them (the header is row 1), in Parquet from 1."""
+    """Row numbers for people: in a CSV or a sheet as a spreadsheet shows them, in Parquet from 1."""
+    twice: frozenset[str] = frozenset()
+    """Names that stand over more than one column."""
+    decimal: Decimal = "."
+    """The decimal sign of a column that does not tell its own."""
+    encoding: str = "utf-8"
 
-    def texts(self, column: str) -> tuple[str, ...]:
-        """The column as trimmed text; absent values are empty."""
-        return tuple(_as_text(self.frame[column]))
+    @property
+    def name(self) -> str:
+        return self.path.name
 
-    def ids(self, column: str) -> tuple[str, ...]:
-        """The column as trimmed text; CohortError for an absent value."""
-        text = _as_text(self.frame[column])
-        self._refuse(_is_absent(text), column, "filled")
-        return tuple(text)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.frame.columns)
 
-    def numbers(self, column: str, task: Task) -> NDArray[np.float64]:
-        """The column as numbers in the task's unit, NaN where absent. CohortError for what is no number or no
-        plausible value."""
-        text = _as_text(self.frame[column])
-        absent = _is_absent(text)
-        numbers = pd.to_numeric(text.where(~absent, None), errors="coerce").to_numpy(np.float64)
-        low, high = -np.inf if task.low is None else task.low, np.inf if task.high is None else task.high
-        wrong = ~absent & ~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high))
-        self._refuse(wrong, column, f"a number{_range_of(task)}")
-        return numbers
+    def texts(self, column: str) -> "pd.Series":
+        """The column as trimmed text; absent cells are empty."""
+        return as_text(self.frame[column])
 
-    def codes(self, column: str, positive: Sequence[Code], negative: Sequence[Code] | None) -> NDArray[np.float64]:
-        """The column as 1 (one of `positive`) or 0, NaN where absent.
-
-        With `negative` given, a value that is in neither is a CohortError; without, every other value is 0.
-        """
-        text = _as_text(self.frame[column])
-        absent = _is_absent(text)
-        keys = text.map({value: _key(value) for value in text.unique()})
-        labels = np.asarray(keys.isin([_key(code) for code in positive]), np.float64)
-        if negative is not None:
-            known = keys.isin([_key(code) for code in (*positive, *negative)]).to_numpy(bool)
-            self._refuse(~absent & ~known, column, f"one of {', '.join(str(code) for code in (*positive, *negative))}")
-        labels[absent] = np.nan
-        return labels
+    def check(self, column: str, where: str) -> None:
+        """CohortError, which `where` opens, unless the table has one column of that name."""
+        if column not in self.columns:
+            known = ", ".join(self.columns)
+            raise CohortError(f"{where} should be a column of {self.path} ({known}), was {column!r}")
+        if column in self.twice:
+            raise CohortError(f"{where} should be one column of {self.path}, {column!r} stands over more than one")
 
     def place(self, column: str, index: int) -> str:
         return f"{self.path}, column {column!r}, row {self.rows[index]}"
 
-    def _refuse(self, wrong: NDArray[np.bool_], column: str, should: str) -> None:
-        if not wrong.any():
-            return
-        first, others = int(wrong.argmax()), int(wrong.sum()) - 1
-        more = f" (and {others} more row{'s' if others > 1 else ''})" if others else ""
-        value = str(self.frame[column].iloc[first])
-        raise CohortError(f"{self.place(column, first)} should be {should}, was {value!r}{more}")
+    def take(self, kept: NDArray[Any]) -> "CohortTable":
+        """Some of its rows, by a mask or by indices."""
+        frame = self.frame.iloc[np.flatnonzero(kept) if kept.dtype == bool else kept].reset_index(drop=True)
+        return CohortTable(self.path, frame, self.rows[kept], self.twice, self.decimal, self.encoding)
 
 
-def read_table(path: Path) -> CohortTable:
+def read_table(path: Path, reading: Reading | None = None) -> CohortTable:
     """The table at `path`. Raises CohortError when it is not there or cannot be read."""
+    reading = reading or Reading()
     if not path.is_file():
         raise CohortError(f"{path}: no such table")
-    readers = {".csv": _read_csv, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise CohortError(f"{path}: a cohort's table should be .csv or .parquet")
+    suffix = path.suffix.lower()
+    if suffix not in (*CSV_SUFFIXES, ".parquet", ".xlsx", ".xlsm"):
+        advice = "; save it as .xlsx" if suffix in (".xls", ".ods") else ""
+        raise CohortError(f"{path}: a cohort's table should be .csv, .tsv, .txt, .parquet or .xlsx{advice}")
     try:
-        frame = reader(path)
-    except (ValueError, OSError) as problem:
-        raise CohortError(f"{path}: cannot be read as {path.suffix[1:]}: {str(problem).strip()}") from None
-    rows = np.arange(len(frame), dtype=np.int64) + (2 if reader is _read_csv else 1)
+        if suffix == ".parquet":
+            return _finish(path, pd.read_parquet(path, dtype_backend="pyarrow"), 1)  # integers stay whole
+        return _read_workbook(path, reading) if suffix.startswith(".xls") else _read_csv(path, reading)
+    except CohortError:
+        raise
+    except (ValueError, OSError, KeyError, LookupError, csv.Error, zipfile.BadZipFile) as problem:
+        kind = "csv" if suffix in CSV_SUFFIXES else suffix[1:]
+        raise CohortError(f"{path}: cannot be read as {kind}: {_one_line(problem)}") from None
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split())
+
+
+def _finish(path: Path, frame: pd.DataFrame, first_row: int, **found: Any) -> CohortTable:
+    """Names stripped and told apart, blank rows left out."""
+    names = [str(name).strip() for name in frame.columns]
+    frame.columns = pd.Index(_told_apart(names))
     filled = np.zeros(len(frame), bool)
     for name in frame.columns:
-        filled |= (_as_text(frame[name]) != "").to_numpy(bool)
-    return CohortTable(path, frame[filled].reset_index(drop=True), rows[filled])
+        filled |= (as_text(frame[name]) != "").to_numpy(bool)
+    rows = np.arange(len(frame), dtype=np.int64) + first_row
+    twice = frozenset(name for name in names if names.count(name) > 1)
+    return CohortTable(path, frame[filled].reset_index(drop=True), rows[filled], twice, **found)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    # as text: "007" is a patient's id and not a number, and which spellings mean absent is said above
-    options = {"dtype": str, "na_filter": False, "skip_blank_lines": False, "index_col": False}
+def _told_apart(names: Sequence[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return told
+
+
+def _read_csv(path: Path, reading: Reading) -> CohortTable:
+    encoding = reading.encoding or find_encoding(path)
+    with path.open(encoding=encoding, newline="") as stream:
+        head = [line for line, _ in zip(stream, range(reading.header + _MOST_LINES), strict=False)]
+    told = (
+        _SEPARATOR_LINE.fullmatch(head[0].strip()) if head else None
+    )  # Excel's own first line, which it does not show
+    head = head[1:] if told else head
+    if not any(line.strip() for line in head):
+        raise ValueError("it is empty")
+    delimiter = reading.delimiter or (told[1] if told else find_delimiter(head[reading.header - 1 :]))
+    names = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter))
+    skipped = reading.header + (1 if told else 0)
+    frame = _read_fields(path, encoding, delimiter, len(names), skipped)
+    frame.columns = pd.Index(names)
+    decimal: Decimal = "," if delimiter == ";" else "."
+    return _finish(path, frame, reading.header + 1, decimal=decimal, encoding=encoding)
+
+
+def _read_fields(path: Path, encoding: str, delimiter: str, num_columns: int, skipped: int) -> pd.DataFrame:
+    """All rows below the header, as text: "007" is a patient's id and no number."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            return pd.read_csv(path, encoding="utf-8-sig", **options)
+            return pd.read_csv(
+                path,
+                encoding=encoding,
+                sep=delimiter,
+                header=None,
+                names=range(num_columns),
+                skiprows=skipped,
+                dtype=str,
+                na_filter=False,
+                skip_blank_lines=False,
+                index_col=False,
+            )
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(columns=range(num_columns), dtype=str)
         except pd.errors.ParserWarning:  # pandas would drop what is over
             raise ValueError("a row has more fields than the header has names") from None
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path, dtype_backend="pyarrow")  # keeps integers whole beside absent values
-
-
-def _as_text(column: "pd.Series") -> "pd.Series":
-    return column.astype("object").where(column.notna(), "").astype(str).str.strip()
-
-
-def _is_absent(text: "pd.Series") -> NDArray[np.bool_]:
-    return text.str.lower().isin(MISSING_SPELLINGS).to_numpy(bool)
-
-
-def _key(value: Code) -> float | str:
-    """What two spellings of one code share: 1, 1.0 and '1' are one; so are 'Male' and 'male'."""
-    if isinstance(value, bool):
-        return str(value).lower()
+def find_encoding(path: Path) -> str:
+    """The encoding of a text file: by its byte order mark, UTF-8 when it is valid, else by its national letters."""
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if start.startswith(mark):
+            return encoding
+    if zeros := start.count(0):
+        if zeros < len(start) // 4:
+            raise ValueError("it is not text")
+        return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
+    lines = _foreign_lines(path)
     try:
-        return float(value)
-    except ValueError:
-        return str(value).strip().lower()
+        for line in lines:
+            line.decode("utf-8")
+    except UnicodeDecodeError:
+        return _national_encoding(b"".join(lines))
+    return "utf-8"
 
 
-def _range_of(task: Task) -> str:
-    unit = f" {task.unit}" if task.unit else ""
-    if task.low is None and task.high is None:
-        return f" in{unit}" if unit else ""
-    if task.high is None:
-        return f" from {task.low:g}{unit}"
-    if task.low is None:
-        return f" up to {task.high:g}{unit}"
-    return f" from {task.low:g} to {task.high:g}{unit}"
+def _foreign_lines(path: Path) -> list[bytes]:
+    """Lines with bytes beyond ASCII; the first that are not UTF-8 come with the first that are."""
+    valid: list[bytes] = []
+    invalid: list[bytes] = []
+    with path.open("rb") as stream:
+        for line in stream:
+            if line.isascii() or len(invalid) >= _MOST_LINES:
+                continue
+            kind = valid if _is_utf8(line) else invalid
+            if len(kind) < _MOST_LINES:
+                kind.append(line)
+    return valid + invalid if invalid else []
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _national_encoding(text: bytes) -> str:
+    """Western letters stand alone between ASCII ones; where they do not, statistics of languages decide."""
+    if not re.search(rb"[\x80-\xff]{2}", text):
+        return "cp1252" if _decodes(text, "cp1252") else "iso-8859-1"
+    best = from_bytes(text, cp_isolation=_NATIONAL).best()
+    return best.encoding if best is not None else "iso-8859-1"
+
+
+def _decodes(text: bytes, encoding: str) -> bool:
+    try:
+        text.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def find_delimiter(lines: Sequence[str]) -> str:
+    """The delimiter that parts the header into most fields and the rows below into as many."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        counts = [len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row]
+        if not counts or counts[0] == 1:
+            return 0.0, 0
+        return sum(count == counts[0] for count in counts) / len(counts), counts[0]
+
+    return max(DELIMITERS, key=score)
+
+
+def _read_workbook(path: Path, reading: Reading) -> CohortTable:
+    from openpyxl import load_workbook  # half a second that a cohort without a workbook need not spend
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # openpyxl warns of styles and validations that it drops
+        book = load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheet = _sheet_of(book, path, reading.sheet)
+            cells = [[_cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+        finally:
+            book.close()
+    cells = cells[reading.header - 1 :]
+    if not cells or not any(cells[0]):
+        raise ValueError(f"row {reading.header} of sheet {sheet.title!r} should name the columns, is empty")
+    width = max(index + 1 for index, name in enumerate(cells[0]) if name)
+    _refuse_cells_without_a_name(cells, width)
+    frame = pd.DataFrame(
+        [row[:width] + [""] * (width - len(row)) for row in cells[1:]], columns=range(width), dtype=str
+    )
+    frame.columns = pd.Index(cells[0][:width])
+    return _finish(path, frame, reading.header + 1)
+
+
+def _refuse_cells_without_a_name(cells: Sequence[Sequence[str]], width: int) -> None:
+    if any(any(row[width:]) for row in cells):
+        raise ValueError("a row has more fields than the header has names")
+
+
+def _sheet_of(book: Any, path: Path, wanted: str | int | None) -> Any:
+    """The sheet that is asked for, or the only one with cells."""
+    names = book.sheetnames
+    if isinstance(wanted, int) and 1 <= wanted <= len(names):
+        wanted = names[wanted - 1]
+    if wanted is None:
+        filled = [sheet.title for sheet in book.worksheets if next(_filled_rows(sheet), None)]
+        if len(filled) > 1:
+            raise CohortError(f"{path}: sheet should say which of {', '.join(filled)} is meant")
+        wanted = filled[0] if filled else names[0]
+    if wanted not in names:
+        raise CohortError(f"{path}: sheet should be one of {', '.join(names)} or its number, was {wanted!r}")
+    sheet = book[wanted]
+    sheet.reset_dimensions()  # some programs write wrong ones
+    return sheet
+
+
+def _filled_rows(sheet: Any) -> Iterator[Any]:
+    sheet.reset_dimensions()
+    return (row for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row))
+
+
+def _cell_text(cell: object) -> str:
+    """As the sheet shows it: whole numbers without decimals, dates as ISO dates."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+        return str(int(cell))
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
+    return cell.isoformat() if isinstance(cell, date) else str(cell).strip()

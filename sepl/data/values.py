@@ -78,19 +78,25 @@ def key_of(value: Code) -> float | str:
 
 
 def read_numbers(
-    text: "pd.Series", decimal: Decimal | None = None, missing: Sequence[Code] = (), *, feet: bool = False
+    text: "pd.Series",
+    decimal: Decimal | None = None,
+    missing: Sequence[Code] = (),
+    *,
+    fallback: Decimal = ".",
+    feet: bool = False,
 ) -> Numbers:
     """The column as numbers.
 
     Args:
         text: trimmed cells.
         decimal: the sign before the decimals. It decides only what can be read both ways, such as "1,234"; None lets
-            the other cells of the column decide, and a point where these do not tell.
+            the other cells of the column decide.
         missing: codes that stand for an absent value.
+        fallback: the decimal sign where no cell tells.
         feet: heights such as 5'11" are read, in inches.
     """
     absent = is_absent(text, missing)
-    sign: Decimal = decimal or _decimal_of(text.unique())
+    sign: Decimal = decimal or _decimal_of(text.unique(), fallback)
     pairs = {cell: _parse(cell, sign, feet) for cell in text.unique()}
     values = each(text, lambda cell: pairs[cell][0], np.float64)
     values[absent] = np.nan
@@ -101,7 +107,7 @@ def read_numbers(
 def read_codes(
     text: "pd.Series", positive: Sequence[Code], negative: Sequence[Code] | None, missing: Sequence[Code] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """1 for a cell of `positive`, 0 for one of `negative` (None: for any other), NaN where absent; and what is wrong."""
+    """1 for a cell of `positive`, 0 for one of `negative` (None: any other), NaN where absent; and what is wrong."""
     ones = {key_of(code) for code in positive}
     zeros = None if negative is None else {key_of(code) for code in negative}
 
@@ -165,7 +171,11 @@ def _decimal_sign(number: str) -> Decimal | None:
     return "." if points else ","
 
 
-def _decimal_of(cells: Sequence[str]) -> Decimal:
+def _decimal_of(cells: Sequence[str], fallback: Decimal) -> Decimal:
+    """The sign of most cells that can be read in one way only."""
     matches = [_NUMBER.fullmatch(_plain(str(cell))) for cell in cells]
     signs = [_decimal_sign(match["number"]) for match in matches if match]
-    return "," if signs.count(",") > signs.count(".") else "."
+    points, commas = signs.count("."), signs.count(",")
+    if points == commas:
+        return fallback
+    return "," if commas > points else "."

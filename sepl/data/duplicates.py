@@ -13,18 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.picture_code import NUM_WAVES, SCALE, encode_picture
+from sepl.data.picture_code import SCALE, encode_picture
 
 Link = tuple[int, int, str]
 """Indices i < j of two photographs, and what they share: SAME_FILE or SAME_PICTURE."""
 SAME_FILE = "same file"
 SAME_PICTURE = "same picture"
 
-MAX_DISTANCE = 0.25
+MAX_DISTANCE = 0.33
 """Between the signatures of two copies, of 2 at most."""
 MAX_BITS = 12
 """Between the perceptual hashes of two copies, where signatures decide."""
-MAX_BITS_ALONE = 1
+MAX_BITS_ALONE = 2
 """Between the perceptual hashes of two copies, where there are no signatures."""
 
 _NUM_SORTS = 32
@@ -57,8 +57,8 @@ def find_duplicates(
 ) -> Duplicates:
     """The copies among N photographs, the same whatever the machine.
 
-    With `signatures_NC` (N, 64), copies with changed light, size or up to 2 % of cropping are found; without them only
-    what differs in one bit of the hash, since retinas are too alike for 64 bits to tell more.
+    With `signatures_NC` (N, 128), copies with changed light, size or up to 2 % of cropping are found; without them only
+    what differs in two bits of the hash, since retinas are too alike for 64 bits to tell more.
     """
     links: list[Link] = [(i, j, SAME_FILE) for i, j in _same_files(sha256)]
     copies = {j for _, j, _ in links}
@@ -86,7 +86,7 @@ def _same_pictures(perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.i
     rng = np.random.default_rng(0)  # which bits are taken together is fixed
     found: set[tuple[int, int]] = set()
     for _ in range(_NUM_SORTS):
-        mask = np.bitwise_or.reduce(np.uint64(1) << rng.choice(NUM_WAVES, _BITS, replace=False).astype(np.uint64))
+        mask = np.bitwise_or.reduce(np.uint64(1) << rng.choice(64, _BITS, replace=False).astype(np.uint64))
         for i, j in _neighbours(perceptual_N, mask, most):
             near = slice(None) if signatures_NC is None else _distances(signatures_NC, i, j) <= MAX_DISTANCE
             low, high = np.minimum(i, j)[near], np.maximum(i, j)[near]

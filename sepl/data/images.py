@@ -57,7 +57,7 @@ class Photograph:
     perceptual: int
     """64 bits that a copy nearly shares; see `sepl.data.picture_code`."""
     signature: bytes
-    """64 signed bytes that tell copies from look-alikes."""
+    """128 signed bytes that tell copies from look-alikes."""
 
 
 def read_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> NDArray[np.uint8]:

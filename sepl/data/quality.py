@@ -79,10 +79,10 @@ class QualityThresholds(Settings):
 
     field_coverage: Limits = Limits(low=0.25)
     sharpness: Limits = Limits(low=0.3, high=8.0)
-    exposure_low: Limits = Limits(high=0.6)
+    exposure_low: Limits = Limits(high=0.65)
     exposure_high: Limits = Limits(high=0.3)
-    colour: Limits = Limits(low=0.5)
-    fundus_likeness: Limits = Limits(low=0.4)
+    colour: Limits = Limits(low=0.3)
+    fundus_likeness: Limits = Limits(low=0.3)
 
 
 def measure(pixels_HWC: NDArray[np.uint8]) -> QualityMeasures:

@@ -1,5 +1,7 @@
 """Decode, check and split a cohort once: `python -m jobs.prepare --cohort cohort.toml --out URI --image-size PX`."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from jobs._command import run_command
@@ -8,19 +10,55 @@ from sepl.data.prepare import prepare
 from sepl.data.summary import describe_prepared
 
 
-def main(cohort: Path, out: str, image_size: int, seed: int = 0, num_workers: int | None = None) -> None:
+def main(
+    cohort: Path,
+    out: str,
+    image_size: int,
+    seed: int = 0,
+    num_workers: int | None = None,
+    keep_patient_ids: bool = False,
+    address: str | None = None,
+) -> None:
     """Prepare a dataset from a cohort: photographs are decoded exactly once, patients are split, nothing is lost.
+
+    A run that was stopped goes on where it was when the same command is given again. Over a dataset that stands there
+    already, only photographs that are new or changed are decoded.
 
     Args:
         cohort: cohort.toml, which names table, photographs, columns and tasks (docs/cohorts.md).
         out: Where the dataset goes: a local path, s3://… or gs://…; it appears whole or not at all.
         image_size: Side of the prepared square, in pixels.
-        seed: Of the split of the patients into train, validation, calibration and test.
+        seed: Of the split of the patients into train, validation and calibration; who is tested is fixed.
         num_workers: Photographs decoded at a time; one for each core unless given.
+        keep_patient_ids: Publish patient ids and file names as they are, instead of pseudonyms by a secret key.
+        address: Ray cluster that does the work, such as auto; photographs and --out must be readable on all its nodes.
+            This machine's own cores unless given; local starts a Ray of this machine.
     """
-    summary = prepare(read_cohort(cohort), out, image_size, seed=seed, num_workers=num_workers)
+    checked = read_cohort(cohort)
+    try:
+        with _executor(address, num_workers) as executor:
+            summary = prepare(
+                checked,
+                out,
+                image_size,
+                seed=seed,
+                num_workers=num_workers,
+                keep_patient_ids=keep_patient_ids,
+                executor=executor,
+            )
+    except KeyboardInterrupt:
+        print("what is done so far is kept; the same command goes on from there", file=sys.stderr)
+        raise
     print(describe_prepared(summary))
     print(f"dataset: {out}")
+
+
+def _executor(address: str | None, num_workers: int | None):  # noqa: ANN202
+    if address is None:
+        return nullcontext(None)
+    from sepl.distributed.prepare import connect  # Ray takes seconds to load, and most runs need none
+
+    return connect(address, num_workers)
 
 
 if __name__ == "__main__":

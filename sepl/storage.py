@@ -60,7 +60,7 @@ class Location:
         with self._reporting("read"), self.filesystem.open_input_stream(self.path) as stream:
             return stream.read()
 
-    def write_bytes(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         """Writes the file so that a reader sees the old content or the new, never a part."""
         with self._reporting("write"):
             if not self.is_local:
@@ -153,7 +153,7 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _write_local(path: Path, data: bytes) -> None:
+def _write_local(path: Path, data: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, staging = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:

@@ -22,6 +22,14 @@ image = "image"
 patient = "patient_id"
 eye = "eye"
 
+[quality]
+field_coverage = {}
+sharpness = {}
+exposure_low = {}
+exposure_high = {}
+colour = {}
+fundus_likeness = {}
+
 [tasks.sex]
 column = "sex"
 [tasks.age]
@@ -36,7 +44,7 @@ column = "diabetes"
 kind = "binary"
 label = "Diabetes"
 """
-"""Priors sex and age; targets sbp, hba1c and a task of the cohort's own."""
+"""Priors sex and age; targets sbp, hba1c and a task of the cohort's own. What is drawn is no retina, and is kept."""
 
 _SHARES = {"validation": 0.2, "calibration": 0.1, "test": 0.2}
 """Of the patients; the others train. The real shares would leave a small cohort one patient to calibrate with."""
@@ -84,7 +92,7 @@ def draw_picture(
 def build_dataset(folder: Path, num_patients: int = 40, image_size: int = 32, seed: int = 0) -> PreparedDataset:
     """A prepared dataset of `build_cohort`, below `folder`."""
     cohort = read_cohort(build_cohort(folder / "cohort", num_patients, image_size + 16, seed))
-    prepare(cohort, folder / "dataset", image_size, num_workers=1)
+    prepare(cohort, folder / "dataset", image_size, num_workers=1, keep_patient_ids=True)
     return PreparedDataset.open(folder / "dataset")
 
 

@@ -1,7 +1,7 @@
 """A prepared dataset: what `jobs.prepare` publishes and every trial maps.
 
 A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, in the order of the shards),
-`rejected.csv`, and Arrow IPC shards of uint8 pixels, `train-000.arrow` and so on. Pixels are mapped, never loaded.
+`rejected.csv`, `findings.csv`, and Arrow IPC shards of uint8 pixels named by content. Pixels are mapped, never loaded.
 """
 
 import json
@@ -33,6 +33,7 @@ FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels.parquet"
 REJECTED_FILE = "rejected.csv"
+FINDINGS_FILE = "findings.csv"
 
 
 class Manifest(Settings):
@@ -65,7 +66,7 @@ class Photographs:
 
     cohort_splits: tuple[str, ...]
     images: NDArray[np.str_]
-    """(N,) as the cohort's table names them."""
+    """(N,) pseudonyms, or the names of the cohort's table where it was prepared to keep them."""
     patients: NDArray[np.str_]
     """(N,)"""
     labels_NT: NDArray[np.float64]
@@ -151,14 +152,24 @@ class PreparedDataset:
 
     def verify(self) -> None:
         """Reads every file and compares its SHA-256 with the manifest's; DatasetError naming the first that differs."""
-        expected = {**{shard.file: shard.sha256 for shard in self.manifest.shards}, **self.manifest.tables}
-        for name, sha256 in expected.items():
-            if not (self.folder / name).is_file() or sha256_of_file(self.folder / name) != sha256:
-                raise DatasetError(f"{self.folder / name} is not the file that was published (SHA-256 differs)")
+        for name in self.manifest.tables:
+            self._table(name)
+        for shard in self.manifest.shards:
+            path = self.folder / shard.file
+            if not path.is_file() or sha256_of_file(path) != shard.sha256:
+                raise DatasetError(f"{path} is not the file that was published (SHA-256 differs)")
+
+    def _table(self, name: str) -> Path:
+        """A table of this dataset, which is under its digest when a newer dataset stands at the same place."""
+        sha256 = self.manifest.tables[name]
+        for path in (self.folder / name, self.folder / table_under_digest(name, sha256)):
+            if path.is_file() and sha256_of_file(path) == sha256:
+                return path
+        raise DatasetError(f"{self.folder / name} is not the file that was published (SHA-256 differs)")
 
     @cached_property
     def _columns(self) -> Mapping[str, NDArray]:
-        path = self.folder / LABELS_FILE
+        path = self._table(LABELS_FILE)
         try:
             with pq.ParquetFile(path) as file:  # read_table would import pandas, a second for every trial's process
                 table = file.read()
@@ -185,6 +196,12 @@ def read_manifest(location: Location) -> Manifest:
     if found != FORMAT:
         raise DatasetError(f"{where}: format should be {FORMAT}, was {found}")
     return Manifest.parse_json(text, where, DatasetError)
+
+
+def table_under_digest(name: str, sha256: str) -> str:
+    """Where a table lies once a newer dataset has taken its name: `labels-0123456789ab.parquet`."""
+    stem, _, suffix = name.partition(".")
+    return f"{stem}-{sha256[:12]}.{suffix}"
 
 
 def _check_size(path: Path, num_bytes: int) -> None:

@@ -15,7 +15,9 @@ def describe_prepared(summary: PrepareSummary) -> str:
     lines += [f"  {count:>6} {reason}" for reason, count in summary.rejected.items()]
     lines += [f"{'labels':<20}{'missing':>8}  typical"]
     lines += [_labels(task, summary) for task in manifest.tasks]
-    lines += [f"{summary.photographs_per_second:.0f} photographs/s, {summary.seconds:.1f} s"]
+    lines += [f"noticed: {sum(summary.findings.values())} (findings.csv)"] if summary.findings else []
+    lines += [f"  {count:>6} {kind}" for kind, count in summary.findings.items()]
+    lines += [_work(summary)]
     lines += [f"fingerprint {manifest.fingerprint}"]
     return "\n".join(lines)
 
@@ -28,3 +30,12 @@ def _labels(task: Task, summary: PrepareSummary) -> str:
     typical = summary.typical[task.name]
     said = f"{typical:.1%} are 1" if task.kind == "binary" else f"median {typical:.4g} {task.unit}"
     return f"  {task.name:<18}{summary.missing[task.name]:>8.1%}  {said}"
+
+
+def _work(summary: PrepareSummary) -> str:
+    if summary.unchanged:
+        return f"unchanged: all of it was prepared before, nothing was written; {summary.seconds:.1f} s"
+    known = sum(summary.manifest.num_photographs.values()) + summary.manifest.num_rejected - summary.num_decoded
+    before = f", {known} known from before" if known else ""
+    speed = f"{summary.photographs_per_second:.0f} photographs/s, {summary.seconds:.1f} s"
+    return f"{speed}; {summary.num_decoded} decoded{before}"

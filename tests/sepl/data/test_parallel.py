@@ -1,41 +1,71 @@
-import threading
+"""Work in processes: all of it is done, whatever their number, and a dead worker is told in one line."""
+
+import os
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sepl.data.parallel import ordered_map
-
-
-@given(st.lists(st.integers()), st.integers(1, 4))
-def test_results_come_in_the_order_of_the_items(items, num_workers):
-    assert list(ordered_map(lambda item: item * 2, items, num_workers)) == [item * 2 for item in items]
+from sepl.data import parallel
+from sepl.data.parallel import LocalExecutor, WorkerError
+from sepl.errors import ConfigError
 
 
-def test_a_slow_first_item_does_not_change_the_order():
-    def work(item):
-        time.sleep(0.05 if item == 0 else 0)
-        return item
-
-    assert list(ordered_map(work, range(20), 3)) == list(range(20))
+def double(item):
+    return item * 2
 
 
-def test_a_slow_consumer_holds_the_workers_back():
-    begun = []
-    results = ordered_map(begun.append, range(1000), 2)
-
-    next(results)
-    time.sleep(0.1)
-
-    assert len(begun) < 20
-    results.close()
+def work_where(item):
+    time.sleep(0.01)
+    return os.getpid()
 
 
-def test_a_failure_reaches_the_consumer_and_ends_the_threads():
-    def work(item):
-        return 1 // (item - 5)
+def fail_at_three(item):
+    if item == 3:
+        raise ValueError("three")
+    return item
 
-    with pytest.raises(ZeroDivisionError):
-        list(ordered_map(work, range(1000), 2))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+def die(item):
+    os._exit(9)
+
+
+@pytest.fixture
+def _at_once(monkeypatch):
+    monkeypatch.setattr(parallel, "_ALONE_SECONDS", -1.0)
+
+
+@pytest.mark.parametrize("num_items", [0, 1, 7])
+def test_one_worker_does_all_in_this_process(num_items):
+    with LocalExecutor(1) as executor:
+        assert list(executor.map(double, range(num_items))) == [2 * item for item in range(num_items)]
+        assert set(executor.map(work_where, range(num_items))) <= {os.getpid()}
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_processes_do_each_item_once():
+    with LocalExecutor(2) as executor:
+        assert sorted(executor.map(double, range(50))) == [2 * item for item in range(50)]
+        assert os.getpid() not in set(executor.map(work_where, range(20)))
+
+
+def test_little_work_starts_no_process():
+    with LocalExecutor(2) as executor:
+        assert set(executor.map(work_where, range(5))) == {os.getpid()}
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_an_error_of_an_item_is_raised_here():
+    with LocalExecutor(2) as executor, pytest.raises(ValueError, match="three"):
+        list(executor.map(fail_at_three, range(20)))
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_a_worker_that_dies_is_told_in_one_line():
+    with LocalExecutor(2) as executor, pytest.raises(WorkerError, match="the same command goes on"):
+        list(executor.map(die, range(5)))
+
+
+@pytest.mark.parametrize("num_workers", [0, -2])
+def test_no_workers_are_refused(num_workers):
+    with pytest.raises(ConfigError, match=f"num_workers should be 1 or more, was {num_workers}"):
+        LocalExecutor(num_workers)

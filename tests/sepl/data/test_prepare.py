@@ -25,7 +25,7 @@ def cohort_file(tmp_path):
 
 
 def run(cohort_file, out, **options):
-    return prepare(read_cohort(cohort_file), out, 32, **{"num_workers": 2, **options})
+    return prepare(read_cohort(cohort_file), out, 32, **{"num_workers": 1, **options})
 
 
 def test_the_number_of_workers_changes_nothing(cohort_file, tmp_path):
@@ -67,7 +67,7 @@ def test_the_fingerprint_knows_the_content(cohort_file, tmp_path, change):
 
 
 def test_prepared_pixels_are_what_read_photograph_gives(cohort_file, tmp_path):
-    run(cohort_file, tmp_path / "out")
+    run(cohort_file, tmp_path / "out", keep_patient_ids=True)
     dataset = PreparedDataset.open(tmp_path / "out")
     photographs = dataset.photographs("train")
 
@@ -83,7 +83,7 @@ def test_an_unreadable_photograph_costs_one_line(cohort_file, tmp_path):
     pictures[4].write_bytes(b"")
     pictures[7].write_text("not a photograph")
 
-    summary = run(cohort_file, tmp_path / "out")
+    summary = run(cohort_file, tmp_path / "out", keep_patient_ids=True)
 
     with (tmp_path / "out" / "rejected.csv").open(newline="") as stream:
         rejected = {row["image"]: (int(row["row"]), row["reason"]) for row in csv.DictReader(stream)}
@@ -92,7 +92,7 @@ def test_an_unreadable_photograph_costs_one_line(cohort_file, tmp_path):
         names[0]: "file not found",
         names[3]: "truncated PNG",
         names[4]: "empty file",
-        names[7]: "not an image: should be JPEG, PNG or TIFF",
+        names[7]: "not an image: should be JPEG, PNG, TIFF or DICOM",
     }
     lines = (cohort_file.parent / "labels.csv").read_text().splitlines()
     assert all(lines[row - 1].startswith(name) for name, (row, _) in rejected.items())
@@ -108,7 +108,7 @@ def test_where_no_photograph_can_be_read_nothing_is_published(cohort_file, tmp_p
         picture.write_bytes(b"")
 
     with pytest.raises(
-        CohortError, match=r"no usable row, none of 24 photographs could be read; the first, .*: empty file"
+        CohortError, match=r"no usable row, none of 24 photographs could be used; the first, of row 2: empty file"
     ):
         run(cohort_file, tmp_path / "deep" / "out")
     assert not list((tmp_path / "deep").iterdir())
@@ -127,11 +127,14 @@ def test_a_task_without_a_label_to_train_on_is_told_before_decoding(cohort_file,
         run(cohort_file, tmp_path / "out")
 
 
-def test_a_published_dataset_is_not_overwritten(cohort_file, tmp_path):
+@pytest.mark.parametrize("other", ["another size", "another cohort"])
+def test_a_published_dataset_is_not_overwritten_by_another(cohort_file, tmp_path, other):
     run(cohort_file, tmp_path / "out")
+    if other == "another cohort":
+        cohort_file.write_text(cohort_file.read_text().replace('name = "drawn"', 'name = "other"'))
 
-    with pytest.raises(StorageError, match="already holds a prepared dataset"):
-        run(cohort_file, tmp_path / "out")
+    with pytest.raises(StorageError, match="already holds a prepared dataset, 'drawn' at 32 pixels"):
+        prepare(read_cohort(cohort_file), tmp_path / "out", 48 if other == "another size" else 32)
 
 
 def test_a_folder_with_other_things_is_not_replaced(cohort_file, tmp_path):
@@ -237,15 +240,15 @@ def test_full_size_photographs_are_cropped_to_their_field(tmp_path):
         assert box.longest == pytest.approx(3072 / 8, abs=8)
 
 
-def test_ctrl_c_leaves_one_line_and_nothing_else(cohort_file, tmp_path):
+def test_ctrl_c_says_how_to_go_on_and_publishes_nothing(cohort_file, tmp_path):
     code = (
-        "import signal, os, sys; import sepl.data.prepare as p; from jobs import prepare as job; "
+        "import signal, os, sys; import sepl.data.chunks as chunks; from jobs import prepare as job; "
         "from jobs._command import run_command\n"
-        "read = p._read\n"
-        "def stop(path, spec):\n"
+        "examine = chunks.examine_photograph\n"
+        "def stop(*arguments, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return read(path, spec)\n"
-        "p._read = stop\n"
+        "    return examine(*arguments, **options)\n"
+        "chunks.examine_photograph = stop\n"
         f"sys.argv = ['prepare', '--cohort', {str(cohort_file)!r}, '--out', {str(tmp_path / 'x' / 'out')!r}, "
         "'--image-size', '32']\n"
         "run_command(job.main)"
@@ -254,6 +257,9 @@ def test_ctrl_c_leaves_one_line_and_nothing_else(cohort_file, tmp_path):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert result.returncode == 130
-    assert result.stderr.strip().splitlines()[-1] == "error: stopped by Ctrl-C"
+    assert result.stderr.strip().splitlines()[-2:] == [
+        "what is done so far is kept; the same command goes on from there",
+        "error: stopped by Ctrl-C",
+    ]
     assert "Traceback" not in result.stderr
-    assert not list((tmp_path / "x").iterdir())
+    assert [path.name for path in (tmp_path / "x").iterdir()] == [".out-preparing"]

@@ -3,36 +3,44 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sepl.data import shards
-from sepl.data.shards import ShardWriter, map_shard, write_shard
+from sepl.data.shards import map_shard, read_pixels, write_pixels, write_shard
 from sepl.errors import DatasetError
+from sepl.storage import resolve, sha256_of_file
 
 SIZE = 16
 PIXELS_NHWC = np.random.default_rng(5).integers(0, 256, (7, SIZE, SIZE, 3), np.uint8)
 
 
 def test_a_mapped_shard_is_what_was_written(tmp_path):
-    shard = write_shard(tmp_path, "train-000.arrow", "train", PIXELS_NHWC)
+    shard = write_shard(resolve(tmp_path), "train", PIXELS_NHWC)
 
     assert np.array_equal(map_shard(tmp_path / shard.file, SIZE), PIXELS_NHWC)
     assert shard.num_photographs == 7
     assert shard.num_bytes == (tmp_path / shard.file).stat().st_size
+    assert shard.sha256 == sha256_of_file(tmp_path / shard.file)
+
+
+def test_a_shard_is_named_by_its_content_and_leaves_nothing_else(tmp_path):
+    shards = [write_shard(resolve(tmp_path), "train", pixels) for pixels in (PIXELS_NHWC, PIXELS_NHWC.copy())]
+    other = write_shard(resolve(tmp_path), "train", PIXELS_NHWC[:3])
+
+    assert shards[0] == shards[1]
+    assert shards[0].file == f"train-{shards[0].sha256[:12]}.arrow"
+    assert {path.name for path in tmp_path.iterdir()} == {shards[0].file, other.file}
 
 
 def test_mapping_copies_nothing(tmp_path):
     big = np.zeros((1000, 64, 64, 3), np.uint8)
-    write_shard(tmp_path, "train-000.arrow", "train", big)
+    shard = write_shard(resolve(tmp_path), "train", big)
     before = pa.total_allocated_bytes()
 
-    pixels = map_shard(tmp_path / "train-000.arrow", 64)
+    pixels = map_shard(tmp_path / shard.file, 64)
 
     assert pa.total_allocated_bytes() - before < 10_000
     assert not pixels.flags.owndata
     assert not pixels.flags.writeable
-    assert _is_mapped_from_a_file(pixels.ctypes.data, "train-000.arrow")
+    assert _is_mapped_from_a_file(pixels.ctypes.data, shard.file)
 
 
 def _is_mapped_from_a_file(address, name):
@@ -43,27 +51,11 @@ def _is_mapped_from_a_file(address, name):
     return False
 
 
-def test_the_same_pixels_give_the_same_bytes(tmp_path):
-    first = write_shard(tmp_path, "train-000.arrow", "train", PIXELS_NHWC)
-    second = write_shard(tmp_path, "train-001.arrow", "train", PIXELS_NHWC.copy())
+def test_pixels_under_a_name_of_ones_own_are_read_back(tmp_path):
+    write_pixels(resolve(tmp_path / "a.arrow"), PIXELS_NHWC)
 
-    assert first.sha256 == second.sha256
-
-
-@given(st.lists(st.sampled_from(["train", "validation", "test"]), max_size=40))
-def test_every_photograph_stands_where_the_writer_said(tmp_path_factory, cohort_splits):
-    folder = tmp_path_factory.mktemp("shards")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "SHARD_BYTES", 3 * SIZE * SIZE * 3)  # three photographs a shard
-        writer = ShardWriter(folder, SIZE)
-        pictures = [np.full((SIZE, SIZE, 3), number, np.uint8) for number in range(len(cohort_splits))]
-        places = [writer.add(name, picture) for name, picture in zip(cohort_splits, pictures, strict=True)]
-        written = writer.finish()
-
-    assert sum(shard.num_photographs for shard in written) == len(cohort_splits)
-    for (file, row), picture, name in zip(places, pictures, cohort_splits, strict=True):
-        assert np.array_equal(map_shard(folder / file, SIZE)[row], picture)
-        assert next(shard for shard in written if shard.file == file).cohort_split == name
+    assert np.array_equal(read_pixels(resolve(tmp_path / "a.arrow"), SIZE), PIXELS_NHWC)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.arrow"]
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", bytes(5000)])
@@ -75,7 +67,7 @@ def test_what_is_no_shard_is_refused(tmp_path, content):
 
 
 def test_a_shard_of_another_size_is_refused(tmp_path):
-    write_shard(tmp_path, "train-000.arrow", "train", PIXELS_NHWC[:4])
+    shard = write_shard(resolve(tmp_path), "train", PIXELS_NHWC[:4])
 
     with pytest.raises(DatasetError, match="should be an Arrow shard of 32×32 RGB pixels, had 768 bytes"):
-        map_shard(tmp_path / "train-000.arrow", 32)
+        map_shard(tmp_path / shard.file, 32)

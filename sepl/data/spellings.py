@@ -23,8 +23,9 @@ _SEX_UNKNOWN: frozenset[str | float] = frozenset(
     {"u", "unk", "unknown", "o", "other", "d", "divers", "x", "unbekannt", "inconnu"}
 )
 
-_RIGHT = "r od re right rechts droit droite d derecho derecha destro destra dx ad dexter правый 右 右眼 우 우안"
-_LEFT = "l os le left links gauche g og izquierdo izquierda i oi sinistro sinistra s sn sin sinister levý левый 左 左眼 좌 좌안"
+_RIGHT = "r od re right rechts rechtes droit droite d derecho derecha destro destra dx ad dexter правый 右 右眼 우 우안"
+_LEFT = "l os le left links linkes gauche g og izquierdo izquierda i oi sinistro sinistra s sn sin sinister levý левый 左 左眼 좌 좌안"
+_EYE = frozenset({"eye", "auge", "œil", "oeil", "ojo", "olho", "occhio", "oog", "oko"})
 EYES = {**dict.fromkeys(_RIGHT.split(), "right"), **dict.fromkeys(_LEFT.split(), "left")}
 
 
@@ -54,8 +55,8 @@ def read_eyes(text: "pd.Series") -> tuple[NDArray[np.object_], NDArray[np.bool_]
     """'left', 'right' or '' (N,); and where a filled cell is neither."""
 
     def eye(cell: str) -> str:
-        words = re.sub(r"\b(eye|auge|œil|oeil|ojo|occhio)\b|[.\s_]", "", cell.lower())
-        return EYES.get(words, "")
+        words = [word for word in re.split(r"[\s._-]+", cell.lower()) if word not in _EYE]
+        return EYES.get("".join(words), "")
 
     eyes = each(text, eye, np.object_)
     return eyes, (eyes == "") & ~is_absent(text)

@@ -24,7 +24,10 @@ _SEX_UNKNOWN: frozenset[str | float] = frozenset(
 )
 
 _RIGHT = "r od re right rechts rechtes droit droite d derecho derecha destro destra dx ad dexter правый 右 右眼 우 우안"
-_LEFT = "l os le left links linkes gauche g og izquierdo izquierda i oi sinistro sinistra s sn sin sinister levý левый 左 左眼 좌 좌안"
+_LEFT = (
+    "l os le left links linkes gauche g og izquierdo izquierda i oi sinistro sinistra s sn sin sinister levý левый "
+    "左 左眼 좌 좌안"
+)
 _EYE = frozenset({"eye", "auge", "œil", "oeil", "ojo", "olho", "occhio", "oog", "oko"})
 EYES = {**dict.fromkeys(_RIGHT.split(), "right"), **dict.fromkeys(_LEFT.split(), "left")}
 

@@ -99,6 +99,7 @@ def read_numbers(
     sign: Decimal = decimal or _decimal_of(text.unique(), fallback)
     pairs = {cell: _parse(cell, sign, feet) for cell in text.unique()}
     values = each(text, lambda cell: pairs[cell][0], np.float64)
+    absent |= np.isin(values, [float(code) for code in missing if isinstance(code, int | float)])  # "-9,0" is -9 too
     values[absent] = np.nan
     censored = each(text, lambda cell: pairs[cell][1], np.bool_) & ~absent
     return Numbers(values, ~absent & ~np.isfinite(values), censored & np.isfinite(values))

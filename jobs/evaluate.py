@@ -6,7 +6,7 @@ from rich.console import Console
 
 from jobs._command import run_command
 from sepl.bundle.registry import open_bundle
-from sepl.bundle.skills import skill_table
+from sepl.bundle.skills import evaluation_table
 from sepl.data.prepared import PreparedDataset
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import DeviceName, Scorer
@@ -35,7 +35,7 @@ def main(
     console = Console()
     if not console.is_terminal:
         console.width = 240  # a log has no width to fit in; a figure should not be broken over lines
-    console.print(skill_table(evaluation))
+    console.print(evaluation_table(evaluation))
     console.print(f"evaluation of {scorer.bundle.bundle_id}: {out}")
 
 

@@ -11,12 +11,13 @@ import tyro
 from rich.console import Console
 
 from jobs._command import run_command
+from sepl.bundle.skills import evaluation_table
 from sepl.storage import resolve
 from sepl.tuning.cluster import connect
 from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import run_study
-from sepl.tuning.tables import evaluation_table, leaderboard_table
+from sepl.tuning.tables import leaderboard_table
 
 
 def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:

@@ -11,13 +11,13 @@ from rich.console import Console
 from jobs._command import run_command
 from sepl.bundle.format import write_bundle
 from sepl.bundle.manifest import Provenance
+from sepl.bundle.skills import evaluation_table
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.storage import resolve
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun, train
 from sepl.tuning.selection import compose_content
-from sepl.tuning.tables import evaluation_table
 
 
 def main(data: str, config: Path, out: str, seed: int | None = None, device: str = "auto") -> None:

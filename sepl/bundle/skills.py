@@ -13,14 +13,25 @@ def skill_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     return [*map(_row, evaluation.tasks), ("mean", "", str(evaluation.num_patients), mean, floor, "", "", "", "")]
 
 
-def skill_table(evaluation: Evaluation) -> Table:
-    """For a terminal."""
-    table = Table(title=skill_caption(evaluation), title_justify="left", title_style="", caption_justify="left")
-    for name in SKILL_HEADER:
-        table.add_column(name, justify="left" if name in ("task", "unit") else "right")
-    rows = skill_rows(evaluation)
-    for row in rows:
-        table.add_row(*row, end_section=row is rows[-2])
+def evaluation_table(evaluation: Evaluation) -> Table:
+    """For a terminal of 120 columns: skill of every factor with interval, floor and what is reachable; the mean below.
+
+    Columns that no task fills are left out.
+    """
+    table = Table(
+        title=f"Skill on {evaluation.num_patients} {evaluation.cohort_split} patients [95 % patient bootstrap]",
+        title_justify="left",
+        caption="skill: 1 − MAE / MAE of the median predictor, or 2 · AUC − 1; floor: measured age and sex alone",
+        caption_justify="left",
+    )
+    cells = [_short_row(task) for task in evaluation.tasks]
+    cells.append({"factor": "mean", "patients": str(evaluation.num_patients), "skill": str(evaluation.mean_skill)})
+    cells[-1]["floor"] = _figure(evaluation.floor_mean_skill.value)
+    headings = [heading for heading in cells[0] if any(row.get(heading) for row in cells)]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("factor", "role", "patients") else "right")
+    for row in cells:
+        table.add_row(*(row.get(heading, "") for heading in headings), end_section=row is cells[-2])
     return table
 
 
@@ -47,3 +58,25 @@ def _row(task: TaskEvaluation) -> tuple[str, ...]:
         "AUC 0.500" if is_binary else f"MAE {task.measures['median_mae']}",
         "" if task.interval_coverage is None else str(task.interval_coverage),
     )
+
+
+def _short_row(task: TaskEvaluation) -> dict[str, str]:
+    """The task's clinical measure stands beside the median predictor's."""
+    is_binary = task.kind == "binary"
+    measure = _figure(task.measures["auc" if is_binary else "mae"].value)
+    positive = "" if task.num_positive is None else f" ({task.num_positive} +)"
+    return {
+        "factor": task.label,
+        "role": task.role,
+        "patients": f"{task.num_patients}{positive}",
+        "skill": str(task.skill),
+        "floor": _figure(task.floor_skill.value),
+        "reachable": "" if task.reachable_skill is None else _figure(task.reachable_skill),
+        "error": f"AUC {measure}" if is_binary else f"{measure} {task.unit}",
+        "median's": "0.500" if is_binary else _figure(task.measures["median_mae"].value),
+        "coverage": "" if task.interval_coverage is None else _figure(task.interval_coverage.value),
+    }
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.tuning.importance import Importance
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
-from sepl.tuning.tables import interval, short
+from sepl.tuning.tables import short
 
 INK, FAINT, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
 ACCENT, SECOND, WARN = "#0b7285", "#e8590c", "#c92a2a"
@@ -114,7 +114,7 @@ def skill_figure(evaluation: Evaluation) -> go.Figure:
                 "thickness": 1.5,
                 "width": 4,
             },
-            text=[interval(task.skill) for task in shown],
+            text=[str(task.skill) for task in shown],
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=[task.label for task in tasks])

@@ -17,7 +17,7 @@ from sepl.tuning.figures import curves_figure, history_figure, importance_figure
 from sepl.tuning.importance import Importance, importance
 from sepl.tuning.leaderboard import Leaderboard, TrialRow, leaderboard
 from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder, StudyRecord
-from sepl.tuning.tables import interval, short
+from sepl.tuning.tables import short
 
 _MOST_ROWS = 100
 
@@ -58,8 +58,8 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
         tiles.append(("best validation skill", f"{best.best_skill:.3f}", f"trial {best.number}"))
     if evaluation is not None:
         mean, floor = evaluation.mean_skill, evaluation.floor_mean_skill
-        tiles.append(("test skill", _figure(mean.value), f"{interval(mean)}, {evaluation.num_patients} patients"))
-        tiles.append(("floor", _figure(floor.value), f"{interval(floor)}, age and sex alone"))
+        tiles.append(("test skill", _figure(mean.value), f"{mean}, {evaluation.num_patients} patients"))
+        tiles.append(("floor", _figure(floor.value), f"{floor}, age and sex alone"))
     return '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
 
 
@@ -86,11 +86,11 @@ def _skill_cells(task: TaskEvaluation) -> list[str]:
         task.label,
         task.role,
         str(task.num_patients),
-        interval(task.skill),
+        str(task.skill),
         _figure(task.floor_skill.value),
-        interval(task.skill_over_floor),
+        str(task.skill_over_floor),
         _figure(task.reachable_skill),
-        f"{measure.upper()} {interval(task.measures[measure])}" + ("" if task.kind == "binary" else f" {task.unit}"),
+        f"{measure.upper()} {task.measures[measure]}" + ("" if task.kind == "binary" else f" {task.unit}"),
         median,
     ]
 

@@ -5,6 +5,7 @@ components than the header says is refused before one of them allocates for it.
 """
 
 import io
+import itertools
 import struct
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from libjpeg.utils import decode as _decode_libjpeg
 from numpy.typing import NDArray
-from rle.rle import decode_frame as _decode_rle_frame
+from rle.rle import decode_segment as _decode_rle_segment
 
 from sepl.data.jpeg_stream import SOF_JPEG_LS, SOF_LOSSLESS, JpegStream, read_jpeg_stream, with_colours
 from sepl.errors import ImageError
@@ -61,16 +62,35 @@ def decode_rle(source: bytes, size: Size, num_samples: int, bits_allocated: int)
     num_bytes = width * height * num_samples * bits_allocated // 8
     if num_bytes > 64 * len(source):  # two bytes make at most 128
         raise ImageError(f"damaged RLE: {len(source)} bytes cannot hold {width}×{height} pixels")
-    if source[:1] != bytes([num_samples * bits_allocated // 8]):
-        raise ImageError("damaged RLE: another number of segments than the header asks for")
+    # segment by segment: the library's decoder of whole frames panics when two segments differ in length
+    segments = [
+        _decode_segment(source[start:end], width * height)
+        for start, end in _rle_segments(source, num_bytes // (width * height))
+    ]
+    planes = np.stack(segments).reshape(num_samples, -1, height, width)  # the high byte of a sample comes first
+    values = planes[:, 0] if bits_allocated == 8 else planes[:, 0].astype(np.uint16) << 8 | planes[:, 1]
+    return values.transpose(1, 2, 0)
+
+
+def _rle_segments(source: bytes, num_segments: int) -> list[tuple[int, int]]:
+    """(start, end) of each, from the header of a frame (PS3.5 annex G)."""
+    if len(source) < 64:
+        raise ImageError("damaged RLE: shorter than its own header")
+    count, *offsets = struct.unpack_from(f"<I{num_segments}I", source)
+    offsets.append(len(source))
+    if count != num_segments or offsets[0] < 64 or offsets != sorted(offsets):
+        raise ImageError("damaged RLE: another number of segments than the header asks for, or out of order")
+    return list(itertools.pairwise(offsets))
+
+
+def _decode_segment(source: bytes, num_bytes: int) -> NDArray[np.uint8]:
     try:
-        planes = _decode_rle_frame(source, width * height, bits_allocated, "<")
+        decoded = _decode_rle_segment(source)
     except ValueError as problem:
         raise ImageError("damaged RLE") from problem
-    if len(planes) != num_bytes:
-        raise ImageError("damaged RLE: another number of samples than the header asks for")
-    values = np.frombuffer(planes, f"<u{bits_allocated // 8}").reshape(num_samples, height, width)
-    return values.transpose(1, 2, 0)
+    if not num_bytes <= len(decoded) <= num_bytes + 1:  # some writers code the byte that makes a length even
+        raise ImageError(f"damaged RLE: a segment of {len(decoded)} bytes, should be {num_bytes}")
+    return np.frombuffer(decoded, np.uint8, count=num_bytes)
 
 
 def decode_jpeg(source: bytes, size: Size, num_samples: int, is_ybr: bool, reduction: int = 1) -> Samples:

@@ -21,6 +21,8 @@ from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
 """Largest picture decoded; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
+MAX_ASPECT = 8
+"""Longer side to shorter. Photographs are padded to a square, which a thin strip would make huge."""
 MAX_PIXELS_PER_BYTE = 2000
 """A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
 
@@ -61,6 +63,10 @@ def read_header(source: bytes) -> Header:
         raise ImageError(f"no pixels: header says {header.width}×{header.height}")
     if header.width * header.height > MAX_PIXELS:
         raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {MAX_PIXELS // 10**6} megapixels")
+    if max(header.width, header.height) > MAX_ASPECT * min(header.width, header.height):
+        raise ImageError(
+            f"not a photograph: {header.width}×{header.height} pixels, sides should be within 1 to {MAX_ASPECT}"
+        )
     if header.layout is not None:
         check_frames(header.layout)
     elif header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
@@ -143,14 +149,30 @@ def _dicom_header(source: bytes) -> Header:
 
 
 def _png_header(source: bytes) -> Header:
+    names = _png_chunks(source)
+    if names[0] != b"IHDR" or names.count(b"IHDR") > 1:
+        raise ImageError("damaged or truncated header")
+    if b"acTL" in names:
+        raise ImageError("unsupported PNG: moving pictures")
     width, height, depth, colour = struct.unpack_from(">IIBB", source, 16)
-    end = source.rfind(b"IEND")
-    if end < 0 or len(source) < end + 8:  # the chunk's name and its checksum
-        raise ImageError("truncated PNG")
-    has_alpha = colour in (4, 6) or b"tRNS" in source[: source.find(b"IDAT")]
-    return Header("PNG", width, height, is_wide=depth == 16, has_alpha=has_alpha)
+    return Header("PNG", width, height, is_wide=depth == 16, has_alpha=colour in (4, 6) or b"tRNS" in names)
 
 
+def _png_chunks(source: bytes) -> list[bytes]:
+    """Names up to the end. OpenCV would set aside the memory of a chunk as long as it claims to be."""
+    position, names = 8, []
+    while True:
+        length, name = struct.unpack_from(">I4s", source, position)
+        position += length + 12  # length, name and checksum
+        if position > len(source):
+            raise ImageError("truncated PNG")
+        names.append(name)
+        if name == b"IEND":
+            return names
+
+
+_TIFF_TILE = 1024**2
+"""Pixels of a tile that a small picture may have; OpenCV sets aside whole tiles."""
 _TIFF_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -167,10 +189,14 @@ def _tiff_header(source: bytes) -> Header:
             where = entry + 8
             if struct.calcsize(code) * count > 4:
                 (where,) = struct.unpack_from(order + "I", source, where)
+            if tag in tags:
+                raise ImageError("damaged TIFF: a tag stands twice")
             (tags[tag],) = struct.unpack_from(order + code, source, where)
     bits, num_channels = tags.get(258, 1), tags.get(277, 1)
     if bits not in (8, 16) or num_channels not in (1, 3, 4) or tags.get(262) == 5 or tags.get(339, 1) != 1:
         raise ImageError(f"unsupported TIFF: {num_channels} channels of {bits} bits, should be grey or RGB of 8 or 16")
+    if tags.get(322, 0) * tags.get(323, 0) > max(tags[256] * tags[257], _TIFF_TILE):
+        raise ImageError("damaged TIFF: tiles larger than the picture")
     return Header("TIFF", tags[256], tags[257], is_wide=bits == 16, has_alpha=num_channels == 4)
 
 

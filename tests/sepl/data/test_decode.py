@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -130,6 +131,70 @@ def test_a_header_that_claims_more_than_its_file_can_hold_is_refused():
 
     with pytest.raises(ImageError, match="damaged PNG: 45 bytes cannot hold"):
         read_header(header + bytes(8) + b"IEND" + bytes(4))
+
+
+def test_a_png_chunk_that_claims_more_than_its_file_holds_is_refused():
+    source = encode(".png")
+    claimed = source[:33] + struct.pack(">I4s", 2**31 - 1, b"tEXt") + source[33:]
+
+    with pytest.raises(ImageError, match="truncated PNG"):
+        read_header(claimed)
+
+
+def test_moving_pictures_are_refused():
+    source = encode(".png")
+    data = struct.pack(">4sII", b"acTL", 2, 0)
+    chunk = struct.pack(">I", 8) + data + struct.pack(">I", zlib.crc32(data))
+
+    with pytest.raises(ImageError, match="unsupported PNG: moving pictures"):
+        read_header(source[:33] + chunk + source[33:])
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 400), (400, 3)])
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])
+def test_a_strip_is_no_photograph(extension, height, width):
+    with pytest.raises(ImageError, match=f"not a photograph: {width}×{height}"):
+        read_header(encode(extension, np.zeros((height, width, 3), np.uint8)))
+
+
+def test_a_tiff_whose_tiles_are_larger_than_its_picture_is_refused():
+    tags = {256: 64, 257: 48, 258: 8, 259: 1, 262: 1, 277: 1, 322: 30_000, 323: 30_000, 324: 8, 325: 100}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    source = b"II*\0" + struct.pack("<I", 108) + bytes(100) + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+    with pytest.raises(ImageError, match="tiles larger than the picture"):
+        read_header(source)
+
+
+def test_a_tiff_that_says_its_width_twice_is_refused():
+    entries = struct.pack("<HHII", 256, 4, 1, 64) + struct.pack("<HHII", 256, 4, 1, 60_000)
+
+    with pytest.raises(ImageError, match="a tag stands twice"):
+        read_header(b"II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(100))
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused():
+    source = cv2.imencode(".jpg", PIXELS, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    scan = b"\xff\xda\x00\x0c\x03\x01\x00\x02\x11\x03\x11\x00\x3f\x00"
+
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        read_header(source[:-2] + 2000 * scan + source[-2:])
+
+
+def test_a_jpeg_that_says_its_size_twice_is_refused():
+    source = encode(".jpg")
+    start = source.index(b"\xff\xc0")
+    frame = source[start : start + 19]
+
+    with pytest.raises(ImageError, match="damaged or truncated header"):
+        read_header(source[:start] + frame + source[start:])
+
+
+def test_a_frame_beyond_the_first_is_refused():
+    source = encode(".png")
+
+    with pytest.raises(ImageError, match="frame 1 of a file of 1"):
+        decode(source, read_header(source), frame=1)
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".tif"])

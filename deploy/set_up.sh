@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.8
 export UV_PYTHON_DOWNLOADS=never
+export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}  # the machine's own: behind a proxy that inspects TLS, uv's would fail
 
 find_python() {
   for name in python3.11 python3.12 python3.13 python3; do

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyarrow import ArrowException
 from pyarrow import fs as pafs
 
 from sepl.data.cohort_file import PATTERN_GROUPS, TableEntry
@@ -16,7 +17,7 @@ from sepl.data.findings import Finding, is_too_many, note_cells
 from sepl.data.spellings import read_eyes
 from sepl.data.table import CohortTable
 from sepl.data.values import is_absent
-from sepl.errors import CohortError
+from sepl.errors import CohortError, StorageError
 from sepl.storage import Location
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff")
@@ -102,8 +103,11 @@ def list_folder(folder: Location) -> Listing:
 
 
 def files_below(folder: Location) -> list[str]:
-    """Paths of all files, at any depth, relative to the folder."""
-    infos = folder.filesystem.get_file_info(pafs.FileSelector(folder.path, recursive=True))
+    """Paths of all files, at any depth, relative to the folder. Raises StorageError."""
+    try:
+        infos = folder.filesystem.get_file_info(pafs.FileSelector(folder.path, recursive=True))
+    except (OSError, ArrowException) as problem:
+        raise StorageError(f"cannot list {folder.uri}: {problem}") from problem
     start = len(folder.path.rstrip("/")) + 1
     return [info.path[start:] for info in infos if info.type == pafs.FileType.File]
 

@@ -101,3 +101,59 @@ def test_a_name_that_could_not_be_joined_is_refused(name):
 def test_a_range_that_does_not_rise_is_refused(low, high):
     with pytest.raises(ValidationError, match="should rise"):
         Task(name="x", kind="regression", unit="y", label="x", low=low, high=high)
+
+
+def derived(name, *sources):
+    return Task(name=name, kind="binary", unit="probability", label=name, derived_from=sources)
+
+
+HYPERTENSION = derived("hypertension", "sbp", "dbp")
+OBESITY = derived("obesity", "bmi")
+WITH_DERIVED = TaskTable.of(
+    [*CARDIOMETABOLIC_TASKS, HYPERTENSION, OBESITY, derived("both", "hypertension", "sbp", "dbp")]
+)
+
+
+@given(tables, st.data())
+def test_no_target_is_derived_from_a_prior(tasks, data):
+    sources = st.lists(st.sampled_from(tasks.names), max_size=3, unique=True)
+    table = TaskTable.of([*tasks, *(derived(name, *data.draw(sources)) for name in ("one", "two"))])
+    name = data.draw(st.sampled_from([*TASK_SPLITS, "+".join(data.draw(st.lists(sources_of(table), min_size=1)))]))
+
+    try:
+        split = TaskSplit.parse(name, table)
+    except ConfigError:
+        return
+
+    assert not {prior for target in split.targets for prior in table[target].derived_from} & set(split.priors)
+
+
+def sources_of(table):
+    return st.sampled_from(table.names)
+
+
+def test_a_named_split_drops_what_a_target_is_derived_from():
+    split = TaskSplit.parse("anthropometric_pressures", WITH_DERIVED)
+
+    assert split.priors == ("sex", "age", "height", "weight", "waist")
+    assert {"sbp", "dbp", "bmi", "hypertension"} <= set(split.targets)
+
+
+def test_what_is_dropped_drops_what_it_is_derived_from():
+    tasks = TaskTable.of(
+        [BUILT_IN_TASKS["age"], BUILT_IN_TASKS["height"], BUILT_IN_TASKS["weight"], derived("x", "bmi")]
+    )
+    bmi = BUILT_IN_TASKS["bmi"].model_copy(update={"derived_from": ("weight", "height")})
+
+    split = TaskSplit.parse("anthropometric", TaskTable.of([*tasks, bmi]))
+
+    assert split.priors == ("age",)
+
+
+def test_a_prior_chosen_by_hand_that_hands_over_the_answer_is_refused():
+    with pytest.raises(ConfigError, match=r"should not make sbp a prior: hypertension is derived from it"):
+        TaskSplit.parse("age+sbp", WITH_DERIVED)
+
+
+def test_a_derived_task_may_be_a_prior_beside_its_inputs():
+    assert "hypertension" in TaskSplit.parse("hypertension+both+sbp+dbp", WITH_DERIVED).priors

@@ -60,7 +60,7 @@ def plan_shards(
         of_split = np.flatnonzero(cohort_splits == name)
         for part in (of_split[start : start + size] for start in range(0, len(of_split), size)):
             numbers: dict[str, int] = {}
-            file_N = np.array([numbers.setdefault(files[index], len(numbers)) for index in part], np.int32)
+            file_N = np.array([numbers.setdefault(files[int(index)], len(numbers)) for index in part], np.int32)
             jobs.append(ShardJob(len(jobs), name, image_size, tuple(numbers), file_N, rows[part], out, work))
             members.append(part)
     return jobs, members

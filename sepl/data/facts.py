@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -67,7 +66,7 @@ class Facts:
 
     @property
     def has_pixels(self) -> NDArray[np.bool_]:
-        return pc.not_equal(self.table["file"], "").to_numpy()
+        return np.array(self.table["row"].to_numpy() >= 0)
 
     def measures(self) -> list[QualityMeasures]:
         """One a photograph; NaN where it was not decoded."""
@@ -115,5 +114,5 @@ class Sources:
 
     def find(self, sources: Sequence[str]) -> NDArray[np.int64]:
         """(N,) the row of each source here, −1 where it is not."""
-        found = pc.index_in(pa.array(sources, pa.string()), value_set=self.table["source"].combine_chunks())
-        return found.fill_null(-1).to_numpy().astype(np.int64)
+        row_of = {source: row for row, source in enumerate(self.table["source"].to_pylist())}
+        return np.fromiter((row_of.get(source, -1) for source in sources), np.int64, len(sources))

@@ -5,8 +5,6 @@ A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, 
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +14,16 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
-from pyarrow import fs as pafs
 from pydantic import Field
 
 from sepl.config import Settings
+from sepl.data.cache import CachedDataset, ShardCache
 from sepl.data.images import ImageSpec
 from sepl.data.patients import index_patients, mean_per_patient
 from sepl.data.scaling import LabelScaler
 from sepl.data.shards import Shard, map_shard
 from sepl.data.splits import COHORT_SPLITS
-from sepl.errors import DatasetError, StorageError
+from sepl.errors import DatasetError
 from sepl.storage import Location, resolve, sha256_of, sha256_of_file
 from sepl.tasks import TaskTable
 
@@ -94,26 +92,31 @@ class Photographs:
 
 @dataclass(frozen=True, eq=False)
 class PreparedDataset:
-    """An opened dataset. Opening reads the manifest and the label table; pixels are mapped when asked for."""
+    """An opened dataset. Opening reads the manifest; labels are read and pixels mapped when asked for."""
 
     uri: str
     folder: Path
+    """Where its tables are on this machine."""
     manifest: Manifest
+    _cached: CachedDataset | None = None
+    """Of one that is not local."""
 
     @classmethod
     def open(cls, uri: str | Path, cache: Path | None = None) -> "PreparedDataset":
-        """The dataset at a URI; one that is not local is copied once below `cache` ($SEPL_CACHE or ~/.cache/sepl).
+        """The dataset at a URI. Of one that is not local, what is used is fetched once a machine (`sepl.data.cache`).
 
-        Raises DatasetError when there is none, it is of another format, or a shard is missing or of another size.
+        `cache` is the folder for that, $SEPL_CACHE or ~/.cache/sepl unless given. Raises DatasetError when there is no
+        dataset, it is of another format, or a shard is missing or of another size.
         """
         location = resolve(uri)
         manifest = read_manifest(location)
-        folder = (
-            location.local_path() if location.is_local else _download(location, manifest, cache or _default_cache())
-        )
-        for shard in manifest.shards:
-            _check_size(folder / shard.file, shard.num_bytes)
-        return cls(str(uri), folder, manifest)
+        if location.is_local:
+            for shard in manifest.shards:
+                _check_size(location.local_path() / shard.file, shard.num_bytes)
+            return cls(str(uri), location.local_path(), manifest)
+        key = sha256_of(manifest.model_dump_json().encode())[:32]
+        cached = ShardCache.default(cache).open(key, location, manifest.shards)
+        return cls(str(uri), cached.folder, manifest, cached)
 
     @property
     def tasks(self) -> TaskTable:
@@ -144,7 +147,7 @@ class PreparedDataset:
             patients=columns["patient"][rows],
             labels_NT=np.stack([columns[f"task {task.name}"][rows] for task in self.tasks], axis=1),
             shards=tuple(
-                map_shard(self.folder / shard.file, self.image_spec.size)
+                map_shard(self._shard(shard), self.image_spec.size)
                 for shard in self.manifest.shards
                 if shard.cohort_split in cohort_splits
             ),
@@ -155,17 +158,22 @@ class PreparedDataset:
         for name in self.manifest.tables:
             self._table(name)
         for shard in self.manifest.shards:
-            path = self.folder / shard.file
+            path = self._shard(shard)
             if not path.is_file() or sha256_of_file(path) != shard.sha256:
                 raise DatasetError(f"{path} is not the file that was published (SHA-256 differs)")
 
     def _table(self, name: str) -> Path:
         """A table of this dataset, which is under its digest when a newer dataset stands at the same place."""
         sha256 = self.manifest.tables[name]
+        if self._cached is not None and not _is_whole(self.folder / name, sha256):
+            self._cached.copy_table((name, table_under_digest(name, sha256)), sha256)
         for path in (self.folder / name, self.folder / table_under_digest(name, sha256)):
-            if path.is_file() and sha256_of_file(path) == sha256:
+            if _is_whole(path, sha256):
                 return path
         raise DatasetError(f"{self.folder / name} is not the file that was published (SHA-256 differs)")
+
+    def _shard(self, shard: Shard) -> Path:
+        return self.folder / shard.file if self._cached is None else self._cached.shard(shard)
 
     @cached_property
     def _columns(self) -> Mapping[str, NDArray]:
@@ -210,23 +218,5 @@ def _check_size(path: Path, num_bytes: int) -> None:
         raise DatasetError(f"{path} should have {num_bytes} bytes, {'is missing' if size is None else f'had {size}'}")
 
 
-def _default_cache() -> Path:
-    return Path(os.environ.get("SEPL_CACHE", "~/.cache/sepl")).expanduser()
-
-
-def _download(location: Location, manifest: Manifest, cache: Path | None) -> Path:
-    """A local folder named by its manifest's digest, whole or absent, so that trials of one machine share it."""
-    target = (cache or _default_cache()) / "datasets" / sha256_of(manifest.model_dump_json().encode())[:32]
-    if (target / MANIFEST_FILE).is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=target.parent) as incoming:
-        staging = Path(incoming) / "dataset"
-        staging.mkdir()
-        try:
-            pafs.copy_files(location.path, str(staging), location.filesystem, pafs.LocalFileSystem())
-            staging.rename(target)
-        except (OSError, ArrowException) as problem:
-            if not (target / MANIFEST_FILE).is_file():  # no other process came first
-                raise StorageError(f"cannot copy {location.uri} to {target}: {problem}") from problem
-    return target
+def _is_whole(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of_file(path) == sha256

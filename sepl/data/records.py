@@ -51,7 +51,7 @@ def write_labels(path: Path, cohort: Cohort, kept: Kept, facts: Facts, pseudonym
     """
 
     def pick(values: Sequence[str]) -> list[str]:
-        return [values[index] for index in kept.indices]
+        return [values[int(index)] for index in kept.indices]
 
     images = [image_key(pseudonyms, cohort, index) for index in kept.indices.tolist()]
     columns: list[tuple[pa.Field, object]] = [

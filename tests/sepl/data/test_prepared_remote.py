@@ -1,10 +1,8 @@
 """The same dataset in an object store."""
 
-import shutil
-
 import numpy as np
 import pytest
-from builders import build_cohort, build_dataset
+from builders import build_cohort
 from s3 import new_place, serve_s3
 
 from sepl.data.cohort import read_cohort
@@ -25,15 +23,22 @@ def s3(endpoint):
     return new_place(endpoint)
 
 
-@pytest.fixture
-def local(tmp_path):
-    return build_dataset(tmp_path, num_patients=12)
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return read_cohort(build_cohort(tmp_path_factory.mktemp("cohort"), num_patients=12))
 
 
-@pytest.fixture
-def uploaded(s3, local, tmp_path):
-    prepare(read_cohort(tmp_path / "cohort" / "cohort.toml"), s3, 32, num_workers=1)
-    return s3
+@pytest.fixture(scope="module")
+def local(cohort, tmp_path_factory):
+    prepare(cohort, tmp_path_factory.mktemp("local") / "out", 32, num_workers=1)
+    return PreparedDataset.open(tmp_path_factory.getbasetemp() / "local0" / "out")
+
+
+@pytest.fixture(scope="module")
+def uploaded(endpoint, cohort):
+    place = new_place(endpoint)
+    prepare(cohort, place, 32, num_workers=1)
+    return place
 
 
 def test_a_dataset_in_an_object_store_is_the_same(uploaded, local, tmp_path):
@@ -46,14 +51,18 @@ def test_a_dataset_in_an_object_store_is_the_same(uploaded, local, tmp_path):
     np.testing.assert_array_equal(here.labels_NT, there.labels_NT)
 
 
-def test_a_dataset_is_fetched_once(uploaded, tmp_path):
-    first = PreparedDataset.open(uploaded, cache=tmp_path / "cache")
-    (resolve(uploaded) / "train-000.arrow").filesystem.delete_file((resolve(uploaded) / "train-000.arrow").path)
+def test_nothing_but_the_dataset_is_left_in_the_store(uploaded, local):
+    names = {place.name for place in resolve(uploaded).list_folder()}
 
-    second = PreparedDataset.open(uploaded, cache=tmp_path / "cache")
+    assert names == {path.name for path in local.folder.iterdir()}
 
-    assert second.folder == first.folder
-    assert [path.name for path in (tmp_path / "cache" / "datasets").iterdir()] == [first.folder.name]
+
+def test_only_what_is_used_is_fetched(uploaded, tmp_path):
+    remote = PreparedDataset.open(uploaded, cache=tmp_path)
+    remote.photographs("test")
+
+    fetched = [path.stem for path in (tmp_path / "shards").iterdir()]
+    assert fetched == [shard.sha256 for shard in remote.manifest.shards if shard.cohort_split == "test"]
 
 
 def test_the_cache_is_where_the_environment_says(uploaded, tmp_path, monkeypatch):
@@ -62,14 +71,14 @@ def test_the_cache_is_where_the_environment_says(uploaded, tmp_path, monkeypatch
     assert PreparedDataset.open(uploaded).folder.is_relative_to(tmp_path / "mine")
 
 
-def test_a_fetch_that_broke_off_is_not_taken_for_whole(uploaded, tmp_path):
-    whole = PreparedDataset.open(uploaded, cache=tmp_path / "cache").folder
-    shutil.rmtree(whole)
-    whole.mkdir()
-    (whole / "train-000.arrow").write_bytes(b"half")
+def test_a_table_that_was_damaged_in_the_cache_is_fetched_again(uploaded, tmp_path):
+    first = PreparedDataset.open(uploaded, cache=tmp_path)
+    first.photographs("train")
+    (first.folder / "labels.parquet").write_bytes(b"half")
 
-    with pytest.raises(StorageError, match="cannot copy s3://"):
-        PreparedDataset.open(uploaded, cache=tmp_path / "cache")
+    second = PreparedDataset.open(uploaded, cache=tmp_path)
+
+    assert second.photographs("train").num_photographs == first.photographs("train").num_photographs
 
 
 def test_where_nothing_was_published_there_is_no_dataset(s3, tmp_path):
@@ -77,8 +86,17 @@ def test_where_nothing_was_published_there_is_no_dataset(s3, tmp_path):
         PreparedDataset.open(s3, cache=tmp_path)
 
 
-def test_a_published_dataset_is_not_overwritten(uploaded, tmp_path):
-    cohort = read_cohort(build_cohort(tmp_path / "other", num_patients=8))
-
+def test_a_published_dataset_is_not_overwritten_by_another(uploaded, cohort):
     with pytest.raises(StorageError, match="already holds a prepared dataset"):
-        prepare(cohort, uploaded, 32, num_workers=1)
+        prepare(cohort, uploaded, 48, num_workers=1)
+
+
+def test_a_second_run_over_the_same_cohort_writes_nothing(uploaded, cohort):
+    before = {place.name: place.read_bytes() for place in resolve(uploaded).list_folder() if not place.is_folder()}
+
+    summary = prepare(cohort, uploaded, 32, num_workers=1)
+
+    assert summary.unchanged
+    assert before == {
+        place.name: place.read_bytes() for place in resolve(uploaded).list_folder() if not place.is_folder()
+    }

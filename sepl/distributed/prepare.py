@@ -1,0 +1,111 @@
+"""The chunks of a preparation through Ray Data, on this machine or on a cluster.
+
+What a chunk is and what is done with it is the same as without Ray (`sepl.data.prepare`), and so are the bytes.
+"""
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+import cv2
+import ray
+from ray.data import DataContext
+from ray.exceptions import RayError
+
+from sepl.data.parallel import WorkerError
+from sepl.errors import ConfigError, SeplError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class RayDataExecutor:
+    """Runs each item as a task of its own, on one CPU of any node.
+
+    A task whose node is lost runs again elsewhere; chunks and shards that are written need no doing again.
+    """
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """`function` of each item, as they come. Raises the first SeplError, WorkerError when Ray gives up."""
+        if not len(items):
+            return
+        blocks = ray.data.from_items([{"item": pickle.dumps(item)} for item in items], override_num_blocks=len(items))
+        # tasks and not actors: actors that hold every CPU leave none to read with, and Ray Data waits for ever
+        results = blocks.map_batches(partial(_apply, function=function), batch_size=1, num_cpus=1)
+        try:
+            for row in results.iter_rows():
+                yield _result(row)
+        except RayError as problem:
+            said = str(problem).strip().splitlines()
+            raise WorkerError(
+                f"the cluster gave up on a part ({said[-1] if said else type(problem).__name__}); "
+                "the same command goes on from what is done"
+            ) from problem
+
+
+@contextmanager
+def connect(address: str, num_workers: int | None = None) -> Iterator[RayDataExecutor]:
+    """An executor on the cluster at `address` ('auto', or host and port), or with 'local' on a Ray of this machine.
+
+    `num_workers` is the number of CPUs of a local one. A Ray that was started here is stopped at the end; a connection
+    that exists already is used and left. Raises ConfigError when there is no cluster at that address.
+    """
+    if ray.is_initialized():
+        with _quiet():
+            yield RayDataExecutor()
+        return
+    try:
+        _initialise(address, num_workers)
+        with _quiet():
+            yield RayDataExecutor()
+    finally:
+        ray.shutdown()
+
+
+def _initialise(address: str, num_workers: int | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        if num_workers is not None and num_workers < 1:
+            raise ConfigError(f"num_workers should be 1 or more, was {num_workers}")
+        num_cpus = num_workers or len(os.sched_getaffinity(0))
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as problem:
+        raise ConfigError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Progress is told once, by `sepl.data.progress`."""
+    context, logger = DataContext.get_current(), logging.getLogger("ray.data")
+    before = context.enable_progress_bars, logger.level
+    context.enable_progress_bars = False
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before[0]
+        logger.setLevel(before[1])
+
+
+def _apply(batch: Any, function: Callable[[Any], Any]) -> dict[str, list[bytes]]:
+    """A batch of one item. An error of ours is a value: Ray would retry it, and wrap it in others."""
+    cv2.setNumThreads(1)  # tasks are the parallelism
+    try:
+        result = function(pickle.loads(batch["item"][0]))  # noqa: S301  # from our own driver, a moment ago
+    except SeplError as problem:
+        result = problem
+    return {"result": [pickle.dumps(result)]}
+
+
+def _result(row: dict[str, Any]) -> Any:
+    result = pickle.loads(row["result"])  # noqa: S301  # from our own task
+    if isinstance(result, SeplError):
+        raise result
+    return result

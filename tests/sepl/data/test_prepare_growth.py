@@ -1,0 +1,213 @@
+"""A dataset prepared again over a cohort that has changed: only what is new is decoded, all is as if begun afresh."""
+
+import shutil
+
+import numpy as np
+import pytest
+from builders import build_cohort
+
+from sepl.data import chunks, shards
+from sepl.data.cohort import read_cohort
+from sepl.data.prepare import prepare
+from sepl.data.prepared import PreparedDataset
+from sepl.data.splits import COHORT_SPLITS
+
+
+@pytest.fixture
+def cohort_file(tmp_path):
+    return build_cohort(tmp_path / "cohort", num_patients=20)
+
+
+@pytest.fixture(autouse=True)
+def _small_shards(monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_BYTES", 6 * 32 * 32 * 3)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """How many photographs were decoded so far."""
+    calls = []
+    examine = chunks.examine_photograph
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return examine(*arguments, **options)
+
+    monkeypatch.setattr(chunks, "examine_photograph", counted)
+    return calls
+
+
+def run(cohort_file, out, **options):
+    return prepare(read_cohort(cohort_file), out, 32, num_workers=1, **options)
+
+
+def change_rows(cohort_file, change):
+    """Rewrites the table's rows."""
+    table = cohort_file.parent / "labels.csv"
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([header, *change(rows)]) + "\n")
+
+
+def published(folder):
+    """What the manifest of a dataset names, with the rows of what is remembered of its sources."""
+    manifest = PreparedDataset.open(folder).manifest
+    names = ["manifest.json", "sealed.json", *manifest.tables, *(shard.file for shard in manifest.shards)]
+    files = {name: (folder / name).read_bytes() for name in [*names, *(p.name for p in folder.glob("sources-*"))]}
+    thumbnails = {path.name: path.read_bytes() for path in (folder / "thumbnails").glob("*")}
+    return {name: content for name, content in files.items() if not name.startswith("sources-")} | thumbnails
+
+
+def test_over_an_unchanged_cohort_nothing_is_decoded_or_written(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    before = {path: path.stat() for path in (tmp_path / "out").rglob("*")}
+    decoded.clear()
+
+    summary = run(cohort_file, tmp_path / "out")
+
+    assert summary.unchanged
+    assert summary.num_decoded == len(decoded) == 0
+    assert {path: path.stat() for path in (tmp_path / "out").rglob("*")} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"cohort", "out"}
+
+
+@pytest.mark.parametrize("where", ["at the end", "in the middle", "at the start"])
+def test_of_a_grown_cohort_only_the_new_photographs_are_decoded(cohort_file, tmp_path, decoded, where):
+    whole = (cohort_file.parent / "labels.csv").read_text()
+    new = {"at the end": slice(32, 40), "in the middle": slice(11, 19), "at the start": slice(0, 8)}[where]
+    change_rows(cohort_file, lambda rows: [row for row in rows if row not in rows[new]])
+    run(cohort_file, tmp_path / "out")
+    (cohort_file.parent / "labels.csv").write_text(whole)
+    decoded.clear()
+
+    summary = run(cohort_file, tmp_path / "out")
+
+    assert summary.num_decoded == len(decoded) == 8
+    run(cohort_file, tmp_path / "afresh")
+    assert published(tmp_path / "out") == published(tmp_path / "afresh")
+
+
+def test_rows_that_are_gone_leave_and_nothing_is_decoded(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    change_rows(cohort_file, lambda rows: rows[4:30])
+    decoded.clear()
+
+    run(cohort_file, tmp_path / "out")
+
+    assert not decoded
+    run(cohort_file, tmp_path / "afresh")
+    grown, afresh = (PreparedDataset.open(tmp_path / name) for name in ("out", "afresh"))
+    assert grown.manifest == afresh.manifest
+
+
+def test_another_seed_decodes_nothing_and_unseals_nobody(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    tested = set(PreparedDataset.open(tmp_path / "out").photographs("test").patients)
+    decoded.clear()
+
+    run(cohort_file, tmp_path / "out", seed=5)
+
+    again = PreparedDataset.open(tmp_path / "out")
+    assert not decoded
+    assert again.manifest.seed == 5
+    assert tested <= set(again.photographs("test").patients)
+
+
+def test_a_photograph_that_was_replaced_is_decoded_again(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    images = read_cohort(cohort_file).images
+    folder = cohort_file.parent / "images"
+    (folder / images[5]).write_bytes((folder / images[20]).read_bytes())
+    decoded.clear()
+
+    run(cohort_file, tmp_path / "out")
+
+    assert len(decoded) == 1
+    run(cohort_file, tmp_path / "afresh")
+    assert published(tmp_path / "out") == published(tmp_path / "afresh")
+
+
+def test_a_photograph_that_was_missing_is_taken_when_it_comes(cohort_file, tmp_path, decoded):
+    image = cohort_file.parent / "images" / read_cohort(cohort_file).images[3]
+    image.rename(tmp_path / "later.png")
+    assert run(cohort_file, tmp_path / "out").rejected == {"file not found": 1}
+    (tmp_path / "later.png").rename(image)
+    decoded.clear()
+
+    summary = run(cohort_file, tmp_path / "out")
+
+    assert summary.num_decoded == len(decoded) == 1
+    assert summary.rejected == {}
+
+
+def limit_quality(cohort_file, limits):
+    text = cohort_file.read_text()
+    cohort_file.write_text(text.replace("colour = {}", f"colour = {limits}"))
+
+
+def test_a_stricter_limit_decodes_nothing_but_what_is_shown(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    limit_quality(cohort_file, "{low = 0.3}")
+    decoded.clear()
+
+    summary = run(cohort_file, tmp_path / "out")
+
+    assert summary.rejected["not gradeable"] > 0
+    assert not decoded
+    run(cohort_file, tmp_path / "afresh")
+    after, afresh = published(tmp_path / "out"), published(tmp_path / "afresh")
+    assert len(after.pop("sealed.json")) > len(afresh.pop("sealed.json"))  # whoever was tested stays sealed
+    assert after == afresh
+
+
+def test_a_laxer_limit_decodes_what_had_been_refused(cohort_file, tmp_path, decoded):
+    lax = cohort_file.read_text()
+    limit_quality(cohort_file, "{low = 0.3}")
+    num_refused = run(cohort_file, tmp_path / "out").rejected["not gradeable"]
+    cohort_file.write_text(lax)
+    decoded.clear()
+
+    run(cohort_file, tmp_path / "out")
+
+    assert len(decoded) == num_refused
+    run(cohort_file, tmp_path / "afresh")
+    assert published(tmp_path / "out") == published(tmp_path / "afresh")
+
+
+def test_a_changed_label_moves_no_pixel(cohort_file, tmp_path, decoded):
+    run(cohort_file, tmp_path / "out")
+    shards_before = {path: path.stat() for path in (tmp_path / "out").glob("*.arrow")}
+    change_rows(cohort_file, lambda rows: [rows[0].replace(",M,", ",F,"), *rows[1:]])
+    decoded.clear()
+
+    run(cohort_file, tmp_path / "out")
+
+    assert not decoded
+    assert {path: path.stat() for path in (tmp_path / "out").glob("*.arrow")} == shards_before
+
+
+def test_who_opened_the_dataset_before_reads_on(cohort_file, tmp_path):
+    whole = (cohort_file.parent / "labels.csv").read_text()
+    change_rows(cohort_file, lambda rows: rows[:30])
+    run(cohort_file, tmp_path / "out")
+    opened = PreparedDataset.open(tmp_path / "out")
+    expected = PreparedDataset.open(shutil.copytree(tmp_path / "out", tmp_path / "copy")).photographs(*COHORT_SPLITS)
+    (cohort_file.parent / "labels.csv").write_text(whole)
+    run(cohort_file, tmp_path / "out")
+
+    found = opened.photographs(*COHORT_SPLITS)
+
+    opened.verify()
+    assert found.images.tolist() == expected.images.tolist()
+    assert all(np.array_equal(a, b) for a, b in zip(found.shards, expected.shards, strict=True))
+
+
+def test_files_of_the_dataset_before_the_last_are_removed(cohort_file, tmp_path):
+    for num_rows in (10, 20, 30, 40):
+        whole = (cohort_file.parent / "labels.csv").read_text()
+        change_rows(cohort_file, lambda rows, num_rows=num_rows: rows[:num_rows])
+        run(cohort_file, tmp_path / "out")
+        (cohort_file.parent / "labels.csv").write_text(whole)
+
+    files = [path.name.partition("-")[0] for path in (tmp_path / "out").iterdir() if path.suffix != ".arrow"]
+    assert sorted(name for name in files if name in ("labels", "sources")) == ["labels", "sources", "sources"]
+    assert "labels.parquet" in files

@@ -1,10 +1,12 @@
 """Where the retina is: the bright round field of a fundus photograph on its dark, noisy surround.
 
-The surround is measured in the photograph's own corners. Nothing is assumed about the shape of the field, so a circle
-that the sensor truncates above and below, or a view cropped out of one, keeps all it has; a photograph with no dark
-corner stays whole.
+The surround is measured in the photograph's own corners. Of the field's shape nothing is assumed but that it is fat
+and has no arms, so a circle that the sensor truncates above and below, or a view cropped out of one, keeps all it has,
+while names, dates, logos, bars and frames beside or across its rim are left out. A photograph with no dark corner stays
+whole.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,9 +19,14 @@ from sepl.errors import ImageError
 _LONGEST = 256  # pixels of the thumbnail that is searched: an edge is found to half a per cent
 _DARK = 48  # a corner brighter than this (of 255) is retina or reflection, not surround
 _MARGIN = 8.0  # grey levels above the surround, at least; JPEG ringing on black stays below
+_FLAT = 12  # grey levels around a margin's own, that JPEG ripples by; its white is rippled more, but never above 255
 _WHITE = 250  # in every channel
 _WHITISH = 200  # white that JPEG has rippled
+_NEUTRAL = 4  # grey levels between the channels of a painted margin, at most
 _MARGIN_MARK = 128  # neither 0 nor 255
+_SOLID = 0.97  # of its convex hull; a whole, truncated or squared field fills as much of it
+_FULL = 0.75  # of its outline; a frame around the picture fills less
+_ARM = 0.35  # of the radius of the largest circle inside; what is narrower on both sides is no field
 _SMALLEST = 0.1  # of the photograph's shorter side; a smaller bright spot is a label or a reflection
 
 
@@ -58,20 +65,29 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     )
 
 
-def blacken_white_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pixels (H, W, 3) whose white margin, as some exports pad with, is black like everyone else's surround.
+def blacken_bright_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3) whose white or grey margin, as some exports pad with, is black like everyone else's surround.
 
-    White that reaches at least two corners of the picture counts as margin; an over-exposed retina seldom does.
+    White that reaches at least two corners of the picture counts as margin, and one flat grey that reaches all four; an
+    over-exposed retina seldom does the one and never the other.
     """
-    corners = pixels[:: pixels.shape[0] - 1 or 1, :: pixels.shape[1] - 1 or 1]
-    if (corners.min(axis=2) >= _WHITE).sum() < 2:
+    corners = pixels[:: pixels.shape[0] - 1 or 1, :: pixels.shape[1] - 1 or 1].reshape(-1, 3)
+    if (corners.min(axis=1) >= _WHITE).sum() >= 2:
+        return _blacken(pixels, (_WHITISH,) * 3, (255,) * 3)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    if low.min() < _DARK or np.ptp(corners, axis=1).max() > _NEUTRAL or (high - low).max() > _NEUTRAL:
         return pixels
-    white = cv2.copyMakeBorder(
-        cv2.inRange(pixels, (_WHITISH,) * 3, (255,) * 3), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=255
+    return _blacken(pixels, tuple(np.maximum(low, _FLAT) - _FLAT), tuple(np.minimum(high, 255 - _FLAT) + _FLAT))
+
+
+def _blacken(pixels: NDArray[np.uint8], low: Sequence[int], high: Sequence[int]) -> NDArray[np.uint8]:
+    """Black where the colour lies between `low` and `high` and an edge can be reached through such colours."""
+    alike = cv2.copyMakeBorder(
+        cv2.inRange(pixels, np.array(low), np.array(high)), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=255
     )
-    cv2.floodFill(white, None, (0, 0), _MARGIN_MARK)  # all white that touches an edge, not the white inside
-    margin = (white[1:-1, 1:-1] == _MARGIN_MARK).astype(np.uint8)
-    reach = 2 * max(2, max(pixels.shape) // 128) + 1  # JPEG leaves a grey fringe beside the white
+    cv2.floodFill(alike, None, (0, 0), _MARGIN_MARK)  # all that touches an edge, not what lies inside
+    margin = (alike[1:-1, 1:-1] == _MARGIN_MARK).astype(np.uint8)
+    reach = 2 * max(2, max(pixels.shape) // 128) + 1  # JPEG leaves a fringe beside the margin
     fringed = cv2.dilate(margin, np.ones((reach, reach), np.uint8))
     return np.where(fringed[:, :, None] > 0, np.uint8(0), pixels)
 
@@ -88,9 +104,30 @@ def _surround(brightness: MatLike) -> float:
 
 
 def _largest_region(mask: MatLike) -> tuple[int, int, int, int]:
-    """Left, top, width, height of the region with the largest area; zeros when the mask is empty."""
+    """Left, top, width, height of the region with the largest area, without its arms; zeros when the mask is empty."""
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not outlines:
         return 0, 0, 0, 0
-    left, top, width, height = cv2.boundingRect(max(outlines, key=cv2.contourArea))
+    areas = [cv2.contourArea(outline) for outline in outlines]
+    largest = int(np.argmax(areas))
+    left, top, width, height = cv2.boundingRect(outlines[largest])
+    inside = cv2.countNonZero(mask[top : top + height, left : left + width])
+    is_plain = areas[largest] >= _SOLID * cv2.contourArea(cv2.convexHull(outlines[largest]))
+    if is_plain and inside >= _FULL * areas[largest]:
+        return left, top, width, height
+    return _without_arms(mask)
+
+
+def _without_arms(mask: MatLike) -> tuple[int, int, int, int]:
+    """The region around the largest circle inside the mask, opened by a smaller circle.
+
+    Opening leaves the box of what is fat and convex as it was; past the picture's edge the field counts as going on.
+    """
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    _, deepest, _, (x, y) = cv2.minMaxLoc(depth)
+    arm = _ARM * min(deepest, max(mask.shape) / 2)  # no dark pixel anywhere: the depth has no bound
+    core = (depth > arm).astype(np.uint8)
+    cv2.floodFill(core, None, (x, y), 2)
+    opened = cv2.distanceTransform((core != 2).astype(np.uint8), cv2.DIST_L2, 5) <= arm
+    left, top, width, height = cv2.boundingRect((opened & (mask > 0)).astype(np.uint8))
     return left, top, width, height

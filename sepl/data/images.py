@@ -18,7 +18,7 @@ from pydantic import Field
 
 from sepl.config import Settings
 from sepl.data.decode import Header, decode, read_header
-from sepl.data.field_of_view import Box, blacken_white_surround, find_field_of_view
+from sepl.data.field_of_view import Box, blacken_bright_surround, find_field_of_view
 from sepl.data.picture_code import encode_thumbnail
 from sepl.data.quality import THUMBNAIL_SIDE, QualityMeasures, measure_thumbnail, thumbnail
 from sepl.errors import ImageError
@@ -85,7 +85,6 @@ def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: s
     """The pixels of `read_photograph` with quality and codes, from one decode. Raises ImageError as it does."""
     square_BGR = _decode_square(source, spec, frame)
     pixels_HWC = _resize(square_BGR, spec.size)
-    # a working size below the thumbnail's would make every photograph look blurred
     small_HWC = thumbnail(pixels_HWC if spec.size >= THUMBNAIL_SIDE else _to_rgb(square_BGR))
     code = encode_thumbnail(small_HWC)
     return Photograph(
@@ -98,12 +97,13 @@ def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: s
 
 
 def _decode_square(source: bytes, spec: ImageSpec, frame: int) -> NDArray[np.uint8]:
-    """The square around the field of view, BGR, as small as the decoder can make it above the working size."""
+    """The square around the field of view, BGR, as small as the decoder can make it above the sizes that are needed."""
     header = read_header(source)
-    reduction = _reduction_for(header, spec.size)
+    least = max(spec.size, THUMBNAIL_SIDE)  # fewer pixels would make every photograph look blurred
+    reduction = _reduction_for(header, least)
     try:
         pixels, box = _decode_field(source, header, reduction, spec, frame)
-        while reduction > 1 and box.longest < spec.size:  # a field much smaller than its photograph
+        while reduction > 1 and box.longest < least:  # a field much smaller than its photograph
             reduction //= 2
             pixels, box = _decode_field(source, header, reduction, spec, frame)
         return _square(pixels, box)
@@ -125,7 +125,7 @@ def _decode_field(
     pixels = decode(source, header, reduction, frame)
     if not spec.field_of_view:
         return pixels, Box(0, 0, pixels.shape[1], pixels.shape[0])
-    pixels = blacken_white_surround(pixels)
+    pixels = blacken_bright_surround(pixels)
     return pixels, find_field_of_view(pixels)
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from sepl.data.quality import DARK, thumbnail
@@ -61,16 +62,16 @@ def encode_thumbnail(small_HWC: NDArray[np.uint8]) -> PictureCode:
     return PictureCode(int.from_bytes(signs.tobytes(), "big"), signature.tobytes())
 
 
-def _normalise(green_HW: NDArray[np.float32], field_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalise(green_HW: NDArray[np.float32], field_HW: NDArray[np.float32]) -> NDArray[np.floating]:
     """Green less its local mean, over its local deviation; means over the field alone, 0 outside it."""
     detail_HW = green_HW * field_HW
     detail_HW -= field_HW * _local_mean(detail_HW, field_HW, _WINDOW)
-    variance_HW = _local_mean(detail_HW * detail_HW, field_HW, _CONTRAST_WINDOW)
-    return np.clip(detail_HW / np.sqrt(variance_HW + _LEAST_CONTRAST), -_MOST, _MOST)
+    variance_HW = _local_mean(cv2.multiply(detail_HW, detail_HW), field_HW, _CONTRAST_WINDOW)
+    return np.clip(detail_HW / np.sqrt(variance_HW + np.float32(_LEAST_CONTRAST)), -_MOST, _MOST)
 
 
-def _local_mean(values_HW: NDArray[np.float32], field_HW: NDArray[np.float32], window: int) -> NDArray[np.float32]:
-    share_HW = cv2.blur(field_HW, (window, window)) + np.float32(1e-3)
+def _local_mean(values_HW: MatLike, field_HW: MatLike, window: int) -> NDArray[np.float32]:
+    share_HW = cv2.max(cv2.blur(field_HW, (window, window)), 1e-3)  # type: ignore[call-overload]
     return np.asarray(cv2.blur(values_HW, (window, window)) / share_HW, np.float32)
 
 

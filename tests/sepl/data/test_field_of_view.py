@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.field_of_view import blacken_white_surround, find_field_of_view
+from sepl.data.field_of_view import blacken_bright_surround, find_field_of_view
 from sepl.errors import ImageError
 
 
@@ -74,12 +75,92 @@ def test_a_black_photograph_has_no_field(noise):
         find_field_of_view(draw_field(300, 400, (150, 200), 100, colour=(0, 0, 0), noise=noise))
 
 
+def add_name(pixels):
+    for row in range(6):
+        cv2.putText(
+            pixels, "DOE JANE 1961-02-03", (5, 30 + 20 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2
+        )
+
+
+def add_date_across_the_rim(pixels):
+    cv2.putText(pixels, "2019-03-04 11:22 OD 45", (5, 385), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+
+
+def add_logo_on_the_rim(pixels):
+    pixels[10:90, 400:480] = (30, 120, 200)
+
+
+def add_logo_in_the_corner(pixels):
+    pixels[5:60, 520:595] = (30, 120, 200)
+
+
+def add_frame(pixels):
+    cv2.rectangle(pixels, (2, 2), (597, 397), (0, 200, 255), 4)
+
+
+def add_bar(pixels):
+    pixels[:15] = 200
+
+
+def add_inset(pixels):
+    cv2.circle(pixels, (540, 350), 40, (60, 90, 180), -1)
+
+
+@pytest.mark.parametrize(
+    "add",
+    [add_name, add_date_across_the_rim, add_logo_on_the_rim, add_logo_in_the_corner, add_frame, add_bar, add_inset],
+)
+@pytest.mark.parametrize("cut", [1.0, 0.8])
+def test_what_an_export_paints_beside_or_across_the_rim_is_left_out(add, cut):
+    pixels = draw_field(400, 600, (200, 300), 180, noise=2)
+    pixels[: int(200 - cut * 180)] = pixels[int(200 + cut * 180) :] = 4
+    add(pixels)
+
+    box = find_field_of_view(pixels)
+
+    assert abs(box.left - 120) <= 18
+    assert abs(box.right - 480) <= 18
+    assert abs(box.top - (200 - cut * 180)) <= 18
+    assert abs(box.bottom - (200 + cut * 180)) <= 18
+
+
+@pytest.mark.parametrize("bars", [(0, 60), (60, 0)])
+def test_a_square_view_between_black_bars_is_kept_to_its_edges(bars):
+    view = np.full((240, 240, 3), (60, 90, 180), np.uint8)
+    box = find_field_of_view(np.pad(view, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))))
+
+    edges = (bars[1], bars[0], bars[1] + 240, bars[0] + 240)
+    assert np.abs(np.subtract((box.left, box.top, box.right, box.bottom), edges)).max() <= 3
+
+
+def test_half_a_field_in_the_dark_is_found_where_it_is_bright():
+    pixels = draw_field(400, 400, (200, 200), 180)
+    pixels[:, :200] = 4
+
+    box = find_field_of_view(pixels)
+
+    assert (box.left, box.right) == (pytest.approx(200, abs=4), pytest.approx(380, abs=4))
+
+
+@pytest.mark.parametrize("level", [90, 150])
+def test_a_flat_grey_surround_becomes_black(level):
+    pixels = draw_field(300, 400, (150, 200), 120, dark=0)
+    outside = np.hypot(*(np.mgrid[:300, :400] - np.array([150, 200])[:, None, None])) > 120
+    pixels[outside] = level
+    source = cv2.imencode(".jpg", pixels)[1]
+
+    cleaned = blacken_bright_surround(cv2.imdecode(source, cv2.IMREAD_COLOR))
+
+    assert cleaned[:20].max() == 0
+    assert find_field_of_view(cleaned).longest == pytest.approx(240, abs=12)
+
+
 def test_a_white_margin_becomes_black_and_white_inside_the_field_stays():
     pixels = draw_field(300, 300, (150, 150), 120)
     pixels[140:160, 140:160] = 255
     framed = np.pad(pixels, ((0, 0), (80, 80), (0, 0)), constant_values=255)
 
-    cleaned = blacken_white_surround(framed)
+    cleaned = blacken_bright_surround(framed)
 
     assert cleaned[:, :80].max() == 0
     assert cleaned[:, -80:].max() == 0
@@ -89,4 +170,10 @@ def test_a_white_margin_becomes_black_and_white_inside_the_field_stays():
 def test_a_photograph_with_a_dark_surround_is_not_touched():
     pixels = draw_field(300, 300, (150, 150), 120)
 
-    assert blacken_white_surround(pixels) is pixels
+    assert blacken_bright_surround(pixels) is pixels
+
+
+def test_a_retina_without_surround_is_not_touched():
+    pixels = draw_field(300, 300, (150, 150), 400)
+
+    assert blacken_bright_surround(pixels) is pixels

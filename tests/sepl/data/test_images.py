@@ -1,8 +1,13 @@
+import hashlib
+
 import cv2
 import numpy as np
 import pytest
 
-from sepl.data.images import ImageSpec, read_photograph, read_photograph_file
+from sepl.data.images import ImageSpec, examine_photograph, read_photograph, read_photograph_file
+from sepl.data.picture_code import encode_picture
+from sepl.data.quality import measure
+from sepl.data.simulate.cohort import simulate_patient
 from sepl.errors import ConfigError, ImageError
 
 
@@ -85,3 +90,59 @@ def test_a_folder_in_place_of_a_file_is_told(tmp_path):
 def test_a_size_out_of_range_is_refused(size):
     with pytest.raises(ConfigError, match="size should be"):
         ImageSpec.parse({"size": size}, "image size")
+
+
+@pytest.fixture(scope="module")
+def jpeg():
+    return simulate_patient(3, 300, 1).files[0]
+
+
+@pytest.mark.parametrize("spec", [{}, {"clahe": True}, {"mirror_left": True}, {"field_of_view": False}])
+@pytest.mark.parametrize("size", [32, 128])
+def test_examining_gives_the_pixels_of_reading(jpeg, spec, size):
+    spec = ImageSpec(size=size, **spec)
+
+    seen = examine_photograph(jpeg, spec, eye="left")
+
+    assert np.array_equal(seen.pixels_HWC, read_photograph(jpeg, spec, eye="left"))
+    assert seen.sha256 == hashlib.sha256(jpeg).hexdigest()
+
+
+@pytest.mark.parametrize("changes", [{"clahe": True}, {"mirror_left": True}])
+def test_measures_and_codes_are_of_the_photograph_not_of_what_is_made_of_it(jpeg, changes):
+    plain = examine_photograph(jpeg, ImageSpec(size=128))
+    changed = examine_photograph(jpeg, ImageSpec(size=128, **changes), eye="left")
+
+    assert not np.array_equal(changed.pixels_HWC, plain.pixels_HWC)
+    assert (changed.quality, changed.signature) == (plain.quality, plain.signature)
+    assert changed.perceptual == encode_picture(plain.pixels_HWC).perceptual
+    assert changed.quality == measure(plain.pixels_HWC)
+
+
+def test_a_small_working_size_does_not_make_a_photograph_look_blurred(jpeg):
+    small, large = (examine_photograph(jpeg, ImageSpec(size=size)).quality for size in (32, 224))
+
+    assert small.sharpness == pytest.approx(large.sharpness, rel=0.2)
+
+
+@pytest.mark.parametrize(("eye", "is_mirrored"), [("left", True), ("right", False), ("", False)])
+def test_left_eyes_alone_are_mirrored(jpeg, eye, is_mirrored):
+    plain = read_photograph(jpeg, ImageSpec(size=64))
+
+    read = read_photograph(jpeg, ImageSpec(size=64, mirror_left=True), eye=eye)
+
+    assert np.array_equal(read, plain[:, ::-1] if is_mirrored else plain)
+    assert read.flags.c_contiguous
+
+
+def test_clahe_raises_the_contrast_of_lightness_and_keeps_hues(jpeg):
+    plain = read_photograph(jpeg, ImageSpec(size=128))
+    equalised = read_photograph(jpeg, ImageSpec(size=128, clahe=True))
+
+    before, after = (cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(int) for pixels in (plain, equalised))
+    centre = (slice(32, 96), slice(32, 96))
+    detail_before, detail_after = (
+        np.abs(lab[..., 0] - cv2.blur(lab[..., 0].astype(np.float32), (9, 9)))[centre].mean() for lab in (before, after)
+    )
+    assert detail_after > 1.3 * detail_before
+    assert np.abs(after[centre][..., 1:] - before[centre][..., 1:]).mean() < 4

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sepl.errors import ConfigError, SeplError
 
+Family = Literal["sepl", "hard_sharing"]
 Propagation = Literal["predicted", "detached", "none"]
 BinaryPrior = Literal["logit", "probability"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -61,7 +62,8 @@ def _shorten(value: object, most: int = 80) -> str:
 class ModelConfig(Settings):
     """What is built."""
 
-    family: Literal["sepl"] = "sepl"
+    family: Family = "sepl"
+    """Which network; docs/models.md compares them."""
     backbone: str = "convnext_tiny"
     """Any timm model name."""
     weights: str = "none"

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from sepl.config import ModelConfig
 from sepl.data.images import ImageSpec
-from sepl.models.build import Network, build_network
+from sepl.models.build import build_network
+from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.models.predict import predict_outputs
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
@@ -18,7 +19,7 @@ SPEC = ImageSpec(size=32)
 CPU = torch.device("cpu")
 
 
-def build(backbone: str = "test_resnet") -> Network:
+def build(backbone: str = "test_resnet") -> MultiTaskNetwork:
     config = ModelConfig(backbone=backbone, hidden_width=16, drop_path=0.3)
     return build_network(config, TaskTable.of(CARDIOMETABOLIC_TASKS), SPEC.size)
 

@@ -1,0 +1,16 @@
+"""Hard parameter sharing: one trunk, one linear head a task.
+
+Caruana: Multitask Learning, Machine Learning 28 (1997), doi 10.1023/A:1007379606734.
+
+    z   = f(x)
+    y_t = w_t · z + b_t
+
+Axes: F feature, T task.
+"""
+
+from torch import nn
+
+
+def hard_sharing_head(num_features: int, num_tasks: int) -> nn.Linear:
+    """Features (B, F) to outputs (B, T): all heads are one matrix, a row a task."""
+    return nn.Linear(num_features, num_tasks)

@@ -5,9 +5,9 @@ JSON, so names are unique over the sections and a flat dictionary, as Optuna giv
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sepl.errors import ConfigError, SeplError
 
@@ -15,6 +15,26 @@ Family = Literal["sepl", "hard_sharing"]
 Propagation = Literal["predicted", "detached", "none"]
 BinaryPrior = Literal["logit", "probability"]
 Precision = Literal["auto", "float32", "bfloat16"]
+WeightingName = Literal[
+    "equal",
+    "fixed",
+    "uncertainty_gaussian",
+    "uncertainty_laplace",
+    "dwa",
+    "famo",
+    "stch",
+    "upgrad",
+    "dualproj",
+    "pcgrad",
+    "cagrad",
+    "mgda",
+    "nash_mtl",
+    "aligned_mtl",
+    "imtl_g",
+    "graddrop",
+    "config",
+]
+"""How the tasks' losses move one network: see `sepl.training.loss_weightings` and `gradient_weightings`."""
 
 
 class Settings(BaseModel):
@@ -80,6 +100,16 @@ class ModelConfig(Settings):
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
+_WEIGHTING_OF_OPTION: dict[str, WeightingName] = {
+    "task_weights": "fixed",
+    "dwa_temperature": "dwa",
+    "famo_learning_rate": "famo",
+    "stch_smoothness": "stch",
+    "stch_warmup_epochs": "stch",
+    "cagrad_radius": "cagrad",
+}
+
+
 class TrainingConfig(Settings):
     """How it is trained."""
 
@@ -94,6 +124,28 @@ class TrainingConfig(Settings):
     precision: Precision = "auto"
     """'auto' is bfloat16 on a GPU that has it, else float32."""
     seed: int = Field(default=0, ge=0)
+    weighting: WeightingName = "equal"
+    """'equal' is the plain sum, as the paper has it."""
+    task_weights: dict[str, Annotated[float, Field(ge=0.0)]] = {}
+    """Of 'fixed': weights by task; a task not named weighs 1."""
+    dwa_temperature: float = Field(default=2.0, gt=0.0)
+    """Of 'dwa': the higher, the more alike the weights."""
+    famo_learning_rate: float = Field(default=0.025, gt=0.0)
+    """Of 'famo': how fast its weights move."""
+    stch_smoothness: float = Field(default=1.0, gt=0.0)
+    """Of 'stch': µ, in logarithms of losses; towards 0 only the worst task counts."""
+    stch_warmup_epochs: int = Field(default=4, ge=1)
+    """Of 'stch': the mean losses of the last of these are what later ones are judged against."""
+    cagrad_radius: float = Field(default=0.5, ge=0.0)
+    """Of 'cagrad': how far, in norms of the mean gradient, the update may be from it."""
+
+    @model_validator(mode="after")
+    def _options_have_a_use(self) -> Self:
+        for option, weighting in _WEIGHTING_OF_OPTION.items():
+            default = type(self).model_fields[option].default
+            if self.weighting != weighting and getattr(self, option) != default:
+                raise ValueError(f"{option} should stay {default!r} unless weighting is {weighting!r}")
+        return self
 
 
 class TrialConfig(Settings):

@@ -1,0 +1,63 @@
+"""The weighting that a trial's settings name."""
+
+import torch
+from torch import nn
+
+from sepl.config import TrainingConfig
+from sepl.errors import ConfigError
+from sepl.tasks import TaskTable
+from sepl.training.gradient_weightings import GradientWeighting, gradient_methods
+from sepl.training.loss_weightings import (
+    DynamicWeightAverage,
+    EqualWeighting,
+    FamoWeighting,
+    FixedWeighting,
+    SmoothTchebycheffWeighting,
+    UncertaintyWeighting,
+)
+from sepl.training.weighting_base import Weighting
+
+
+def build_weighting(config: TrainingConfig, tasks: TaskTable, network: nn.Module, device: torch.device) -> Weighting:
+    """The weighting of a run, on the device of its network.
+
+    Raises ConfigError for a weight of no task, and for a weighting of gradients where the network's tasks share no
+    representation.
+    """
+    weighting = _build(config, tasks).to(device)
+    if weighting.needs_shared_trunk and not getattr(network, "has_shared_trunk", True):
+        raise ConfigError(
+            f"weighting {config.weighting} looks at gradients where all tasks share a representation, which this "
+            "family has not; take equal, fixed, uncertainty_laplace, dwa, famo or stch"
+        )
+    return weighting
+
+
+def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
+    num_tasks = len(tasks)
+    match config.weighting:
+        case "equal":
+            return EqualWeighting()
+        case "fixed":
+            return FixedWeighting(_fixed_weights(config.task_weights, tasks))
+        case "uncertainty_gaussian":
+            return UncertaintyWeighting(tasks.is_binary, "gaussian")
+        case "uncertainty_laplace":
+            return UncertaintyWeighting(tasks.is_binary, "laplace")
+        case "dwa":
+            return DynamicWeightAverage(num_tasks, config.dwa_temperature)
+        case "famo":
+            return FamoWeighting(num_tasks, config.famo_learning_rate)
+        case "stch":
+            return SmoothTchebycheffWeighting(num_tasks, config.stch_smoothness, config.stch_warmup_epochs)
+        case method:
+            return GradientWeighting(gradient_methods(cagrad_radius=config.cagrad_radius)[method])
+
+
+def _fixed_weights(weights: dict[str, float], tasks: TaskTable) -> list[float]:
+    unknown = sorted(set(weights) - set(tasks.names))
+    if unknown:
+        raise ConfigError(
+            f"task_weights should name tasks of the dataset ({', '.join(tasks.names)}), named {', '.join(unknown)}"
+        )
+    return [weights.get(name, 1.0) for name in tasks.names]

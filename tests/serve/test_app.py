@@ -1,6 +1,7 @@
 """A real server on this machine: what is answered online equals what is scored offline."""
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +13,7 @@ import pytest
 import ray
 from bundles import build_bundle, draw_fundus
 from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
 from ray import cloudpickle
 from ray import serve as ray_serve
 from ray.serve.config import HTTPOptions
@@ -48,7 +50,13 @@ def server(bundle: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+        ray.init(
+            address="local",
+            num_cpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            _system_config={"metrics_report_interval_ms": 200},
+        )
         try:
             ray_serve.start(http_options=HTTPOptions(host="127.0.0.1", port=port))
             settings = ServeSettings(bundle=str(bundle), max_file_mb=0.5, max_request_mb=1, device="cpu")
@@ -113,6 +121,17 @@ def test_a_file_that_cannot_be_read_costs_its_row_only(client: httpx.Client, off
     assert (broken["status"], empty["status"]) == ("failed", "failed")
     assert "truncated" in broken["reason"]
     assert_same_row(good, offline[name])
+
+
+def test_prometheus_can_read_how_many_photographs_were_answered(client: httpx.Client) -> None:
+    broken = [(f"{number}.jpg", b"no photograph") for number in range(50)]  # more than all other tests send
+
+    client.post("/v1/score", files=_files(broken))
+
+    deadline = time.monotonic() + 60  # a replica reports now and then
+    while _answered("failed") < len(broken) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert _answered("failed") >= len(broken)
 
 
 @pytest.mark.parametrize(
@@ -226,3 +245,16 @@ def assert_same_row(row: dict, score: Score) -> None:
             if prediction.low is None
             else pytest.approx((prediction.low, prediction.high), rel=1e-5, abs=1e-5)
         )
+
+
+def _answered(status: str) -> float:
+    """Photographs of a status over the replicas of this node, as its metrics page has them."""
+    node = ray.nodes()[0]
+    page = httpx.get(f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics", timeout=10).text
+    families = (family for family in text_string_to_metric_families(page) if "sepl_photographs" in family.name)
+    samples = [sample for family in families for sample in family.samples]
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.labels["status"] == status and sample.labels["application"] == "sepl"
+    )

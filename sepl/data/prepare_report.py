@@ -196,9 +196,9 @@ def _correlations(counts: LabelCounts, labels: PreparedLabels) -> str:
         f" drawn at random from {labels.num_patients:,}" if counts.num_correlated < labels.num_patients else ""
     )
     note = (
-        f"Spearman's rank correlation over {whose}. What should go together does: both blood pressures, height and "
-        "sex, glucose and HbA1c. If it does not, look for columns that were exchanged or rows that were shifted. A "
-        "cell is empty where fewer than ten patients have both labels, or all have the same."
+        f"Spearman's rank correlation over {whose}. What belongs together should go together, such as both blood "
+        "pressures, or glucose and HbA1c. If it does not, look for columns that were exchanged or rows that were "
+        "shifted. A cell is empty where fewer than ten patients have both labels, or all have the same."
     )
     return html.section("Correlations of labels", html.plot(correlation_figure(counts), "correlations"), note=note)
 
@@ -257,12 +257,13 @@ def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresh
     if not columns:
         return html.section("Quality", html.paragraph("This dataset has no measures of quality."))
     limits: dict[str, Limits] = dict(thresholds) if thresholds is not None else {}
-    found = {name.removeprefix(_QUALITY): histogram(_known(labels.numbers(name))) for name in columns}
+    found = {name.removeprefix(_QUALITY): histogram(_known(labels.numbers(name)), tail=0.0) for name in columns}
     note = (
         f"Of the {labels.num_photographs:,} photographs that were kept; sepl.data.quality says what each measure is. "
         "Dashed red lines are the limits of the [quality] section: what lies beyond was refused and is counted at the "
         "top. A limit that cuts through the body of a distribution is too strict for this cohort, a long tail on the "
-        "good side of one may be worth a stricter limit. The outermost bars hold the few values beyond as well."
+        "good side of one may be worth a stricter limit. Counts are on a logarithmic scale, so that the few near a "
+        "limit are seen."
     )
     return html.section("Quality", html.plot(quality_histograms(found, limits), "quality"), note=note)
 

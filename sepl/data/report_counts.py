@@ -25,8 +25,6 @@ MOST_GROUPS = 8
 _MOST_BINS = 30
 _FEWEST_PAIRS = 10
 """Patients with both labels, below which a correlation is not shown."""
-_TAIL = 0.0025
-"""Share of the values at either end that the outermost bins of a histogram gather."""
 
 
 @dataclass(frozen=True)
@@ -225,11 +223,14 @@ def two_bars(values: NDArray[np.float64]) -> Histogram:
     return Histogram(np.array([-0.5, 0.5, 1.5]), np.array([len(values) - ones, ones]))
 
 
-def histogram(values: NDArray[np.float64]) -> Histogram:
-    """Up to 30 bins, as wide as a whole number of the steps in which the values were measured."""
+def histogram(values: NDArray[np.float64], tail: float = 0.0025) -> Histogram:
+    """Up to 30 bins, as wide as a whole number of the steps in which the values were measured.
+
+    The outermost bins gather the share `tail` of the values at either end, so that a few far ones hide nothing.
+    """
     if not len(values):
         return Histogram(np.array([0.0, 1.0]), np.array([0]))
-    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    low, high = np.quantile(values, [tail, 1 - tail])
     step = _step_of(values)
     if step:
         width = max(1, int(np.ceil((high - low) / step / _MOST_BINS))) * step

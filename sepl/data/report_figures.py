@@ -39,12 +39,13 @@ def label_histograms(counts: LabelCounts) -> go.Figure:
 
 
 def quality_histograms(histograms: dict[str, Histogram], limits: dict[str, Limits]) -> go.Figure:
-    """A panel a measure, with its limits."""
+    """A panel a measure, with its limits; counts on a logarithmic scale, so that the few near a limit are seen."""
     figure = _panels([name.replace("_", " ") for name in histograms], "photographs")
     for index, (name, found) in enumerate(histograms.items()):
         _add_bars(figure, index, found, "")
         if name in limits:
             _add_limits(figure, index, found, (limits[name].low, limits[name].high), WARN, far=float("inf"))
+    figure.update_yaxes(type="log", dtick=1, rangemode="tozero")
     return figure
 
 
@@ -54,7 +55,7 @@ def missingness_figure(counts: LabelCounts) -> go.Figure:
         np.array([entry.missing_G for entry in counts.tasks]) * 100,
         [f"{escape(_cut(column.name, 20))} ({column.num_photographs:,})" for column in counts.columns],
         [escape(_cut(entry.task.label)) for entry in counts.tasks],
-        {"colorscale": [[0, "#ffffff"], [0.02, "#fff4e6"], [1, SECOND]], "zmin": 0, "zmax": 100},
+        {"colorscale": [[0, "#f5f7fa"], [0.02, "#fff4e6"], [1, SECOND]], "zmin": 0, "zmax": 100},
         ".1f",
         "{row}, {column}: {value:.1f} % missing",
     )

@@ -351,6 +351,13 @@ def test_a_histogram_counts_every_value_once(values):
     assert (np.diff(found.edges) > 0).all()
 
 
+def test_far_values_are_gathered_in_the_outermost_bins_unless_the_tail_is_wanted():
+    values = np.append(np.random.default_rng(0).normal(100, 10, 5000), [5000.0])
+
+    assert histogram(values).edges[-1] < 150
+    assert histogram(values, tail=0.0).edges[-1] == 5000
+
+
 def test_the_bins_of_whole_years_are_whole_years_wide():
     ages = np.random.default_rng(0).integers(20, 90, 5000).astype(float)
 

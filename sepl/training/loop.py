@@ -32,11 +32,12 @@ from sepl.training.checkpoint import (
     save_checkpoint,
 )
 from sepl.training.device import autocast, pick_device
-from sepl.training.losses import task_losses, total_loss
+from sepl.training.losses import task_losses
 from sepl.training.optimiser import build_optimiser
 from sepl.training.schedule import CosineSchedule
 from sepl.training.seeding import RandomStreams
 from sepl.training.validation import validation_skills
+from sepl.training.weighting_equal import EqualWeighting
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class TrainingRun:
         self._optimiser = build_optimiser(
             self._network, learning_rate=training.learning_rate, weight_decay=training.weight_decay
         )
+        self._weighting = EqualWeighting()
         self._augment = Augmenter(data.image_spec, training.augment_strength, self._streams.augmentation)
         self._steps_per_epoch = data.train.steps_per_epoch(training.batch_size)
         self._schedule = CosineSchedule.over(
@@ -171,6 +173,7 @@ class TrainingRun:
         for step, batch in enumerate(batches, start=self._epoch * self._steps_per_epoch):
             loss_sums_T += self._train_step(batch, self._schedule.learning_rate(step))
             num_photographs += len(batch.targets_BT)
+        self._weighting.end_epoch()
         losses_T = (loss_sums_T / self._steps_per_epoch).tolist()
         self._check_finite(losses_T, "loss")
         return losses_T, num_photographs
@@ -180,13 +183,22 @@ class TrainingRun:
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         images_BCHW = self._augment(batch.pixels_BHWC)
+        present_T = batch.present_BT.any(dim=0)
         with autocast(self._config.training.precision, self._data.device):
-            outputs_BT = self._network(images_BCHW)
-        losses_T = task_losses(outputs_BT.float(), batch.targets_BT, batch.present_BT, self._data.is_binary_T)
-        total_loss(losses_T).backward()
+            representation = self._network.backbone(images_BCHW)
+            outputs_BT = self._network.head(self._weighting.branch(representation))
+        losses_T = self._losses(outputs_BT, batch)
+        self._weighting.backward(losses_T, present_T, representation, self._network)
         self._optimiser.step()
         self._optimiser.zero_grad(set_to_none=True)
+        if self._weighting.looks_again:
+            with torch.no_grad(), autocast(self._config.training.precision, self._data.device):
+                outputs_BT = self._network(images_BCHW)
+            self._weighting.after_step(self._losses(outputs_BT, batch), present_T)
         return losses_T.detach()
+
+    def _losses(self, outputs_BT: Tensor, batch: Batch) -> Tensor:
+        return task_losses(outputs_BT.float(), batch.targets_BT, batch.present_BT, self._data.is_binary_T)
 
     def _validate(self) -> dict[str, float]:
         validation = self._data.validation

@@ -154,7 +154,8 @@ class _Reading:
                 detail = f"read as {table.encoding}, which was guessed; say encoding if it is another"
                 self._findings.append(Finding("encoding", 0, "", detail, table.name))
         self._check_columns([table for table, _ in tables])
-        return tables
+        wanted = {str(entry.column) for entry in (self._spec.tasks | self._spec.inputs).values()}
+        return [(table.select({*entry.roles().values(), *wanted}), entry) for table, entry in tables]
 
     def _list_photographs(self, tables: Sequence[tuple[CohortTable, TableEntry]]) -> tuple[Listing, Headers]:
         own = next(((table, entry) for table, entry in tables if entry.per == "photograph"), None)

@@ -16,7 +16,7 @@ from sepl.data.dates import read_visits
 from sepl.data.findings import Finding, is_too_many, note_cells
 from sepl.data.spellings import read_eyes
 from sepl.data.table import CohortTable
-from sepl.data.values import is_absent
+from sepl.data.values import shared_texts
 from sepl.errors import CohortError, StorageError
 from sepl.storage import Location
 
@@ -173,10 +173,12 @@ def leave_out_incomplete(listing: Listing, findings: list[Finding]) -> NDArray[n
 
 def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[Finding]) -> NDArray[np.int64]:
     """A photograph named twice for one patient counts once; named for two patients, it is nobody's."""
+    names = np.array([_normal(str(image)) for image in listing.images[kept]], object)
+    repeated = pd.DataFrame({"name": names, "frame": listing.frames[kept]}).duplicated(keep=False).to_numpy()
     first: dict[tuple[str, int], int] = {}
     left_out: set[int] = set()
-    for index in kept.tolist():
-        key = posixpath.normpath(str(listing.images[index])), int(listing.frames[index])
+    for index in kept[repeated].tolist():
+        key = _normal(str(listing.images[index])), int(listing.frames[index])
         earlier = first.setdefault(key, index)
         if earlier == index:
             continue
@@ -187,7 +189,11 @@ def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[F
             left_out.add(earlier)
             detail = f"the photograph of row {listing.rows[earlier]} under another patient; both rows are left out"
         findings.append(listing.finding("row left out", index, "image", detail))
-    return np.array([index for index in kept.tolist() if index not in left_out], np.int64)
+    return kept[~np.isin(kept, list(left_out))]
+
+
+def _normal(image: str) -> str:
+    return posixpath.normpath(image) if "./" in image or "//" in image else image
 
 
 def _role(table: CohortTable, entry: TableEntry, role: str, findings: list[Finding]) -> Texts:
@@ -209,6 +215,4 @@ def role_texts(table: CohortTable, role: str, column: str | None, entry: TableEn
             detail = f"{int(ambiguous.sum())} dates can be read day or month first and are kept as text; say dates"
             findings.append(Finding("ambiguous date", 0, column, detail, table.name))
         return visits
-    texts = text.to_numpy(object).copy()
-    texts[is_absent(text)] = ""
-    return texts
+    return shared_texts(text)

@@ -9,8 +9,8 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,16 @@ class CohortTable:
     def place(self, column: str, index: int) -> str:
         return f"{self.path}, column {column!r}, row {self.rows[index]}"
 
+    def select(self, columns: Iterable[str]) -> "CohortTable":
+        """With these of its columns alone."""
+        wanted = set(columns)
+        names = [name for name in self.frame.columns if name in wanted]
+        return replace(self, frame=self.frame[names])
+
     def take(self, kept: NDArray[Any]) -> "CohortTable":
         """Some of its rows, by a mask or by indices."""
         frame = self.frame.iloc[np.flatnonzero(kept) if kept.dtype == bool else kept].reset_index(drop=True)
-        return CohortTable(self.path, frame, self.rows[kept], self.twice, self.decimal, self.encoding)
+        return replace(self, frame=frame, rows=self.rows[kept])
 
 
 def read_table(path: Path, reading: Reading | None = None) -> CohortTable:

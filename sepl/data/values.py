@@ -58,6 +58,8 @@ class Numbers:
 
 def as_text(column: "pd.Series") -> "pd.Series":
     """The column as trimmed text; absent cells are empty."""
+    if isinstance(column.dtype, pd.StringDtype):  # a CSV's: no Python object a cell
+        return column.fillna("").str.strip()
     return column.astype("object").where(column.notna(), "").astype(str).str.strip()
 
 
@@ -65,6 +67,13 @@ def is_absent(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.boo
     """Where a cell is empty, spelled as absent, or one of the codes declared missing (−9, 999 …)."""
     declared = {key_of(code) for code in missing}
     return each(text, lambda cell: cell.lower() in MISSING_SPELLINGS or key_of(cell) in declared, np.bool_)
+
+
+def shared_texts(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.object_]:
+    """The column's texts (N,), '' where absent; equal ones are one object, which two million rows feel."""
+    texts = each(text, str, np.object_)
+    texts[is_absent(text, missing)] = ""
+    return texts
 
 
 def key_of(value: Code) -> float | str:

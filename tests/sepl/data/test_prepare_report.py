@@ -320,6 +320,7 @@ def test_the_missingness_matrix_counts_photographs(counted):
         ("site", "a", 100),
     ]
     assert hba1c.num_missing == 100
+    assert hba1c.num_S.tolist() == [150, 0, 0, 50]  # a photograph with a label is enough for its patient
     assert hba1c.missing_G[[0, 1, 4, 5, 6]].tolist() == [0.25] * 5
 
 

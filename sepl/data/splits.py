@@ -9,10 +9,11 @@ Patients who share a photograph are one group, and a group is never divided.
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -33,13 +34,21 @@ _MOST_NAMED = 12
 """Choices that an error lists."""
 
 
+def _listed_alone(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed_alone)]
+"""One name may stand alone."""
+
+
 class SplitOptions(Settings):
     """The `[split]` section of a cohort file."""
 
-    stratify_by: tuple[str, ...] = ()
+    stratify_by: Names = ()
     """'site', 'camera' or names of binary tasks: every cohort split then has its share of each of their values. A
     patient new to such a cohort may move others between the splits, but nobody out of the test split."""
-    external_test_sites: tuple[str, ...] = ()
+    external_test_sites: Names = ()
     """Sites whose patients are all tested, beside the usual share of every other site."""
 
     @field_validator("stratify_by", "external_test_sites")

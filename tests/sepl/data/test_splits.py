@@ -267,3 +267,7 @@ def test_an_external_site_of_a_cohort_without_sites_is_refused():
 def test_a_name_given_twice_is_refused():
     with pytest.raises(ConfigError, match="stratify_by should name each once, had site twice"):
         SplitOptions.parse({"stratify_by": ["site", "site"]}, "cohort.toml")
+
+
+def test_a_single_name_needs_no_list():
+    assert SplitOptions.parse({"stratify_by": "site"}, "cohort.toml") == SplitOptions(stratify_by=("site",))

@@ -55,6 +55,8 @@ class TableEntry(Settings):
     visit: str | None = None
     site: str | None = None
     camera: str | None = None
+    within_days: int | None = Field(default=None, ge=0)
+    """In a table of visits: a photograph without a row of its own date takes the nearest within so many days."""
     missing: Codes = ()
     """Codes that stand for an absent value in any of its task columns."""
     sheet: str | int | None = None
@@ -71,6 +73,8 @@ class TableEntry(Settings):
         lacking = [key for key in needed if getattr(self, key) is None]
         if lacking:
             raise ValueError(f"a table per {self.per} needs the columns {', '.join(needed)}; lacking: {lacking[0]}")
+        if self.per != "visit" and self.within_days is not None:
+            raise ValueError("within_days is for a table per visit")
         if self.per == "patient" and self.visit is not None:
             raise ValueError("a table per patient has no visit column; one with visits is per visit")
         if self.per != "photograph" and (self.image is not None or self.camera is not None):

@@ -25,8 +25,6 @@ FIRST_BYTES = 64 * 2**10
 """A photograph's header without colour profile takes a few KiB; a longer one costs a second look."""
 MOST_YEARS_APART = 1.5
 """Ages in a table and in a header may be rounded either way."""
-MOST_FRAMES = 10_000
-"""A header that claims more is damaged; its file counts as one photograph, which decoding refuses."""
 _READERS = 32
 """Files looked at together: waiting for a disk or a store costs no processor."""
 _BATCH = 4096
@@ -67,7 +65,7 @@ def read_headers(listing: Listing, folder: Location) -> Headers:
 
 
 def _note(headers: Headers, index: int, facts: DicomFacts) -> None:
-    headers.num_frames[index] = facts.num_frames if facts.num_frames <= MOST_FRAMES else 1
+    headers.num_frames[index] = facts.num_frames
     headers.patients[index], headers.eyes[index] = sys.intern(facts.patient), facts.eye
     headers.visits[index], headers.cameras[index] = sys.intern(facts.acquired), sys.intern(facts.camera)
     headers.ages[index], headers.sexes[index] = facts.age, facts.sex

@@ -51,6 +51,8 @@ def join_rows(listing: Listing, keyed: KeyedTable, findings: list[Finding]) -> N
     photographs = pd.MultiIndex.from_arrays([listing.role(role) for role in keyed.keys])
     rows = pd.MultiIndex.from_arrays(list(keyed.keys.values()))
     found = rows.get_indexer(photographs).astype(np.int64)
+    if keyed.entry.within_days is not None:
+        found = _nearest_visit(listing, keyed, found, keyed.entry.within_days)
     by = " and ".join(keyed.keys)
     if len(listing) and not (found >= 0).any():
         hint = _zeros_hint(listing, keyed)
@@ -64,6 +66,28 @@ def join_rows(listing: Listing, keyed: KeyedTable, findings: list[Finding]) -> N
         detail = f"{unused} of {len(rows)} rows have the {by} of no photograph"
         findings.append(Finding("rows without a photograph", 0, column, detail, keyed.table.name))
     return found
+
+
+def _nearest_visit(listing: Listing, keyed: KeyedTable, found: NDArray[np.int64], most_days: int) -> NDArray[np.int64]:
+    """`found`, with the row of the nearest date where there was none; the earlier of two as near."""
+    others = [role for role in keyed.keys if role != "visit"]
+    left = _dated({role: listing.role(role) for role in keyed.keys}, "photograph")
+    left = left[found[left["photograph"].to_numpy()] < 0]
+    right = _dated(keyed.keys, "row")
+    tolerance = pd.Timedelta(days=most_days)
+    near = pd.merge_asof(left, right, on="date", by=others, direction="nearest", tolerance=tolerance)
+    near = near[near["row"].notna()]
+    found = found.copy()
+    found[near["photograph"].to_numpy(np.int64)] = near["row"].to_numpy(np.int64)
+    return found
+
+
+def _dated(keys: dict[str, Texts], name: str) -> pd.DataFrame:
+    """The keys with the visit as `date`, its index as `name`, in order of dates; visits that are no dates left out."""
+    frame = pd.DataFrame({role: texts for role, texts in keys.items() if role != "visit"})
+    frame["date"] = pd.to_datetime(pd.Series(keys["visit"], dtype=object), format="%Y-%m-%d", errors="coerce")
+    frame[name] = np.arange(len(frame))
+    return frame[frame["date"].notna()].sort_values("date", kind="stable")
 
 
 def _one_row_a_key(keyed: KeyedTable, findings: list[Finding]) -> KeyedTable:

@@ -138,6 +138,10 @@ WRONG = {
         {"toml": TOML.replace('visit = "drawn"', "")},
         r"a table per visit needs the columns patient, visit; lacking: visit",
     ),
+    "days of no visit": (
+        {"toml": TOML.replace('site = "hospital"', "within_days = 3")},
+        r"within_days is for a table per visit",
+    ),
     "two tables of photographs": (
         {"toml": TOML + '[[tables]]\npath = "p.csv"\nper = "photograph"\nimage = "file"\n'},
         r"at most one of \[\[tables\]\] should be per photograph",
@@ -170,6 +174,35 @@ def test_dates_that_can_be_read_both_ways_are_told(tmp_path):
     cohort = read(tmp_path, toml=TOML.replace('visit = "drawn"', 'visit = "drawn"\ndates = "mdy"'), labs=labs)
 
     assert cohort.labels_NT[:, 2].tolist() == [5.6, 5.6, 6.1, 5.0]
+
+
+DAYS = {
+    "the same day": ("2020-01-05", "2020-01-05", True),
+    "the day after": ("2020-01-06", "2020-01-05", True),
+    "a fortnight before": ("2020-01-05", "2020-01-19", True),
+    "a day more": ("2020-01-05", "2020-01-20", False),
+    "no date": ("baseline", "2020-01-05", False),
+}
+
+
+@pytest.mark.parametrize("case", DAYS)
+def test_the_nearest_visit_within_so_many_days_is_taken(tmp_path, case):
+    taken, drawn, is_joined = DAYS[case]
+    toml = TOML.replace('visit = "drawn"', 'visit = "drawn"\nwithin_days = 14')
+    photos = f"file,pid,side,taken,device,age\na.jpg,1,OD,{taken},x,60\nb.jpg,2,OD,2021-06-01,x,60\n"
+
+    cohort = read(tmp_path, toml=toml, photos=photos, labs=f"pid;drawn;hba1c\n1;{drawn};5,6\n2;01.06.2021;5,0\n")
+
+    np.testing.assert_array_equal(cohort.labels_NT[:, 2], [5.6 if is_joined else np.nan, 5.0])
+
+
+def test_of_two_visits_the_nearer_is_taken_and_the_earlier_of_two_as_near(tmp_path):
+    toml = TOML.replace('visit = "drawn"', 'visit = "drawn"\nwithin_days = 30')
+    labs = "pid;drawn;hba1c\n1;2020-01-01;5,6\n1;2020-01-09;6,1\n1;2022-01-06;6,6\n1;2022-01-20;7,1\n"
+
+    cohort = read(tmp_path, toml=toml, labs=labs)
+
+    np.testing.assert_array_equal(cohort.labels_NT[:, 2], [5.6, 5.6, 6.6, np.nan])
 
 
 patients = st.integers(1, 4)

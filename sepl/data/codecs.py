@@ -16,17 +16,25 @@ from libjpeg.utils import decode as _decode_libjpeg
 from numpy.typing import NDArray
 from rle.rle import decode_segment as _decode_rle_segment
 
-from sepl.data.jpeg_stream import SOF_JPEG_LS, SOF_LOSSLESS, JpegStream, read_jpeg_stream, with_colours
+from sepl.data.jpeg_2000_stream import read_codestream
+from sepl.data.jpeg_stream import (
+    SOF_BASELINE,
+    SOF_EXTENDED,
+    SOF_JPEG_LS,
+    SOF_LOSSLESS,
+    SOF_PROGRESSIVE,
+    JpegStream,
+    read_jpeg_stream,
+    with_colours,
+)
 from sepl.errors import ImageError
 
 _MAX_CODED_PIXELS = 64_000_000
 """These codes are decoded whole, at four bytes a sample; the largest fundus cameras have 50 million pixels."""
-_CHEAP_PIXELS = 16_000_000
+_CHEAP_PIXELS = 4_000_000
 _MAX_PIXELS_PER_BYTE = 2000
 """Some codes hold a black picture in next to nothing, so what costs little is decoded whatever its stream's length."""
-_MAX_TILES = 4096
-_LOSSY = (0xFFC0, 0xFFC1, 0xFFC2)  # baseline, extended, progressive; with Huffman codes
-_SOC, _SOT, _COD = 0xFF4F, 0xFF90, 0xFF52
+_LOSSY = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
 
 _REDUCED = {
     (1, 1): cv2.IMREAD_GRAYSCALE,
@@ -67,9 +75,9 @@ def decode_rle(source: bytes, size: Size, num_samples: int, bits_allocated: int)
         _decode_segment(source[start:end], width * height)
         for start, end in _rle_segments(source, num_bytes // (width * height))
     ]
-    planes = np.stack(segments).reshape(num_samples, -1, height, width)  # the high byte of a sample comes first
-    values = planes[:, 0] if bits_allocated == 8 else planes[:, 0].astype(np.uint16) << 8 | planes[:, 1]
-    return values.transpose(1, 2, 0)
+    stacked = np.stack(segments, axis=-1)  # of a deep sample, the high byte comes first
+    values = stacked if bits_allocated == 8 else stacked.view(">u2").astype(np.uint16)
+    return values.reshape(height, width, num_samples)
 
 
 def _rle_segments(source: bytes, num_segments: int) -> list[tuple[int, int]]:
@@ -107,11 +115,23 @@ def decode_jpeg(source: bytes, size: Size, num_samples: int, is_ybr: bool, reduc
         source = with_colours(source, stream, is_ybr)
         if stream.precision == 8:
             return _decode_8_bit_jpeg(source, num_samples, reduction)
-    elif stream.frame_marker not in (SOF_LOSSLESS, SOF_JPEG_LS) or set(stream.sampling) != {0x11}:
-        raise ImageError("unsupported JPEG: should be baseline, extended, lossless or JPEG-LS")
     else:
         source = with_colours(source, stream, False)
+    _check_deep_jpeg(source, stream, size)
     return _decode_deep_jpeg(source, stream, size, is_ybr)
+
+
+def _check_deep_jpeg(source: bytes, stream: JpegStream, size: Size) -> None:
+    _check_size("JPEG", size)
+    is_lossless = stream.frame_marker in (SOF_LOSSLESS, SOF_JPEG_LS)
+    if not (is_lossless and set(stream.sampling) == {0x11}) and stream.frame_marker != SOF_EXTENDED:
+        raise ImageError("unsupported JPEG: should be baseline, extended, lossless or JPEG-LS")
+    if not 2 <= stream.precision <= 16:
+        raise ImageError(f"damaged JPEG: {stream.precision} bits, should be 2 to 16")
+    if stream.num_scans > stream.num_components:
+        raise ImageError(f"unsupported JPEG: {stream.num_scans} scans of {stream.num_components} components")
+    if stream.frame_marker == SOF_LOSSLESS and size[0] * size[1] * stream.num_components > 8 * len(source):
+        raise ImageError(f"damaged JPEG: {len(source)} bytes hold less than a bit for each sample")
 
 
 def _decode_8_bit_jpeg(source: bytes, num_samples: int, reduction: int) -> Samples:
@@ -128,9 +148,6 @@ def _decode_8_bit_jpeg(source: bytes, num_samples: int, reduction: int) -> Sampl
 
 def _decode_deep_jpeg(source: bytes, stream: JpegStream, size: Size, is_ybr: bool) -> Samples:
     """What OpenCV's decoder does not take, through libjpeg, which is told to leave the colours as they are."""
-    _check_size("JPEG", size)
-    if not 2 <= stream.precision <= 16:
-        raise ImageError(f"damaged JPEG: {stream.precision} bits, should be 2 to 16")
     try:
         decoded = _decode_libjpeg(source, colour_transform=0, reshape=False)
     except (RuntimeError, ValueError) as problem:
@@ -148,10 +165,8 @@ def decode_jpeg_2000(source: bytes, size: Size, num_samples: int, is_ybr: bool) 
     if start < 0 or source.rfind(b"\xff\xd9", start) < 0:
         raise ImageError("damaged or truncated JPEG 2000")
     source = source[start:]
-    try:
-        precision, has_transform = _read_codestream(source, size, num_samples)
-    except (struct.error, IndexError) as problem:
-        raise ImageError("damaged or truncated JPEG 2000") from problem
+    stream = read_codestream(source)
+    _check_same("JPEG 2000", size, num_samples, (stream.width, stream.height), stream.num_components)
     _check_size("JPEG 2000", size)
     _check_length("JPEG 2000", size, len(source))
     try:
@@ -160,38 +175,8 @@ def decode_jpeg_2000(source: bytes, size: Size, num_samples: int, is_ybr: bool) 
         raise ImageError("damaged JPEG 2000") from problem
     if code != 0:
         raise ImageError("damaged JPEG 2000")
-    values = decoded.view("<u2" if precision > 8 else np.uint8).reshape(size[1], size[0], num_samples)
-    return Samples(values, precision, is_ybr and not has_transform)
-
-
-def _read_codestream(source: bytes, size: Size, num_samples: int) -> tuple[int, bool]:
-    """(bits a sample, whether the components are transformed), from the main header (T.800 annex A)."""
-    right, bottom, left, top, tile_width, tile_height, tile_left, tile_top, count = struct.unpack_from(
-        ">8IH", source, 8
-    )
-    _check_same("JPEG 2000", size, num_samples, (right - left, bottom - top), count)
-    components = [source[42 + 3 * index : 45 + 3 * index] for index in range(count)]
-    precision = (components[0][0] & 0x7F) + 1
-    if any(component[0] != components[0][0] or component[1:] != b"\1\1" for component in components):
-        raise ImageError("unsupported JPEG 2000: components of different depth or size")
-    if not 1 <= precision <= 16:
-        raise ImageError(f"unsupported JPEG 2000: {precision} bits, should be 16 or less")
-    if not tile_width or not tile_height or tile_left > left or tile_top > top:
-        raise ImageError("damaged JPEG 2000: tiles without a size or beside the picture")
-    if -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height) > _MAX_TILES:
-        raise ImageError(f"unsupported JPEG 2000: more than {_MAX_TILES} tiles")
-    return precision, _has_component_transform(source)
-
-
-def _has_component_transform(source: bytes) -> bool:
-    position = 2
-    while True:
-        marker, length = struct.unpack_from(">HH", source, position)
-        if marker == _COD:
-            return source[position + 8] == 1
-        if marker == _SOT or marker < _SOC or length < 2:
-            raise ImageError("damaged JPEG 2000: its header does not say how it is coded")
-        position += 2 + length
+    values = decoded.view("<u2" if stream.precision > 8 else np.uint8).reshape(size[1], size[0], num_samples)
+    return Samples(values, stream.precision, is_ybr and not stream.has_transform)
 
 
 def _check_same(kind: str, size: Size, num_samples: int, found: Size, num_found: int) -> None:

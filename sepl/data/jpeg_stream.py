@@ -11,9 +11,12 @@ from sepl.errors import ImageError
 MAX_SCANS = 100
 """A progressive photograph has about ten. Each costs a pass over the whole picture, and an empty one only ten bytes."""
 
+MAX_PIXELS_IN_SCANS = 64_000_000
+"""A decoder keeps the coefficients of all until the last scan: 6 bytes a pixel beside the picture's own 3."""
+
 _SOI, _EOI, _SOS, _APP0, _APP14, _APP15, _COM = 0xFFD8, 0xFFD9, 0xFFDA, 0xFFE0, 0xFFEE, 0xFFEF, 0xFFFE
 _NOT_FRAMES = (0xFFC4, 0xFFC8, 0xFFCC)  # tables among the numbers of the frame markers
-SOF_LOSSLESS, SOF_JPEG_LS = 0xFFC3, 0xFFF7
+SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE, SOF_LOSSLESS, SOF_JPEG_LS = 0xFFC0, 0xFFC1, 0xFFC2, 0xFFC3, 0xFFF7
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class JpegStream:
     """(marker, start, end) of each segment before the first scan."""
     scan: int
     """Where the first scan starts."""
+    num_scans: int
 
     @property
     def num_components(self) -> int:
@@ -76,8 +80,12 @@ def _read(source: bytes) -> JpegStream:
     scan = segments[-1][2] if segments else 2
     if source.rfind(b"\xff\xd9", scan) < 0:  # older OpenCV fills what is missing with grey and says nothing
         raise ImageError("truncated JPEG")
-    if source.count(b"\xff\xda", scan) > MAX_SCANS:
+    num_scans = source.count(b"\xff\xda", scan)
+    if num_scans > MAX_SCANS:
         raise ImageError(f"unsupported JPEG: more than {MAX_SCANS} scans")
+    if num_scans > 1 and width * height > MAX_PIXELS_IN_SCANS:
+        most = MAX_PIXELS_IN_SCANS // 10**6
+        raise ImageError(f"too large: {width}×{height} pixels in {num_scans} scans, most is {most} megapixels")
     return JpegStream(
         frame_marker=marker,
         precision=precision,
@@ -89,6 +97,7 @@ def _read(source: bytes) -> JpegStream:
         adobe_transform=_adobe_transform(source, segments),
         segments=tuple(segments),
         scan=scan,
+        num_scans=num_scans,
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sepl.config import Settings
 from sepl.data.dates import DateOrder
 from sepl.data.derived import parse_rule
+from sepl.data.quality import NAMES as MEASURES
 from sepl.data.quality import QualityThresholds
 from sepl.data.splits import SplitOptions
 from sepl.data.table import Reading
@@ -18,7 +19,10 @@ from sepl.data.values import Code, Decimal
 from sepl.errors import CohortError
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind
 
-LABEL_COLUMNS = ("image", "frame", "patient", "eye", "visit", "site", "camera", "cohort_split", "shard", "row")
+LABEL_COLUMNS = (
+    *("image", "patient", "eye", "site", "camera", "cohort_split", "shard", "row"),
+    *(f"quality_{name}" for name in MEASURES),
+)
 """Columns of the prepared label table beside the tasks; no task may take their names."""
 
 PATTERN_GROUPS = ("patient", "eye", "visit", "site", "camera")

@@ -1,4 +1,4 @@
-"""Encoders for tests, for codes that nothing installed writes: JPEG lossless, JPEG-LS, JPEG with any colour markers.
+"""Encoders for tests, for codes that nothing installed writes: JPEG lossless, JPEG-LS, JPEG of 12 bits or any markers.
 
 Plain and slow: meant for pictures of a few thousand pixels.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn
 
 Plane = NDArray[np.unsignedinteger]
 
@@ -89,6 +90,63 @@ class _Bits:
         if is_full and self._stuffing == "byte":
             self.data.append(0)
         self._value = self._count = 0
+
+
+def encode_extended_jpeg(planes: Sequence[Plane], bits: int, *, ids: bytes, adobe: int | None = None) -> bytes:
+    """JPEG extended (T.81, sequential, Huffman) of more than 8 bits: a scan a plane, codes of one length."""
+    height, width = planes[0].shape
+    step = 4
+    components = b"".join(bytes([name, 0x11, 0]) for name in ids)
+    frame = struct.pack(">HHBHHB", 0xFFC1, 8 + len(components), bits, height, width, len(ids)) + components
+    note = b"" if adobe is None else struct.pack(">HH5sHHHB", 0xFFEE, 14, b"Adobe", 100, 0, 0, adobe)
+    quantisation = struct.pack(">HHB", 0xFFDB, 67, 0) + bytes([step] * 64)
+    symbols = [_block_symbols(plane.astype(np.float64) - 2 ** (bits - 1), step) for plane in planes]
+    tables, parts = [], []
+    for kind in (0, 1):  # direct current, alternating current
+        used = sorted({symbol for plane in symbols for which, symbol, _, _ in plane if which == kind})
+        tables.append({symbol: code for code, symbol in enumerate(used)})
+        table = bytes([kind << 4, 0, 0, 0, 0, 0, 0, 0, len(used)] + [0] * 8 + used)
+        parts.append(struct.pack(">HH", 0xFFC4, 2 + len(table)) + table)
+    for name, plane in zip(ids, symbols, strict=True):
+        stream = _Bits("byte")
+        for kind, symbol, value, count in plane:
+            stream.put(tables[kind][symbol], 8)
+            stream.put(value, count)
+        parts.append(struct.pack(">HHBBBBBB", 0xFFDA, 8, 1, name, 0, 0, 63, 0) + stream.finish(1))
+    return b"".join([b"\xff\xd8", note, quantisation, frame, *parts, b"\xff\xd9"])
+
+
+def _block_symbols(plane: NDArray[np.float64], step: int) -> list[tuple[int, int, int, int]]:
+    """(table, symbol, extra bits, how many) of every coefficient of every block of 8×8."""
+    order = sorted(np.ndindex(8, 8), key=lambda place: (sum(place), place[0] if sum(place) % 2 else place[1]))
+    padded = np.pad(plane, [(0, -size % 8) for size in plane.shape], mode="edge")
+    made, previous = [], 0
+    for top in range(0, padded.shape[0], 8):
+        for left in range(0, padded.shape[1], 8):
+            block = np.rint(dctn(padded[top : top + 8, left : left + 8], norm="ortho") / step).astype(int)
+            levels = [int(block[place]) for place in order]
+            made.append(_symbol(0, 0, levels[0] - previous))
+            previous = levels[0]
+            made += _run_symbols(levels[1:])
+    return made
+
+
+def _run_symbols(levels: list[int]) -> list[tuple[int, int, int, int]]:
+    made, zeros = [], 0
+    last = max((index for index, level in enumerate(levels) if level), default=-1)
+    for level in levels[: last + 1]:
+        if level == 0:
+            zeros += 1
+            continue
+        made += [(1, 0xF0, 0, 0)] * (zeros // 16)
+        made.append(_symbol(1, zeros % 16, level))
+        zeros = 0
+    return made if last == len(levels) - 1 else [*made, (1, 0, 0, 0)]
+
+
+def _symbol(kind: int, run: int, level: int) -> tuple[int, int, int, int]:
+    category = abs(level).bit_length()
+    return kind, run << 4 | category, level if level > 0 else level + 2**category - 1, category
 
 
 def encode_lossless_jpeg(picture_HWC: Plane, bits: int) -> bytes:

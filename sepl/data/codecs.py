@@ -36,6 +36,8 @@ _MAX_PIXELS_PER_BYTE = 2000
 """Some codes hold a black picture in next to nothing, so what costs little is decoded whatever its stream's length."""
 _LOSSY = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
 
+_APP8 = 0xFFE8
+
 _REDUCED = {
     (1, 1): cv2.IMREAD_GRAYSCALE,
     (2, 1): cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -86,7 +88,7 @@ def _rle_segments(source: bytes, num_segments: int) -> list[tuple[int, int]]:
         raise ImageError("damaged RLE: shorter than its own header")
     count, *offsets = struct.unpack_from(f"<I{num_segments}I", source)
     offsets.append(len(source))
-    if count != num_segments or offsets[0] < 64 or offsets != sorted(offsets):
+    if count != num_segments or offsets[0] < 64 or offsets != sorted(set(offsets)):
         raise ImageError("damaged RLE: another number of segments than the header asks for, or out of order")
     return list(itertools.pairwise(offsets))
 
@@ -116,9 +118,19 @@ def decode_jpeg(source: bytes, size: Size, num_samples: int, is_ybr: bool, reduc
         if stream.precision == 8:
             return _decode_8_bit_jpeg(source, num_samples, reduction)
     else:
+        if _has_own_transform(source, stream):
+            raise ImageError("unsupported JPEG-LS: a colour transform that DICOM does not know")
         source = with_colours(source, stream, False)
     _check_deep_jpeg(source, stream, size)
     return _decode_deep_jpeg(source, stream, size, is_ybr)
+
+
+def _has_own_transform(source: bytes, stream: JpegStream) -> bool:
+    """Whether Hewlett-Packard's marker, which some JPEG-LS encoders write, names another colour transform than none."""
+    return any(
+        marker == _APP8 and source[start + 4 : start + 8] == b"mrfx" and source[start + 8] != 0
+        for marker, start, _ in stream.segments
+    )
 
 
 def _check_deep_jpeg(source: bytes, stream: JpegStream, size: Size) -> None:

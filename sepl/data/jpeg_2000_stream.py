@@ -59,7 +59,7 @@ def _read(source: bytes) -> Codestream:
         raise ImageError("damaged JPEG 2000: its header does not say how it is coded")
     grid, num_components, precision = _read_size(source)
     own = [source[begin + 1 : end] for marker, begin, end in segments if marker == _COC]
-    _check_cost(grid, num_components, int.from_bytes(codings[0][1:3], "big"), [codings[0][:1] + codings[0][5:], *own])
+    _check_cost(grid, num_components, int.from_bytes(codings[0][2:4], "big"), [codings[0][:1] + codings[0][5:], *own])
     _check_tile_parts(source, segments[-1][2])
     return Codestream(grid.width, grid.height, num_components, precision, has_transform=codings[0][4] == 1)
 

@@ -20,7 +20,7 @@ from dicoms import (
     write_coded,
     write_dicom,
 )
-from jpeg_writers import compose_jpeg, encode_jpeg_ls, strip_notes
+from jpeg_writers import compose_jpeg, encode_extended_jpeg, encode_jpeg_ls, strip_notes
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -32,6 +32,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -235,6 +236,18 @@ class TestDepth:
         pixels = read(write_dicom(deep, syntax, photometric, bits=bits, sop_class=OPHTHALMIC_16_BIT))
 
         assert psnr(pixels[1:], source_of(photometric)[1:]) >= 45
+
+    @pytest.mark.parametrize("adobe", [None, 0, 1])
+    @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "MONOCHROME2"])
+    def test_jpeg_of_12_bits_is_read_in_the_colours_of_its_markers(self, photometric, adobe):
+        deep = RGB.astype(np.uint16) << 4
+        stored = to_ybr(deep, 12) if (adobe == 1 or (adobe is None and photometric == "YBR_FULL")) else deep
+        planes = cv2.split(stored) if photometric != "MONOCHROME2" else [deep[:, :, 1]]
+        jpeg = encode_extended_jpeg(planes, 12, ids=b"\1\2\3"[: len(planes)], adobe=adobe)
+
+        pixels = read(write_coded([jpeg], SIZE, JPEGExtended12Bit, photometric, samples=len(planes), bits=12))
+
+        assert psnr(pixels, source_of(photometric)) >= 45
 
     @pytest.mark.parametrize("photometric", ["RGB", "MONOCHROME2"])
     def test_12_bits_said_to_be_16_are_read_as_12(self, photometric):

@@ -6,6 +6,7 @@ while names, dates, logos, bars and frames beside or across its rim are left out
 whole.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,10 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
+from sepl.data.shrink import halve_to
 from sepl.errors import ImageError
 
-_LONGEST = 256  # pixels of the thumbnail that is searched: an edge is found to half a per cent
+_LEAST = 160  # pixels of the longer side of the thumbnail that is searched: an edge is found to half a per cent
 _DARK = 48  # a corner brighter than this (of 255) is retina or reflection, not surround
 _MARGIN = 8.0  # grey levels above the surround, at least; JPEG ringing on black stays below
 _FLAT = 12  # grey levels around a margin's own, that JPEG ripples by; its white is rippled more, but never above 255
@@ -47,22 +49,26 @@ class Box:
 def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     """The box around the field of view of pixels (H, W, 3). Raises ImageError when nothing is brighter than black."""
     height, width = pixels.shape[:2]
-    shrink = -(-max(height, width) // _LONGEST)  # a whole number, by which area averaging is fast
-    size = (max(1, width // shrink), max(1, height // shrink))
-    small = pixels if shrink == 1 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = halve_to(pixels, _LEAST)
+    size = (small.shape[1], small.shape[0])
     blue, green, red = cv2.split(small)
     brightness = cv2.blur(cv2.max(cv2.max(blue, green), red), (3, 3))  # a retina is red, a reflection is not
     mask = cv2.threshold(brightness, _surround(brightness), 255, cv2.THRESH_BINARY)[1]
     left, top, box_width, box_height = _largest_region(mask)
     if max(box_width, box_height) < _SMALLEST * min(size):
         raise ImageError("no field of view: nothing brighter than the dark surround")
-    scale_x, scale_y = width / size[0], height / size[1]
+    scale = 2 ** round(math.log2(max(height, width) / max(size)))
     return Box(
-        left=int(left * scale_x),
-        top=int(top * scale_y),
-        right=min(width, int(np.ceil((left + box_width) * scale_x))),
-        bottom=min(height, int(np.ceil((top + box_height) * scale_y))),
+        left=left * scale,
+        top=top * scale,
+        right=_to_edge((left + box_width) * scale, width, scale),
+        bottom=_to_edge((top + box_height) * scale, height, scale),
     )
+
+
+def _to_edge(end: int, length: int, scale: int) -> int:
+    """What the thumbnail left out at the far edge belongs to its last pixel."""
+    return length if end + scale > length else end
 
 
 def blacken_bright_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

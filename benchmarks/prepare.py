@@ -1,0 +1,159 @@
+"""What preparing costs: photographs a second and core, against the bare loop that decodes and resizes, and memory.
+
+    bare       read the file, decode the JPEG at the reduced scale that still holds the working size, resize, RGB
+    examine    what preparation does with a photograph: the same, and field of view, quality, digest and picture code
+    prepare    the whole of `sepl.data.prepare.prepare`, from a checked cohort to a published dataset
+    released   as the SePL authors' code: full decode, CLAHE at full size, resize to 256, centre crop of 224
+
+Each fills every core with one process. Promised: examine reaches 0.9 of bare and is at least 5 times as fast as the
+released way; 20,000 photographs need no more memory than 2,000, at most 1.5 GiB. Preparing a whole cohort costs some
+seconds more to start processes and to write tables and report, which a cohort of tens of thousands does not notice.
+
+    python -m benchmarks.prepare --json out.json
+
+Photographs of 3872×2592 are the real ones below $SEPL_REAL_DATA, turned so that no two are the same, else simulated.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+
+from benchmarks._decoding import examine, plain_decode, released_decode
+from benchmarks._memory import peak_bytes
+from benchmarks._photographs import files_of, make_cohort
+from benchmarks._report import benchmark_parser, interleaved_seconds, report
+from sepl.data.cohort import read_cohort
+from sepl.data.prepare import prepare
+
+IMAGE_SIZE = 224
+_GIB = 2**30
+_SMALL_PX = 128
+"""Side of the photographs of the memory runs; what grows with the cohort is not their size."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much is done."""
+
+    rounds: int
+    """Of the interleaved loops."""
+    sizes: dict[str, tuple[int, int, int]]
+    """Width, height and number of photographs."""
+    memory: tuple[int, ...]
+    """Numbers of photographs prepared for the sake of memory."""
+
+
+QUICK = Work(5, {"3872×2592": (3872, 2592, 60), "2048×1536": (2048, 1536, 240)}, (500, 2_000))
+FULL = Work(9, {"3872×2592": (3872, 2592, 400), "2048×1536": (2048, 1536, 3_000)}, (2_000, 20_000))
+_LOOP_FILES = 120
+"""Photographs in one round of the loops without preparation, at most; the released way gets a sixth of them."""
+
+
+def main() -> None:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--only", choices=("speed", "memory"), help="leave the other part out")
+    options = parser.parse_args()
+    work = QUICK if options.quick else FULL
+    speed, memory = {}, {}
+    with tempfile.TemporaryDirectory() as folder, _pool() as pool:
+        if options.only != "memory":
+            speed = {name: _speed(Path(folder), pool, *size, work.rounds) for name, size in work.sizes.items()}
+        if options.only != "speed":
+            memory = {str(number): _memory(Path(folder), number) for number in work.memory}
+    ratio = min((entry["examine_over_bare"] for entry in speed.values()), default=None)
+    report(
+        options,
+        name="prepare",
+        ratio=ratio,
+        against="photographs a second of what preparation does with each over the bare decode and resize, all cores "
+        "busy, the lower of both sizes (promised: 0.9)",
+        n=work.rounds,
+        measured={"speed": speed, "memory_GiB_by_photographs": memory, "image_px": IMAGE_SIZE, "cores": _num_cores()},
+    )
+
+
+def _pool() -> ProcessPoolExecutor:
+    """A process for each core, which every loop below shares."""
+    return ProcessPoolExecutor(
+        _num_cores(), mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    )
+
+
+def _speed(
+    folder: Path, pool: ProcessPoolExecutor, width: int, height: int, number: int, rounds: int
+) -> dict[str, Any]:
+    """Photographs a second and core of every contender, and the ratios that matter."""
+    real = _real_photographs() if (width, height) == (3872, 2592) else []
+    cohort_file = make_cohort(folder / f"{width}x{height}", number, width, height, real)
+    files = files_of(cohort_file)
+    few = files[:_LOOP_FILES]
+    loops = {
+        "bare": partial(_in_all, pool, plain_decode, few),
+        "examine": partial(_in_all, pool, examine, few),
+        "released": partial(_in_all, pool, released_decode, few[: len(few) // 6]),
+    }
+    whole = {"bare": partial(_in_all, pool, plain_decode, files), "prepare": partial(_prepare, cohort_file)}
+    in_loops = interleaved_seconds(loops, rounds, warmup=1)
+    in_whole = interleaved_seconds(whole, max(1, rounds // 3), warmup=0)
+    shutil.rmtree(cohort_file.parent)
+    counts = {"bare": len(few), "examine": len(few), "released": len(few) // 6}
+    cores = _num_cores()
+    per_second = {name: counts[name] / median(seconds) / cores for name, seconds in in_loops.items()}
+    return {
+        "per_second_and_core": {**per_second, "prepare": number / median(in_whole["prepare"]) / cores},
+        "examine_over_bare": median(_ratios(in_loops["bare"], in_loops["examine"])),
+        "examine_over_released": per_second["examine"] / per_second["released"],
+        "prepare_over_bare": median(_ratios(in_whole["bare"], in_whole["prepare"])),
+        "num_photographs": number,
+        "num_real": len(real),
+    }
+
+
+def _ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Of the rounds: what disturbs a round disturbs both of its times."""
+    return [one / other for one, other in zip(above, below, strict=True)]
+
+
+def _in_all(pool: ProcessPoolExecutor, function: Callable[[Iterable[Path], int], None], files: Sequence[Path]) -> None:
+    """Every core does its share of the files."""
+    shares = [files[core :: _num_cores()] for core in range(_num_cores())]
+    for _ in pool.map(function, shares, [IMAGE_SIZE] * len(shares)):
+        pass
+
+
+def _prepare(cohort_file: Path) -> None:
+    out = cohort_file.parent / "prepared"
+    shutil.rmtree(out, ignore_errors=True)
+    summary = prepare(read_cohort(cohort_file), out, IMAGE_SIZE)
+    assert not summary.unchanged, "a dataset that stands is not prepared again"
+
+
+def _memory(folder: Path, number: int) -> float:
+    """GiB that preparing so many small photographs needs."""
+    cohort_file = make_cohort(folder / f"memory-{number}", number, _SMALL_PX, _SMALL_PX)
+    peak = peak_bytes(partial(_prepare, cohort_file))
+    shutil.rmtree(cohort_file.parent)
+    return peak / _GIB
+
+
+def _real_photographs() -> list[Path]:
+    folder = os.environ.get("SEPL_REAL_DATA")
+    return sorted((Path(folder) / "fundus_fullres").glob("*.jpg")) if folder else []
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    main()

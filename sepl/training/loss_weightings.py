@@ -36,12 +36,16 @@ ABSENT_LOG = -1e4
 class EqualWeighting(Weighting):
     """The plain sum."""
 
+    adds_up = True
+
     def total(self, losses_T: Tensor, present_T: Tensor) -> Tensor:  # noqa: ARG002 - absent losses are 0
         return total_loss(losses_T)
 
 
 class FixedWeighting(Weighting):
     """A weighted sum, the weights set by hand."""
+
+    adds_up = True
 
     def __init__(self, weights_T: Sequence[float]) -> None:
         super().__init__()
@@ -78,8 +82,8 @@ class UncertaintyWeighting(Weighting):
 class DynamicWeightAverage(Weighting):
     """Tasks whose loss fell least from the epoch before last to the last one weigh most (CVPR 2019, arXiv 1803.10704).
 
-    An epoch's mean loss of a task is over the steps that had its label. Weights are equal in the first two epochs, and
-    for a task without a label in one of the last two they are those of a loss that did not change.
+    An epoch's mean loss of a task is over the steps that had its label. In the first two epochs, and for a task that had
+    no label in one of the last two, weights are 1.
     """
 
     def __init__(self, num_tasks: int, temperature: float) -> None:
@@ -100,8 +104,10 @@ class DynamicWeightAverage(Weighting):
     def weights(self) -> Tensor:
         """Each task's weight (T,) in this epoch; their sum is the number of tasks."""
         older_T, newer_T = self._means_2T.unbind()
-        rates_T = torch.nan_to_num(newer_T / older_T, nan=1.0, posinf=1.0)
-        return len(rates_T) * torch.softmax(rates_T / self._temperature, dim=0)
+        rates_T = newer_T / older_T
+        is_known_T = rates_T.isfinite()
+        shares_T = _softmax_of_present(torch.where(is_known_T, rates_T / self._temperature, 0.0), is_known_T)
+        return torch.where(is_known_T, is_known_T.sum() * shares_T, 1.0)
 
     def end_epoch(self) -> None:
         self._means_2T.copy_(torch.stack([self._means_2T[1], self._sums_T / self._counts_T]))  # 0 / 0 is NaN: unknown
@@ -188,8 +194,7 @@ class SmoothTchebycheffWeighting(Weighting):
         logs_T = (losses_T + EPSILON).log()
         descended = torch.where(present_T, logs_T, 0.0).sum()
         relative_T = torch.where(present_T, logs_T - (self._nadir_T + EPSILON).log(), ABSENT_LOG)
-        num_tasks = len(losses_T)
-        smooth = num_tasks * self._smooth_maximum(num_tasks * relative_T)  # TorchJD weighs each with 1 / T by itself
+        smooth = present_T.sum() * self._smooth_maximum(len(losses_T) * relative_T)  # TorchJD itself weighs with 1 / T
         return torch.where(self._num_epochs < self._num_warmup_epochs, descended, smooth)  # asking would wait
 
     def end_epoch(self) -> None:

@@ -1,10 +1,10 @@
 """The weighting that a trial's settings name."""
 
 import torch
-from torch import nn
 
 from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
+from sepl.models.network import MultiTaskNetwork
 from sepl.tasks import TaskTable
 from sepl.training.gradient_weightings import GradientWeighting, gradient_methods
 from sepl.training.loss_weightings import (
@@ -18,14 +18,16 @@ from sepl.training.loss_weightings import (
 from sepl.training.weighting_base import Weighting
 
 
-def build_weighting(config: TrainingConfig, tasks: TaskTable, network: nn.Module, device: torch.device) -> Weighting:
+def build_weighting(
+    config: TrainingConfig, tasks: TaskTable, network: MultiTaskNetwork, device: torch.device
+) -> Weighting:
     """The weighting of a run, on the device of its network.
 
     Raises ConfigError for a weight of no task, and for a weighting of gradients where the network's tasks share no
     representation.
     """
     weighting = _build(config, tasks).to(device)
-    if weighting.needs_shared_trunk and not getattr(network, "has_shared_trunk", True):
+    if weighting.needs_shared_trunk and not network.has_shared_trunk:
         raise ConfigError(
             f"weighting {config.weighting} looks at gradients where all tasks share a representation, which this "
             "family has not; take equal, fixed, uncertainty_laplace, dwa, famo or stch"

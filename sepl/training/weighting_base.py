@@ -3,7 +3,7 @@
 A step is
 
     representation = network.represent(images)
-    outputs_BT     = network.predict(weighting.branch(representation))
+    outputs_BT     = network.predict(weighting.branch(representation), …)
     losses_T       = task_losses(outputs_BT, …)
     weighting.backward(losses_T, present_T, representation, network)
     optimiser.step()
@@ -15,12 +15,9 @@ did not exist. What a weighting learns or remembers is in its `state_dict`, so t
     T tasks of the table
 """
 
-from typing import Any
-
 from torch import Tensor, nn
 
-Representation = Tensor | tuple[Tensor, ...]
-"""What the tasks share: the pooled features, or for MTAN one map a stage of the backbone."""
+from sepl.models.network import MultiTaskNetwork, Representation
 
 
 class Weighting(nn.Module):
@@ -28,6 +25,10 @@ class Weighting(nn.Module):
 
     needs_shared_trunk = False
     """Whether it works on a representation that all tasks share, which some families have not."""
+    adds_up = False
+    """Whether the gradients of a batch's parts add up to the batch's: true of a sum of losses with constant weights."""
+    adds_up = False
+    """Whether the gradients of a batch are the sum of those of its parts, each with its share of the losses."""
     looks_again = False
     """Whether `after_step` wants the losses of the same batch once more, after the optimiser's step."""
 
@@ -40,7 +41,7 @@ class Weighting(nn.Module):
         losses_T: Tensor,
         present_T: Tensor,
         representation: Representation | None,  # noqa: ARG002 - for those that weigh gradients
-        network: nn.Module,
+        network: MultiTaskNetwork,
     ) -> None:
         """Adds to `.grad` of the network's parameters and of the weighting's own.
 
@@ -50,7 +51,7 @@ class Weighting(nn.Module):
             representation: what `network.represent` gave, None from a family without a shared trunk.
             network: its `penalty()` is added as it is.
         """
-        (self.total(losses_T, present_T) + penalty_of(network)).backward()
+        (self.total(losses_T, present_T) + network.penalty()).backward()
 
     def total(self, losses_T: Tensor, present_T: Tensor) -> Tensor:
         """The one loss that a weighting of losses descends; those of gradients have none."""
@@ -61,12 +62,6 @@ class Weighting(nn.Module):
 
     def end_epoch(self) -> None:
         """An epoch's steps are over."""
-
-
-def penalty_of(network: nn.Module) -> Tensor | float:
-    """What a family adds to its losses, such as soft sharing's distance between networks."""
-    penalty: Any = getattr(network, "penalty", None)
-    return penalty() if penalty is not None else 0.0
 
 
 def as_tuple(representation: Representation) -> tuple[Tensor, ...]:

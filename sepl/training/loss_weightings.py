@@ -82,8 +82,8 @@ class UncertaintyWeighting(Weighting):
 class DynamicWeightAverage(Weighting):
     """Tasks whose loss fell least from the epoch before last to the last one weigh most (CVPR 2019, arXiv 1803.10704).
 
-    An epoch's mean loss of a task is over the steps that had its label. In the first two epochs, and for a task that had
-    no label in one of the last two, weights are 1.
+    An epoch's mean loss of a task is over the steps that had its label. In the first two epochs, and for a task that
+    had no label in one of the last two, weights are 1.
     """
 
     def __init__(self, num_tasks: int, temperature: float) -> None:

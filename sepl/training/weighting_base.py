@@ -27,8 +27,6 @@ class Weighting(nn.Module):
     """Whether it works on a representation that all tasks share, which some families have not."""
     adds_up = False
     """Whether the gradients of a batch's parts add up to the batch's: true of a sum of losses with constant weights."""
-    adds_up = False
-    """Whether the gradients of a batch are the sum of those of its parts, each with its share of the losses."""
     looks_again = False
     """Whether `after_step` wants the losses of the same batch once more, after the optimiser's step."""
 

@@ -3,7 +3,8 @@
 Both are named by the chunk's key, so that a chunk that is there needs no doing, whoever did it and whenever.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,9 @@ from sepl.data.facts import fact_of_error, fact_of_picture, facts_table
 from sepl.data.images import Photograph, examine_photograph
 from sepl.data.parallel import stop_if_asked
 from sepl.data.plan import ChunkJob, Picture, place_of
-from sepl.data.shards import write_pixels
+from sepl.data.quality import judge
+from sepl.data.shards import Pixels, write_pixels
+from sepl.data.thumbnails import FewOfEach, encode_thumbnail
 from sepl.errors import ImageError, StorageError
 from sepl.storage import Location, resolve
 
@@ -34,17 +37,20 @@ def decode_chunk(job: ChunkJob) -> int:
     if not is_decoded(work, job.key):
         reader = _Reader(resolve(job.images_uri))
         pixels_NHWC = np.empty((len(job.pictures), job.spec.size, job.spec.size, 3), np.uint8)
-        facts, num_pictures, file = [], 0, pixels_place(work, job.key).uri
+        facts, num_kept, shown, file = [], 0, FewOfEach(), _pixels_place(work, job.key).uri
         for picture in job.pictures:
             stop_if_asked()
             seen = _examine(reader, picture, job)
             if isinstance(seen, str):
                 facts.append(fact_of_error(seen))
-                continue
-            pixels_NHWC[num_pictures] = seen.pixels_HWC
-            facts.append(fact_of_picture(seen, file, num_pictures))
-            num_pictures += 1
-        _write(work, job.key, pixels_NHWC[:num_pictures], facts_table(facts))
+            elif refusal := judge(seen.quality, job.quality):
+                thumbnail = encode_thumbnail(seen.pixels_HWC) if shown.takes(refusal) else None
+                facts.append(fact_of_picture(seen, "", -1, thumbnail))
+            else:
+                pixels_NHWC[num_kept] = seen.pixels_HWC
+                facts.append(fact_of_picture(seen, file, num_kept))
+                num_kept += 1
+        _write(work, job.key, pixels_NHWC[:num_kept], facts_table(facts))
     return len(job.pictures)
 
 
@@ -57,11 +63,14 @@ def decoded_keys(work: Location) -> frozenset[str]:
     return frozenset(place.name.removesuffix(".parquet") for place in (work / "chunks").list_folder())
 
 
-def read_facts(work: Location, key: str) -> pa.Table:
-    return pq.read_table(pa.BufferReader(_facts_place(work, key).read_bytes()))
+def read_chunk(work: Location, key: str) -> tuple[pa.Table, Pixels | None]:
+    """The facts of a chunk that is done, and its pixels unless all of it was refused."""
+    table = pq.read_table(pa.BufferReader(_facts_place(work, key).read_bytes()))
+    notes = json.loads(table.schema.metadata[b"pixels"])
+    return table, Pixels(_pixels_place(work, key).uri, **notes) if notes else None
 
 
-def pixels_place(work: Location, key: str) -> Location:
+def _pixels_place(work: Location, key: str) -> Location:
     return work / "pixels" / f"{key}.arrow"
 
 
@@ -70,10 +79,12 @@ def _facts_place(work: Location, key: str) -> Location:
 
 
 def _write(work: Location, key: str, pixels_NHWC: NDArray[np.uint8], facts: pa.Table) -> None:
+    notes = {}
     if len(pixels_NHWC):
-        write_pixels(pixels_place(work, key), pixels_NHWC)
+        notes = asdict(write_pixels(_pixels_place(work, key), pixels_NHWC))
+        del notes["uri"]
     sink = pa.BufferOutputStream()
-    pq.write_table(facts, sink)
+    pq.write_table(facts.replace_schema_metadata({"pixels": json.dumps(notes)}), sink)
     _facts_place(work, key).write_bytes(sink.getvalue().to_pybytes())
 
 

@@ -37,8 +37,8 @@ def fact_of_error(error: str) -> dict[str, Any]:
     return {"error": error, "sha256": "", "perceptual": 0, "signature": b"", "file": "", "row": -1}
 
 
-def fact_of_picture(photograph: Photograph, file: str, row: int) -> dict[str, Any]:
-    """Of a photograph whose pixels stand in a row of a file."""
+def fact_of_picture(photograph: Photograph, file: str, row: int, thumbnail: bytes | None = None) -> dict[str, Any]:
+    """Of a photograph whose pixels stand in a row of a file; "" and −1 when they are not kept."""
     return {
         "error": "",
         "sha256": photograph.sha256,
@@ -47,6 +47,7 @@ def fact_of_picture(photograph: Photograph, file: str, row: int) -> dict[str, An
         **{f"quality_{name}": value for name, value in photograph.quality.as_dict().items()},
         "file": file,
         "row": row,
+        "thumbnail": thumbnail,
     }
 
 
@@ -78,7 +79,8 @@ class Facts:
 
 
 def join_facts(parts: Sequence[pa.Table]) -> Facts:
-    return Facts(pa.concat_tables([FACTS_SCHEMA.empty_table(), *parts]).combine_chunks())
+    tables = [part.replace_schema_metadata(None) for part in parts]
+    return Facts(pa.concat_tables([FACTS_SCHEMA.empty_table(), *tables]).combine_chunks())
 
 
 def write_sources(sink: Any, sources: Sequence[str], facts: Facts, notes: dict[str, str]) -> None:

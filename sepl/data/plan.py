@@ -1,5 +1,8 @@
 """What a run has to decode, cut into chunks: the parts that are done whole or not at all, here or on a cluster.
 
+A chunk is a shard to be: photographs of one cohort split in the order of the table, so that its pixels are written once
+and, as a rule, become a shard by taking its name. What is refused leaves the shard smaller.
+
 A photograph is known by its *source*: a digest of its name, frame and eye and of its file's size and time of change. As
 long as these stay, what an earlier run found in it still holds, and its pixels are not decoded again.
 """
@@ -19,15 +22,14 @@ from pyarrow import fs as pafs
 from sepl.data.cohort import Cohort
 from sepl.data.images import ImageSpec
 from sepl.data.privacy import Pseudonyms
+from sepl.data.quality import QualityThresholds
+from sepl.data.shards import photographs_per_shard
+from sepl.data.splits import COHORT_SPLITS
 from sepl.errors import StorageError
 from sepl.storage import Location
 
 DECODER_VERSION = 1
 """Raised when the same file gives other pixels or measures than before: nothing decoded earlier is then used."""
-CHUNK_BYTES = 32 * 2**20
-"""Pixels of a chunk, at most."""
-CHUNK_PHOTOGRAPHS = 256
-"""In a chunk, at most: some seconds of work, which is what a run that is killed loses a worker."""
 _LOOKS_AT_A_TIME = 16
 """Files looked at together; a network disk answers many at once."""
 _MOST_FOLDERS = 64
@@ -46,6 +48,7 @@ class ChunkJob:
     images_uri: str
     work_uri: str
     spec: ImageSpec
+    quality: QualityThresholds
     pictures: tuple[Picture, ...]
 
 
@@ -62,27 +65,44 @@ def find_sources(cohort: Cohort, pictures: Sequence[Picture], pseudonyms: Pseudo
     ]
 
 
+def slots_of(cohort_splits: NDArray[np.str_], image_size: int) -> NDArray[np.int64]:
+    """(N,) the shard that each photograph belongs in: a number that is lower for the earlier of `COHORT_SPLITS`, and
+    within for the earlier rows.
+    """
+    slot_N = np.empty(len(cohort_splits), np.int64)
+    most, first = photographs_per_shard(image_size), 0
+    for name in COHORT_SPLITS:
+        of_split = np.flatnonzero(cohort_splits == name)
+        slot_N[of_split] = first + np.arange(len(of_split)) // most
+        first += -(-len(of_split) // most)
+    return slot_N
+
+
 def cut_into_chunks(
     cohort: Cohort,
     pictures: Sequence[Picture],
     sources: Sequence[str],
     wanted: NDArray[np.int64],
+    slot_N: NDArray[np.int64],
     spec: ImageSpec,
     work: Location,
-) -> list[ChunkJob]:
-    """The wanted photographs (indices, ascending), in chunks that depend on these and on nothing else."""
-    most = min(CHUNK_PHOTOGRAPHS, max(1, CHUNK_BYTES // (spec.size * spec.size * 3)))
-    stated = spec.model_dump(mode="json")
-    return [
+) -> tuple[list[ChunkJob], list[NDArray[np.int64]]]:
+    """The wanted photographs (indices, ascending), a chunk for those of each shard; and which are in which."""
+    stated = [spec.model_dump(mode="json"), cohort.quality.model_dump(mode="json")]
+    wanted = wanted[np.argsort(slot_N[wanted], kind="stable")]
+    members = np.split(wanted, np.flatnonzero(np.diff(slot_N[wanted])) + 1) if len(wanted) else []
+    jobs = [
         ChunkJob(
-            key=_digest([stated, [sources[index] for index in part]]),
+            key=_digest([stated, [sources[index] for index in part.tolist()]]),
             images_uri=cohort.images_folder.uri,
             work_uri=work.uri,
             spec=spec,
-            pictures=tuple(pictures[index] for index in part),
+            quality=cohort.quality,
+            pictures=tuple(pictures[index] for index in part.tolist()),
         )
-        for part in (wanted[start : start + most].tolist() for start in range(0, len(wanted), most))
+        for part in members
     ]
+    return jobs, members
 
 
 def place_of(folder: Location, image: str) -> Location:

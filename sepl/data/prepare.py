@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sepl.data.assemble import assemble_shard, plan_shards
-from sepl.data.chunks import NOT_OPENED, ChunkJob, decode_chunk, decoded_keys, read_facts
+from sepl.data.assemble import assemble_shard, group_into_shards, plan_shard
+from sepl.data.chunks import NOT_OPENED, ChunkJob, decode_chunk, decoded_keys, read_chunk
 from sepl.data.cohort import Cohort, Finding
 from sepl.data.duplicates import find_duplicates
 from sepl.data.facts import Facts, Sources, join_facts, write_sources
@@ -29,7 +29,8 @@ from sepl.data.images import ImageSpec
 from sepl.data.lock import Hold, hold
 from sepl.data.parallel import Executor, LocalExecutor
 from sepl.data.patients import index_patients, mean_per_patient
-from sepl.data.plan import cut_into_chunks, find_sources, pictures_of
+from sepl.data.plan import cut_into_chunks, find_sources, pictures_of, slots_of
+from sepl.data.prepare_report import write_prepare_report
 from sepl.data.prepared import FINDINGS_FILE, LABELS_FILE, REJECTED_FILE, Manifest
 from sepl.data.privacy import KEY_FILE, Pseudonyms
 from sepl.data.progress import progress
@@ -38,7 +39,7 @@ from sepl.data.quality import judge
 from sepl.data.records import Kept, Rejected, fingerprint_of, write_findings, write_labels, write_rejected
 from sepl.data.scaling import LabelScaler
 from sepl.data.sealed import SEALED_FILE, SealedPatients
-from sepl.data.shards import Shard, read_pixels
+from sepl.data.shards import Pixels, Shard, read_pixels
 from sepl.data.splits import COHORT_SPLITS, assign_cohort_splits
 from sepl.data.thumbnails import encode_thumbnail, first_of_each
 from sepl.errors import CohortError
@@ -64,6 +65,18 @@ class PrepareSummary:
     """The dataset stood there already, and nothing was written."""
     seconds: float
     photographs_per_second: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What was laid down before anything was decoded, and the files of pixels that there are now."""
+
+    sources: Sequence[str]
+    inputs: str
+    planned: NDArray[np.str_]
+    """(N,) cohort splits as they are without copies between patients."""
+    slot_N: NDArray[np.int64]
+    whole: dict[str, Pixels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +140,8 @@ def prepare(
 
 
 def _prepare(run: _Run) -> PrepareSummary:
-    _fit_scaler(run.cohort, np.flatnonzero(_split(run, ()) == "train"))  # told before hours of decoding
+    planned = _split(run, ())
+    _fit_scaler(run.cohort, np.flatnonzero(planned == "train"))  # told before hours of decoding
     pictures = pictures_of(run.cohort)
     sources = find_sources(run.cohort, pictures, run.pseudonyms)
     remembered = run.output.sources()
@@ -136,11 +150,11 @@ def _prepare(run: _Run) -> PrepareSummary:
     if before is not None and remembered is not None and remembered.notes == _notes(before, inputs):
         return _summarise(run, before, _facts_before(run, remembered, known_N), 0, unchanged=True)
     run.output.begin()
-    unknown = np.flatnonzero(known_N < 0)
-    chunks = cut_into_chunks(run.cohort, pictures, sources, unknown, run.spec, run.output.work)
+    slot_N, unknown = slots_of(planned, run.spec.size), np.flatnonzero(known_N < 0)
+    chunks, members = cut_into_chunks(run.cohort, pictures, sources, unknown, slot_N, run.spec, run.output.work)
     num_decoded = _decode(run, chunks)
-    facts = _gather(run, chunks, unknown, remembered, known_N)
-    manifest = _publish(run, facts, sources, inputs)
+    facts, whole = _gather(run, chunks, members, remembered, known_N)
+    manifest = _publish(run, facts, Plan(sources, inputs, planned, slot_N, whole))
     return _summarise(run, manifest, facts, num_decoded, unchanged=False)
 
 
@@ -194,16 +208,31 @@ def _facts_before(run: _Run, remembered: Sources, known_N: NDArray[np.int64]) ->
 def _gather(
     run: _Run,
     chunks: list[ChunkJob],
-    unknown: NDArray[np.int64],
+    members: list[NDArray[np.int64]],
     remembered: Sources | None,
     known_N: NDArray[np.int64],
-) -> Facts:
-    """Facts of all photographs (N): from the chunks, and as remembered."""
-    parts = [read_facts(run.output.work, job.key) for job in chunks]
+) -> tuple[Facts, dict[str, Pixels]]:
+    """Facts of all photographs (N), from the chunks and as remembered, and the files of pixels by URI."""
+    parts, whole = [], _standing(run)
+    for job in chunks:
+        table, pixels = read_chunk(run.output.work, job.key)
+        parts.append(table)
+        if pixels is not None:
+            whole[pixels.uri] = pixels
     known = np.flatnonzero(known_N >= 0)
     if remembered is not None:
         parts.append(_facts_before(run, remembered, known_N[known]).table)
-    return join_facts(parts).take(np.argsort(np.concatenate([unknown, known]), kind="stable"))
+    return join_facts(parts).take(np.argsort(np.concatenate([*members, known]), kind="stable")), whole
+
+
+def _standing(run: _Run) -> dict[str, Pixels]:
+    """The shards of the dataset that stands there, by URI."""
+    if run.output.before is None:
+        return {}
+    places = [(run.output.target / shard.file, shard) for shard in run.output.before.shards]
+    return {
+        place.uri: Pixels(place.uri, shard.num_photographs, shard.num_bytes, shard.sha256) for place, shard in places
+    }
 
 
 def _verdicts(run: _Run, facts: Facts) -> list[str]:
@@ -212,7 +241,7 @@ def _verdicts(run: _Run, facts: Facts) -> list[str]:
     return [error or judge(measures, run.cohort.quality) for error, measures in pairs]
 
 
-def _publish(run: _Run, facts: Facts, sources: Sequence[str], inputs: str) -> Manifest:
+def _publish(run: _Run, facts: Facts, plan: Plan) -> Manifest:
     cohort = run.cohort
     reasons = _verdicts(run, facts)
     chosen = np.array([index for index, reason in enumerate(reasons) if not reason], np.int64)
@@ -224,7 +253,7 @@ def _publish(run: _Run, facts: Facts, sources: Sequence[str], inputs: str) -> Ma
         )
     links, findings = _same_pictures(cohort, facts, chosen)
     splits = _split(run, links)[chosen]
-    kept, shards = _assemble(run, facts, chosen, splits)
+    kept, shards = _assemble(run, facts, plan, chosen, splits)
     thumbnails = _thumbnails(run, facts, reasons)
     rejected = [
         Rejected(index, reason, f"thumbnails/{_thumbnail_name(cohort, index)}" if index in thumbnails else "")
@@ -242,7 +271,9 @@ def _publish(run: _Run, facts: Facts, sources: Sequence[str], inputs: str) -> Ma
             (tables / "thumbnails" / _thumbnail_name(cohort, index)).write_bytes(content)
         manifest = _manifest(run, tables, kept, shards, len(rejected))
         remembered = _to_remember(facts, kept, thumbnails)
-        write_sources(tables / sources_file(manifest), sources, remembered, _notes(manifest, inputs))
+        shown = run.output.shards
+        write_prepare_report(tables, manifest=manifest, shards=shown, thresholds=cohort.quality)
+        write_sources(tables / sources_file(manifest), plan.sources, remembered, _notes(manifest, plan.inputs))
         run.output.publish(tables, manifest, run.held)
     return manifest
 
@@ -283,21 +314,25 @@ def _split(run: _Run, links: Sequence[tuple[int, int]]) -> NDArray[np.str_]:
 
 
 def _assemble(
-    run: _Run, facts: Facts, chosen: NDArray[np.int64], splits: NDArray[np.str_]
+    run: _Run, facts: Facts, plan: Plan, chosen: NDArray[np.int64], splits: NDArray[np.str_]
 ) -> tuple[Kept, tuple[Shard, ...]]:
-    """Writes the shards of the kept photographs."""
+    """Puts the shards of the kept photographs in their place."""
     table = facts.take(chosen).table
-    uri, work = run.output.shards.uri, run.output.work.uri
-    jobs, members = plan_shards(splits, table["file"].to_pylist(), table["row"].to_numpy(), run.spec.size, uri, work)
-    standing = (
-        {(run.output.target / shard.file).uri: shard for shard in run.output.before.shards} if run.output.before else {}
-    )
-    shards = {job.index: shard for job in jobs if (shard := job.stands_as(standing)) is not None}
-    with progress(len(jobs) - len(shards), "writing shards") as advance:
-        for index, shard in run.executor.map(assemble_shard, [job for job in jobs if job.index not in shards]):
+    files, rows = table["file"].to_pylist(), table["row"].to_numpy()
+    groups = group_into_shards(splits, plan.slot_N[chosen], plan.planned[chosen], run.spec.size)
+    out, work, whole = run.output.shards, run.output.work, plan.whole
+    jobs = [
+        plan_shard(
+            index, str(splits[group[0]]), [files[i] for i in group], rows[group], run.spec.size, out, work, whole
+        )
+        for index, group in enumerate(groups)
+    ]
+    shards: dict[int, Shard] = {}
+    with progress(len(jobs), "writing shards") as advance:
+        for index, shard in run.executor.map(assemble_shard, jobs):
             shards[index] = shard
             advance(1)
-    in_order = np.concatenate(members)
+    in_order = np.concatenate(groups)
     kept = Kept(
         indices=chosen[in_order],
         cohort_splits=splits[in_order],

@@ -11,8 +11,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import fs as pafs
-
 from sepl.data.facts import Sources
 from sepl.data.images import ImageSpec
 from sepl.data.lock import Hold
@@ -62,7 +60,7 @@ class Output:
 
     def begin(self) -> None:
         if self.work.is_local:
-            for name in ("pixels", "chunks", "shards", "dataset"):
+            for name in ("pixels", "chunks", "shards", "dataset", "incoming"):
                 (self.work.local_path() / name).mkdir(parents=True, exist_ok=True)
 
     def sources(self) -> Sources | None:
@@ -75,11 +73,11 @@ class Output:
         if self.before is not None:
             self._keep_tables_of(self.before)
         for name in names:
-            _copy_in(tables / name, self.shards / name)
+            self._put(name, (tables / name).read_bytes())
         held.check()
-        (self.shards / MANIFEST_FILE).write_bytes(manifest.model_dump_json(indent=1).encode())
+        self._put(MANIFEST_FILE, manifest.model_dump_json(indent=1).encode())
         if self._appears_at_once:
-            self._let_appear(manifest)
+            self._let_appear({*names, MANIFEST_FILE, *(shard.file for shard in manifest.shards)})
         else:
             self._remove_outdated(manifest, names)
         self.forget()
@@ -91,11 +89,21 @@ class Output:
         else:
             self.work.delete_folder()
 
-    def _let_appear(self, manifest: Manifest) -> None:
+    def _put(self, name: str, content: bytes) -> None:
+        """Writes a file of the dataset, whole or not at all; what a kill leaves behind is in the work place."""
+        place = self.shards / name
+        if not place.is_local:
+            place.write_bytes(content)
+            return
+        staging = self.work / "incoming" / "file"
+        staging.write_bytes(content)
+        place.local_path().parent.mkdir(exist_ok=True)
+        staging.local_path().replace(place.local_path())
+
+    def _let_appear(self, names: set[str]) -> None:
         folder = self.shards.local_path()
-        known = {shard.file for shard in manifest.shards}
-        for path in folder.glob("*.arrow"):  # of a run before, over a cohort that has changed since
-            if path.name not in known:
+        for path in folder.rglob("*"):  # of a run before, over a cohort that has changed since
+            if path.is_file() and path.relative_to(folder).as_posix() not in names:
                 path.unlink()
         try:
             folder.replace(self.target.local_path())  # replaces an empty folder too
@@ -108,7 +116,7 @@ class Output:
             if not kept.exists() and place.exists():
                 content = place.read_bytes()
                 if sha256_of(content) == sha256:
-                    kept.write_bytes(content)
+                    self._put(kept.name, content)
 
     def _remove_outdated(self, manifest: Manifest, names: list[str]) -> None:
         wanted = {*names, *_files_of(manifest), *(_files_of(self.before) if self.before else ())}
@@ -133,13 +141,3 @@ def _beside(target: Location) -> Location:
     path = target.local_path()
     place = path.parent / f".{path.name}-preparing"
     return Location(target.filesystem, str(place), str(place))
-
-
-def _copy_in(path: Path, place: Location) -> None:
-    if place.is_local:
-        place.write_bytes(path.read_bytes())
-        return
-    try:
-        pafs.copy_files(str(path), place.path, pafs.LocalFileSystem(), place.filesystem)
-    except OSError as problem:
-        raise StorageError(f"cannot write {place.uri}: {problem}") from problem

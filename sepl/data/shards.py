@@ -5,7 +5,9 @@ One uncompressed fixed-size column in one batch, so that a memory map of the fil
 
 import hashlib
 import io
+import os
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from sepl.errors import DatasetError, StorageError
 from sepl.storage import Location
 
 SHARD_BYTES = 64 * 2**20
-"""Pixels a shard holds; this much is in memory for each that is being written."""
+"""Pixels of a shard, at most; this much is in memory for each that is being written."""
+SHARD_PHOTOGRAPHS = 256
+"""In a shard, at most: a second or two of decoding, which is what a run that is killed loses a worker."""
 
 
 class Shard(Settings):
@@ -32,36 +36,39 @@ class Shard(Settings):
     sha256: str
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """A file of pixels that is whole, under any name."""
+
+    uri: str
+    num_photographs: int
+    num_bytes: int
+    sha256: str
+
+    def as_shard(self, cohort_split: str) -> Shard:
+        """What it is called in a manifest: by its content."""
+        return Shard(
+            file=f"{cohort_split}-{self.sha256[:12]}.arrow",
+            cohort_split=cohort_split,
+            num_photographs=self.num_photographs,
+            num_bytes=self.num_bytes,
+            sha256=self.sha256,
+        )
+
+
 def photographs_per_shard(image_size: int) -> int:
-    return max(1, SHARD_BYTES // (image_size * image_size * 3))
+    return min(SHARD_PHOTOGRAPHS, max(1, SHARD_BYTES // (image_size * image_size * 3)))
 
 
-def write_shard(folder: Location, cohort_split: str, pixels_NHWC: NDArray[np.uint8]) -> Shard:
-    """Writes pixels (n, H, W, 3), whole or not at all, to a file named by its content; describes what was written."""
-    if folder.is_local:
-        num_bytes, sha256, file = _write_local(folder.local_path(), cohort_split, pixels_NHWC)
+def write_pixels(place: Location, pixels_NHWC: NDArray[np.uint8]) -> Pixels:
+    """Writes pixels (n, H, W, 3), whole or not at all."""
+    if place.is_local:
+        num_bytes, sha256 = _write_local(place.local_path(), pixels_NHWC)
     else:
         content = io.BytesIO()
         num_bytes, sha256 = _write_hashed(content, pixels_NHWC)
-        file = _name(cohort_split, sha256)
-        (folder / file).write_bytes(content.getbuffer())
-    return Shard(
-        file=file, cohort_split=cohort_split, num_photographs=len(pixels_NHWC), num_bytes=num_bytes, sha256=sha256
-    )
-
-
-def write_pixels(place: Location, pixels_NHWC: NDArray[np.uint8]) -> None:
-    """As `write_shard`, under a name of one's own and without a digest."""
-    if place.is_local:
-        path = place.local_path()
-        staging = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-        with pa.OSFile(str(staging), "wb") as sink:
-            _write_ipc(sink, pixels_NHWC)
-        staging.replace(path)
-        return
-    content = io.BytesIO()
-    _write_ipc(pa.PythonFile(content, "w"), pixels_NHWC)
-    place.write_bytes(content.getbuffer())
+        place.write_bytes(content.getbuffer())
+    return Pixels(place.uri, len(pixels_NHWC), num_bytes, sha256)
 
 
 def read_pixels(place: Location, image_size: int) -> NDArray[np.uint8]:
@@ -96,17 +103,17 @@ def _wanted(name: str, image_size: int) -> str:
     return f"{name} should be an Arrow shard of {image_size}×{image_size} RGB pixels"
 
 
-def _write_local(folder: Path, cohort_split: str, pixels_NHWC: NDArray[np.uint8]) -> tuple[int, str, str]:
-    staging = folder / f".{cohort_split}-{uuid.uuid4().hex}"
+def _write_local(path: Path, pixels_NHWC: NDArray[np.uint8]) -> tuple[int, str]:
+    staging = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
         with staging.open("wb") as stream:
-            num_bytes, sha256 = _write_hashed(stream, pixels_NHWC)
-        file = _name(cohort_split, sha256)
-        staging.replace(folder / file)
+            written = _write_hashed(stream, pixels_NHWC)
+            os.fsync(stream.fileno())  # a machine that loses power must not leave an empty file under the name
+        staging.replace(path)
     except OSError as problem:
         staging.unlink(missing_ok=True)
-        raise StorageError(f"cannot write a shard below {folder}: {problem}") from problem
-    return num_bytes, sha256, file
+        raise StorageError(f"cannot write {path}: {problem.strerror}") from problem
+    return written
 
 
 def _write_hashed(stream: Any, pixels_NHWC: NDArray[np.uint8]) -> tuple[int, str]:
@@ -123,10 +130,6 @@ def _write_ipc(sink: pa.NativeFile, pixels_NHWC: NDArray[np.uint8]) -> None:
     schema = pa.schema([pa.field("pixels", column.type, nullable=False, metadata=metadata)])
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch([column], schema=schema))
-
-
-def _name(cohort_split: str, sha256: str) -> str:
-    return f"{cohort_split}-{sha256[:12]}.arrow"
 
 
 class _Hashing(io.RawIOBase):

@@ -19,16 +19,22 @@ def kind_of(reason: str) -> str:
     return f"{kind}:{first.group()}" if first else kind
 
 
+class FewOfEach:
+    """Takes the first few of each kind of reason."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def takes(self, reason: str) -> bool:
+        kind = kind_of(reason)
+        self._counts[kind] += 1
+        return self._counts[kind] <= MOST_OF_A_REASON
+
+
 def first_of_each(indices: Iterable[int], reasons: Sequence[str]) -> list[int]:
     """Of these photographs the first of each kind of reason, in their order."""
-    counts: Counter[str] = Counter()
-    chosen = []
-    for index in indices:
-        kind = kind_of(reasons[index])
-        counts[kind] += 1
-        if counts[kind] <= MOST_OF_A_REASON:
-            chosen.append(index)
-    return chosen
+    few = FewOfEach()
+    return [index for index in indices if few.takes(reasons[index])]
 
 
 def encode_thumbnail(pixels_HWC: NDArray[np.uint8]) -> bytes:

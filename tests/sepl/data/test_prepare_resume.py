@@ -12,7 +12,7 @@ import pytest
 from builders import build_cohort
 from s3 import new_place, serve_s3
 
-from sepl.data import chunks, plan
+from sepl.data import chunks, shards
 from sepl.data.cohort import read_cohort
 from sepl.data.lock import hold
 from sepl.data.prepare import prepare
@@ -30,7 +30,7 @@ def cohort_file(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(plan, "CHUNK_PHOTOGRAPHS", CHUNK)
+    monkeypatch.setattr(shards, "SHARD_PHOTOGRAPHS", CHUNK)
 
 
 def run(cohort_file, out):
@@ -44,9 +44,9 @@ def files_of(folder):
 def start(cohort_file, out, num_workers):
     """The same in a process of its own that goes slowly enough to be hit."""
     code = (
-        "import sys, time; from pathlib import Path; from sepl.data import chunks, parallel, plan, prepare\n"
+        "import sys, time; from pathlib import Path; from sepl.data import chunks, parallel, shards, prepare\n"
         "from sepl.data.cohort import read_cohort\n"
-        f"plan.CHUNK_PHOTOGRAPHS, parallel._ALONE_SECONDS = {CHUNK}, {-1.0 if num_workers > 1 else 1e9}\n"
+        f"shards.SHARD_PHOTOGRAPHS, parallel._ALONE_SECONDS = {CHUNK}, {-1.0 if num_workers > 1 else 1e9}\n"
         "examine = chunks.examine_photograph\n"
         "def slowly(*arguments, **options):\n"
         "    time.sleep(0.02)\n"

@@ -1,11 +1,11 @@
 """What the header of a DICOM photograph says about the person and the camera, as far as a cohort needs it.
 
-Names are never read. The birth date is looked at only when the file has no age, and only the years between it and the
-photograph leave this module.
+Names are never read. The birth date is looked at only when the file has no age, and only whole years
+leave this module.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from sepl.data.dicom_elements import Elements, is_dicom, read_elements
@@ -38,7 +38,7 @@ class DicomFacts:
     """What a header says; what it leaves out is 1 frame, an empty text or NaN."""
 
     num_frames: int
-    patient: str
+    patient: str = field(repr=False)
     """The patient id as the hospital wrote it: identifying, to be hashed before anything is written."""
     eye: str
     """"left", "right" or empty."""
@@ -102,4 +102,7 @@ def _age_from_birth(source: bytes, acquired: date | None) -> float:
     if acquired is None:
         return float("nan")
     born = _parse_date(read_elements(source, (_BIRTH_DATE,)).text(_BIRTH_DATE))
-    return (acquired - born).days / 365.25 if born is not None and born <= acquired else float("nan")
+    if born is None or born > acquired:
+        return float("nan")
+    # whole years, as the header gives them: to the day, they and the date of the photograph would tell the birth date
+    return float(acquired.year - born.year - ((acquired.month, acquired.day) < (born.month, born.day)))

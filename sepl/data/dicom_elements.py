@@ -9,7 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sepl.errors import ImageError
@@ -39,8 +39,8 @@ class Elements:
 
     syntax: str
     """UID of the transfer syntax."""
-    values: dict[int, bytes]
-    data: bytes
+    values: dict[int, bytes] = field(repr=False)
+    data: bytes = field(repr=False)
     """The file, inflated when it was deflated."""
     pixels_start: int
     """Where in `data` the value of the pixel data starts; 0 when there is none."""

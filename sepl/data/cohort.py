@@ -144,7 +144,9 @@ class _Reading:
                 (read_table(self._path.parent / entry.path, entry.reading), entry)
                 for entry in self._spec.table_entries()
             ]
+        wanted = {str(entry.column) for entry in (self._spec.tasks | self._spec.inputs).values()}
         for table, entry in tables:
+            table.check_header({*entry.roles().values(), *wanted})
             where = "columns" if self._spec.table is not None else f"tables, {entry.path}"
             for role, column in entry.roles().items():
                 table.check(column, f"{self._path}: {where}.{role}")
@@ -154,7 +156,6 @@ class _Reading:
                 detail = f"read as {table.encoding}, which was guessed; say encoding if it is another"
                 self._findings.append(Finding("encoding", 0, "", detail, table.name))
         self._check_columns([table for table, _ in tables])
-        wanted = {str(entry.column) for entry in (self._spec.tasks | self._spec.inputs).values()}
         return [(table.select({*entry.roles().values(), *wanted}), entry) for table, entry in tables]
 
     def _list_photographs(self, tables: Sequence[tuple[CohortTable, TableEntry]]) -> tuple[Listing, Headers]:

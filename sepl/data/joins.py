@@ -85,7 +85,9 @@ def _nearest_visit(listing: Listing, keyed: KeyedTable, found: NDArray[np.int64]
 def _dated(keys: dict[str, Texts], name: str) -> pd.DataFrame:
     """The keys with the visit as `date`, its index as `name`, in order of dates; visits that are no dates left out."""
     frame = pd.DataFrame({role: texts for role, texts in keys.items() if role != "visit"})
-    frame["date"] = pd.to_datetime(pd.Series(keys["visit"], dtype=object), format="%Y-%m-%d", errors="coerce")
+    frame["date"] = pd.to_datetime(pd.Series(keys["visit"], dtype=object), format="%Y-%m-%d", errors="coerce").astype(
+        "datetime64[s]"
+    )
     frame[name] = np.arange(len(frame))
     return frame[frame["date"].notna()].sort_values("date", kind="stable")
 

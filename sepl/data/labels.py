@@ -135,11 +135,11 @@ def _refuse_unit(
     implausible: NDArray[np.bool_],
 ) -> None:
     """A column whose median, or the median of its many implausible values, fits another unit."""
-    finite = values[np.isfinite(values)]
+    finite = odd = values[np.isfinite(values)]
     is_mixed = is_too_many(implausible, len(finite))
-    guesses = quantity.guess(finite, unit) if is_mixed or len(finite) >= _FEWEST_FOR_A_MEDIAN else ()
-    odd = finite
-    if not guesses and is_mixed:
+    is_enough = is_mixed or len(finite) >= _FEWEST_FOR_A_MEDIAN
+    guesses = quantity.guess(finite, unit) if is_enough and not _is_one_value(finite) else ()
+    if not guesses and is_mixed and not _is_one_value(values[implausible]):
         odd = values[implausible]
         guesses = quantity.guess(odd, unit)
     if guesses:
@@ -149,6 +149,11 @@ def _refuse_unit(
             f"values, is no usual {task.label} in {unit.name} but would be in {fitting}; "
             f"say unit in [tasks.{task.name}], or trust_unit = true if {unit.name} is right"
         )
+
+
+def _is_one_value(values: NDArray[np.float64]) -> bool:
+    """Whether half of them are the same, as a code for absent is and measurements are not."""
+    return bool(len(values)) and 2 * int(np.unique(values, return_counts=True)[1].max()) >= len(values)
 
 
 def _sentinel_hint(implausible: NDArray[np.float64], num_wrong: int) -> str:

@@ -67,6 +67,7 @@ def read_release(path: Path, folder: Location, findings: list[Finding]) -> Cohor
     Raises CohortError when the table is not of this layout, or no row has a photograph.
     """
     table = read_table(path, Reading(encoding=ENTRY.encoding))
+    table.check_header(("ID", "subid", "ODT", *TASK_COLUMNS.values()))
     for column in ("ID", "subid", "ODT"):
         table.check(column, f'{path}: {column} of layout "sepl-release"')
     photographs = _Matcher(table, _visit_folders(folder), findings).photographs()

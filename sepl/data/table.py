@@ -8,7 +8,6 @@ import csv
 import io
 import re
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
@@ -35,6 +34,7 @@ _BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NATIONAL = ["cp1250", "cp1251", "cp1252", "cp949", "cp932", "gb18030", "big5"]
+_LONGEST_NAME = 200
 _MOST_LINES = 500
 """Lines that tell encoding or delimiter."""
 
@@ -77,6 +77,17 @@ class CohortTable:
         """The column as trimmed text; absent cells are empty."""
         return as_text(self.frame[column])
 
+    def check_header(self, wanted: Iterable[str]) -> None:
+        """CohortError when none of the wanted columns is there: what was read as header is then none.
+
+        It is not shown, because without a header it is a patient's row.
+        """
+        if not set(wanted) & set(self.columns):
+            raise CohortError(
+                f"{self.path}: none of the columns that the cohort file names stands in its header; "
+                "say header if that is not its first row"
+            )
+
     def check(self, column: str, where: str) -> None:
         """CohortError, which `where` opens, unless the table has one column of that name."""
         if column not in self.columns:
@@ -115,7 +126,7 @@ def read_table(path: Path, reading: Reading | None = None) -> CohortTable:
         return _read_workbook(path, reading) if suffix.startswith(".xls") else _read_csv(path, reading)
     except CohortError:
         raise
-    except (ValueError, OSError, KeyError, LookupError, csv.Error, zipfile.BadZipFile) as problem:
+    except (ValueError, OSError, KeyError, LookupError, csv.Error) as problem:
         kind = "csv" if suffix in CSV_SUFFIXES else suffix[1:]
         raise CohortError(f"{path}: cannot be read as {kind}: {_one_line(problem)}") from None
 
@@ -126,7 +137,9 @@ def _one_line(problem: Exception) -> str:
 
 def _finish(path: Path, frame: pd.DataFrame, first_row: int, **found: Any) -> CohortTable:
     """Names stripped and told apart, blank rows left out."""
-    names = [str(name).strip() for name in frame.columns]
+    names = [" ".join(str(name).split()) for name in frame.columns]  # a sheet's may stand on two lines
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise ValueError(f"a column's name should have at most {_LONGEST_NAME} characters, a quotation mark is missing")
     frame.columns = pd.Index(_told_apart(names))
     filled = np.zeros(len(frame), bool)
     for name in frame.columns:
@@ -158,7 +171,11 @@ def _read_csv(path: Path, reading: Reading) -> CohortTable:
     delimiter = reading.delimiter or (told[1] if told else find_delimiter(head[reading.header - 1 :]))
     names = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter))
     skipped = reading.header + (1 if told else 0)
-    frame = _read_fields(path, encoding, delimiter, len(names), skipped)
+    frame = _read_fields(path, encoding, delimiter, len(names) + 1, skipped)
+    over = (as_text(frame.iloc[:, -1]) != "").to_numpy(bool)  # a delimiter at the end of rows alone is no field
+    if over.any():
+        raise ValueError(f"row {int(over.argmax()) + reading.header + 1} has more fields than the header has names")
+    frame = frame.iloc[:, :-1]
     frame.columns = pd.Index(names)
     decimal: Decimal = "," if delimiter == ";" else "."
     return _finish(path, frame, reading.header + 1, decimal=decimal, encoding=encoding)
@@ -258,19 +275,10 @@ def find_delimiter(lines: Sequence[str]) -> str:
 
 
 def _read_workbook(path: Path, reading: Reading) -> CohortTable:
-    from openpyxl import load_workbook  # half a second that a cohort without a workbook need not spend
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openpyxl warns of styles and validations that it drops
-        book = load_workbook(path, read_only=True, data_only=True)
-        try:
-            sheet = _sheet_of(book, path, reading.sheet)
-            cells = [[_cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
-        finally:
-            book.close()
+    title, cells = _sheet_cells(path, reading.sheet)
     cells = cells[reading.header - 1 :]
     if not cells or not any(cells[0]):
-        raise ValueError(f"row {reading.header} of sheet {sheet.title!r} should name the columns, is empty")
+        raise ValueError(f"row {reading.header} of sheet {title!r} should name the columns, is empty")
     width = max(index + 1 for index, name in enumerate(cells[0]) if name)
     _refuse_cells_without_a_name(cells, width)
     frame = pd.DataFrame(
@@ -278,6 +286,22 @@ def _read_workbook(path: Path, reading: Reading) -> CohortTable:
     )
     frame.columns = pd.Index(cells[0][:width])
     return _finish(path, frame, reading.header + 1)
+
+
+def _sheet_cells(path: Path, wanted: str | int | None) -> tuple[str, list[list[str]]]:
+    """Title and cells of the sheet."""
+    from openpyxl import load_workbook  # half a second that a cohort without a workbook need not spend
+
+    with path.open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # openpyxl warns of styles and validations that it drops
+        try:
+            book = load_workbook(stream, read_only=True, data_only=True)
+            sheet = _sheet_of(book, path, wanted)
+            return sheet.title, [[_cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+        except CohortError:
+            raise
+        except Exception as problem:  # a damaged workbook is whatever openpyxl, zlib or the XML parser stumbles over
+            raise ValueError(str(problem) or type(problem).__name__) from None
 
 
 def _refuse_cells_without_a_name(cells: Sequence[Sequence[str]], width: int) -> None:

@@ -170,6 +170,11 @@ WRONG_TABLES = {
         r"tasks.age.column should be one column of .*labels.csv, 'age' stands over more than one",
     ),
     "no rows": ("image,patient,eye,age,sex\n", r"labels.csv: no usable row"),
+    "no header": ("a.jpg,Anna,L,1,M\nb.jpg,Bert,L,1,M\n", r"labels.csv: none of the columns .* stands in its header"),
+    "a quotation mark left open": (
+        'image,patient,"eye,age,sex\n' + "a.jpg,Anna,L,1,M\n" * 20,
+        r"labels.csv: cannot be read as csv: a column's name should have at most 200",
+    ),
     "an unknown column": (
         "image,patient,eye,sex\na,1,L,M\n",
         r"tasks.age.column should be a column of .*labels.csv \(image, patient, eye, sex\), was 'age'",
@@ -181,7 +186,7 @@ WRONG_TABLES = {
     ),
     "a ragged row further down": (
         "image,patient,eye,age,sex\na,1,L,1,M\nb,1,L,1,M,9\n",
-        r"labels.csv: cannot be read as csv: .* line 3",
+        r"labels.csv: cannot be read as csv: row 3 has more fields",
     ),
 }
 
@@ -193,6 +198,7 @@ def test_a_wrong_table_is_one_clear_line(write, case):
     with pytest.raises(CohortError, match=message) as caught:
         read_cohort(write(table=table))
     assert "\n" not in str(caught.value)
+    assert "Anna" not in str(caught.value)
 
 
 WRONG_TOML = {

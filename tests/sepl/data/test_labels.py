@@ -83,6 +83,13 @@ def test_a_code_that_was_not_declared_is_recognised(tmp_path):
         read(tmp_path, "age", ["-9", "61", "-9", "-9", "70", "-9"])
 
 
+def test_a_code_that_another_unit_would_explain_is_still_a_code(tmp_path):
+    with pytest.raises(
+        CohortError, match=r"999 stands in 3 of them: .* say missing = \[999\]"
+    ):  # months, it would be 83
+        read(tmp_path, "age", ["61", "999", "999", "70", "999", "64"])
+
+
 def test_censored_values_are_their_limit_and_a_finding(tmp_path):
     cohort = read(tmp_path, "creatinine", ["<0,5", "0,9", "1,1", "1,0", "0,8", "1"])
 

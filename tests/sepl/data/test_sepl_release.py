@@ -123,8 +123,8 @@ def test_where_no_photograph_is_found_it_is_told(release):
 
 def test_a_table_of_another_layout_is_refused(tmp_path):
     (tmp_path / "dicom").mkdir()
-    (tmp_path / "labels.csv").write_text("image,patient\na,1\n")
+    (tmp_path / "labels.csv").write_text("ID,patient\na,1\n")
     (tmp_path / "cohort.toml").write_text(TOML)
 
-    with pytest.raises(CohortError, match=r'ID of layout "sepl-release" should be a column of .*labels.csv'):
+    with pytest.raises(CohortError, match=r'subid of layout "sepl-release" should be a column of .*labels.csv'):
         read_cohort(tmp_path / "cohort.toml")

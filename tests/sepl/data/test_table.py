@@ -101,6 +101,20 @@ def test_titles_above_the_header_are_passed_over(tmp_path):
     assert (table.columns, table.rows.tolist()) == (("id", "age"), [4])
 
 
+def test_a_delimiter_at_the_end_of_rows_is_no_field(tmp_path):
+    (tmp_path / "t.csv").write_text("id;age\n1;61;\n2;62;\n3;63\n")
+
+    assert read_table(tmp_path / "t.csv").frame.to_numpy().tolist() == [["1", "61"], ["2", "62"], ["3", "63"]]
+
+
+def test_a_row_that_is_too_short_has_absent_values(tmp_path):
+    (tmp_path / "t.csv").write_text("id;age;sex\n1;61;M\n2\n")
+
+    table = read_table(tmp_path / "t.csv")
+
+    assert [table.texts(name).tolist() for name in table.columns] == [["1", "2"], ["61", ""], ["M", ""]]
+
+
 def test_a_column_named_twice_is_refused_when_it_is_wanted(tmp_path):
     (tmp_path / "t.csv").write_text("id,age,age\n1,61,16\n")
 

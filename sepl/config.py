@@ -124,6 +124,20 @@ class TrainingConfig(Settings):
     precision: Precision = "auto"
     """'auto' is bfloat16 on a GPU that has it, else float32."""
     seed: int = Field(default=0, ge=0)
+    frozen_stages: int = Field(default=0, ge=0)
+    """The backbone's first so many stages keep their initial weights: 1 is the stem; a transformer's blocks count."""
+    layer_decay: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Each layer of the backbone learns at this times the rate of the next one; the heads at `learning_rate`."""
+    micro_batch_size: int = Field(default=0, ge=0)
+    """Photographs that pass the network at once; 0 is the whole batch, halved when memory runs out."""
+    ema_decay: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Above 0, the moving average of the weights is what is validated and kept."""
+    early_stopping_epochs: int = Field(default=0, ge=0)
+    """Above 0, a run ends after so many epochs without a better validation skill."""
+    compile_backbone: bool = False
+    """Whether torch.compile turns the backbone into fused kernels; needs a C++ compiler."""
+    deterministic: bool = False
+    """Whether a GPU may only use kernels that repeat bit for bit; on a CPU they do anyway."""
     weighting: WeightingName = "equal"
     """'equal' is the plain sum, as the paper has it."""
     task_weights: dict[str, Annotated[float, Field(ge=0.0)]] = {}

@@ -44,8 +44,8 @@ class TrainSet:
         num_photographs = self.pixels.num_photographs
         return min(-(-num_photographs // batch_size), num_photographs // 2)
 
-    def epoch(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """The photographs in random order, in batches of one size, at most `batch_size`.
+    def epoch(self, batch_size: int, generator: torch.Generator, num_skipped: int = 0) -> Iterator[Batch]:
+        """The photographs in random order, in batches of one size, at most `batch_size`; the first may be skipped.
 
         As few as possible (less than one a step) are left out of an epoch to make the batches equal: a last batch of
         three would move the weights as much as a full one, and a new shape costs a GPU its tuned kernels.
@@ -53,6 +53,7 @@ class TrainSet:
         num_photographs, num_steps = self.pixels.num_photographs, self.steps_per_epoch(batch_size)
         size = min(num_photographs // num_steps, batch_size)
         order_SB = torch.randperm(num_photographs, generator=generator)[: num_steps * size].view(num_steps, size)
+        order_SB = order_SB[num_skipped:]
         on_device_SB = order_SB.to(self.targets_NT.device)
         for pixels_BHWC, rows_B in zip(self.pixels.batches(order_SB), on_device_SB, strict=True):
             yield Batch(pixels_BHWC, self.targets_NT.index_select(0, rows_B), self.present_NT.index_select(0, rows_B))

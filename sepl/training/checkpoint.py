@@ -1,7 +1,7 @@
-"""A run between two epochs as a folder: safetensors for numbers, JSON for the rest, nothing pickled."""
+"""A run between two steps as a folder: safetensors for numbers, JSON for the rest, nothing pickled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -24,6 +24,10 @@ class Progress(Settings):
     """Of the prepared dataset."""
     epoch: int
     """Epochs done."""
+    steps_done: int = 0
+    """Of the epoch that has begun."""
+    micro_batch_size: int = 0
+    """Photographs at once, as memory had them; 0 is a whole batch."""
     best_epoch: int
     best_skill: float | None
     """None without validation."""
@@ -42,21 +46,29 @@ class Progress(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Everything that the epochs to come depend on, on the CPU."""
+    """Everything that the steps to come depend on, on the CPU."""
 
     progress: Progress
     weights: dict[str, Tensor]
     best: dict[str, Tensor]
     """The best epoch's weights; empty without validation."""
+    average: dict[str, Tensor]
+    """The moving average of the weights; empty without one."""
     optimiser: dict[str, Tensor]
+    weighting: dict[str, Tensor]
+    losses: dict[str, Tensor]
+    """Their sums over the steps done of the epoch that has begun."""
     random: dict[str, Tensor]
+
+
+_PARTS = tuple(field.name for field in fields(Checkpoint) if field.name != "progress")
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes the folder; one that was there is replaced, and is not whole until the end."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PROGRESS_FILE).unlink(missing_ok=True)
-    for name in ("weights", "best", "optimiser", "random"):
+    for name in _PARTS:
         save_file(getattr(checkpoint, name), folder / f"{name}.safetensors")
     (folder / PROGRESS_FILE).write_text(checkpoint.progress.model_dump_json(indent=2))
 
@@ -67,9 +79,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not path.is_file():
         raise StorageError(f"{folder} should hold a whole checkpoint, has no {PROGRESS_FILE}")
     progress = Progress.parse_json(path.read_bytes(), str(path), StorageError)
-    return Checkpoint(
-        progress, *(_load(folder / f"{name}.safetensors") for name in ("weights", "best", "optimiser", "random"))
-    )
+    return Checkpoint(progress, *(_load(folder / f"{name}.safetensors") for name in _PARTS))
 
 
 def copy_to_cpu(state: Mapping[str, Tensor], into: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

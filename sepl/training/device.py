@@ -1,9 +1,18 @@
-"""Where a network computes, and in which precision."""
+"""Where a network computes, in which precision, with which kernels."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from sepl.config import Precision
 from sepl.errors import ConfigError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -32,3 +41,33 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     is_automatic = precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     is_enabled = precision == "bfloat16" or is_automatic
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_enabled)
+
+
+@contextmanager
+def deterministic_kernels(wanted: bool) -> Iterator[None]:
+    """Until the end of the block, torch uses only kernels that repeat bit for bit, where that is `wanted`.
+
+    An operation that a GPU cannot repeat then raises RuntimeError with its name. Else cuDNN may try out which of its
+    convolutions is fastest for the shapes at hand. What was set before is set again afterwards.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it; read when it is first used
+    torch.use_deterministic_algorithms(wanted)
+    torch.backends.cudnn.benchmark = not wanted
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
+def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """The function as fused kernels, which are kept on disk: a later trial, or process, only loads them.
+
+    They lie where TORCHINDUCTOR_CACHE_DIR says, else in sepl/compiled below the user's cache folder: torch's own choice
+    is a temporary folder, which ends with the machine's.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "sepl" / "compiled"))
+    return torch.compile(function, dynamic=False)

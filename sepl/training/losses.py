@@ -8,7 +8,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def task_losses(outputs_BT: Tensor, targets_BT: Tensor, present_BT: Tensor, is_binary_T: Tensor) -> Tensor:
+def task_losses(
+    outputs_BT: Tensor,
+    targets_BT: Tensor,
+    present_BT: Tensor,
+    is_binary_T: Tensor,
+    counts_T: Tensor | None = None,
+) -> Tensor:
     """Losses (T,): L1 for a regression task, binary cross-entropy of the logit for a binary one, as the paper has it.
 
     Each is the mean over the photographs that have the task's label, so that a rarely measured factor counts as much
@@ -20,11 +26,14 @@ def task_losses(outputs_BT: Tensor, targets_BT: Tensor, present_BT: Tensor, is_b
             would survive the mask, since 0 · NaN is NaN.
         present_BT: 1 where there is a label, 0 where not, in the outputs' dtype.
         is_binary_T: which tasks are binary.
+        counts_T: by how many labels to divide, where the photographs are a part of a batch; theirs by default.
     """
+    if counts_T is None:
+        counts_T = present_BT.sum(dim=0)
     absolute_BT = (outputs_BT - targets_BT).abs()
     entropy_BT = functional.softplus(outputs_BT) - outputs_BT * targets_BT  # BCE with logits, for labels 0 and 1
     losses_BT = torch.where(is_binary_T, entropy_BT, absolute_BT)  # both for all: cheaper than gathering columns
-    return (losses_BT * present_BT).sum(dim=0) / present_BT.sum(dim=0).clamp(min=1.0)
+    return (losses_BT * present_BT).sum(dim=0) / counts_T.clamp(min=1.0)
 
 
 def total_loss(losses_T: Tensor) -> Tensor:

@@ -20,24 +20,36 @@ class RandomStreams:
         self.order = torch.Generator().manual_seed(_derive(seed, "order"))
         self.augmentation = torch.Generator(device).manual_seed(_derive(seed, "augmentation"))
         self._network = self._seeded(_derive(seed, "network"))
+        self._is_active = False
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Torch's global generators continue this run's network stream until the end of the block."""
         outer = self._read()
         self._write(self._network)
+        self._is_active = True
         try:
             yield
         finally:
+            self._is_active = False
             self._network = self._read()
             self._write(outer)
+
+    def now(self) -> dict[str, Tensor]:
+        """Where the network's stream stands, to `jump` back to; inside `active()` or outside."""
+        return self._read() if self._is_active else self._network
+
+    def jump(self, states: dict[str, Tensor]) -> None:
+        """Inside `active()`: the network's stream goes on from where it stood when `now` gave these."""
+        assert self._is_active, "outside, the global generators are somebody else's"
+        self._write(states)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Where every stream stands, as byte tensors on the CPU."""
         return {
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
-            **{f"network.{place}": state for place, state in self._network.items()},
+            **{f"network.{place}": state for place, state in self.now().items()},
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

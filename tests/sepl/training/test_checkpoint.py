@@ -24,6 +24,9 @@ def test_a_checkpoint_is_safetensors_and_json(folder: Path) -> None:
         "weights.safetensors",
         "best.safetensors",
         "optimiser.safetensors",
+        "average.safetensors",
+        "weighting.safetensors",
+        "losses.safetensors",
         "random.safetensors",
         "progress.json",
     }

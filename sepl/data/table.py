@@ -35,6 +35,7 @@ _BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins with UTF-16's
 )
 _NATIONAL = ["cp1250", "cp1251", "cp1252", "cp949", "cp932", "gb18030", "big5"]
 _LONGEST_NAME = 200
+_MOST_NAME_LINES = 3
 _MOST_LINES = 500
 """Lines that tell encoding or delimiter."""
 
@@ -138,8 +139,13 @@ def _one_line(problem: Exception) -> str:
 def _finish(path: Path, frame: pd.DataFrame, first_row: int, **found: Any) -> CohortTable:
     """Names stripped and told apart, blank rows left out."""
     names = [" ".join(str(name).split()) for name in frame.columns]  # a sheet's may stand on two lines
-    if any(len(name) > _LONGEST_NAME for name in names):
-        raise ValueError(f"a column's name should have at most {_LONGEST_NAME} characters, a quotation mark is missing")
+    if any(
+        len(str(name)) > _LONGEST_NAME or str(name).strip().count("\n") >= _MOST_NAME_LINES for name in frame.columns
+    ):
+        raise ValueError(
+            f"a column's name should have at most {_LONGEST_NAME} characters on {_MOST_NAME_LINES} lines; "
+            "a quotation mark may be missing"
+        )
     frame.columns = pd.Index(_told_apart(names))
     filled = np.zeros(len(frame), bool)
     for name in frame.columns:
@@ -169,7 +175,7 @@ def _read_csv(path: Path, reading: Reading) -> CohortTable:
     if not any(line.strip() for line in head):
         raise ValueError("it is empty")
     delimiter = reading.delimiter or (told[1] if told else find_delimiter(head[reading.header - 1 :]))
-    names = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter))
+    names = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter, strict=True))  # an open quote is an error
     skipped = reading.header + (1 if told else 0)
     frame = _read_fields(path, encoding, delimiter, len(names) + 1, skipped)
     over = (as_text(frame.iloc[:, -1]) != "").to_numpy(bool)  # a delimiter at the end of rows alone is no field

@@ -173,7 +173,15 @@ WRONG_TABLES = {
     "no header": ("a.jpg,Anna,L,1,M\nb.jpg,Bert,L,1,M\n", r"labels.csv: none of the columns .* stands in its header"),
     "a quotation mark left open": (
         'image,patient,"eye,age,sex\n' + "a.jpg,Anna,L,1,M\n" * 20,
-        r"labels.csv: cannot be read as csv: a column's name should have at most 200",
+        r"labels.csv: cannot be read as csv: unexpected end of data",
+    ),
+    "a quotation mark closed far below": (
+        'image,patient,"eye,age,sex\n' + "a.jpg,Anna,L,1,M\n" * 3 + '"a.jpg,Anna,L,1,M\n',
+        r"labels.csv: cannot be read as csv: ",
+    ),
+    "a name of many lines": (
+        'image,patient,"eye\na.jpg,Anna,L,1,M\nb.jpg,Anna,L,1,M\nc.jpg,Anna,L,1,M\n",age,sex\n1,1,1,1,1\n',
+        r"labels.csv: cannot be read as csv: a column's name should have at most 200 characters on 3 lines",
     ),
     "an unknown column": (
         "image,patient,eye,sex\na,1,L,M\n",

@@ -190,7 +190,9 @@ class _Reading:
             if entry.when is None:
                 labels[name] = self._label_column(name, entry, joined, len(listing))
                 if name in ("age", "sex"):
-                    labels[name] = fill_labels(name, labels[name], headers, listing, self._findings)
+                    labels[name] = fill_labels(
+                        name, labels[name], headers, listing, (*self._spec.missing, *entry.missing), self._findings
+                    )
         for name, rule in self._rules.items():  # in an order in which inputs come first
             labels[name] = rule.evaluate(labels)
         return labels

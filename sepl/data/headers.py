@@ -18,6 +18,7 @@ from sepl.data.dicom import DicomFacts, is_dicom, read_facts
 from sepl.data.dicom_elements import read_elements
 from sepl.data.findings import Finding
 from sepl.data.listing import Listing, Texts, fill_role, has_dicom_name
+from sepl.data.values import Code, numbers_of
 from sepl.errors import ImageError
 from sepl.storage import Location
 
@@ -92,10 +93,17 @@ def fill_from_headers(listing: Listing, headers: Headers, findings: list[Finding
 
 
 def fill_labels(
-    name: str, labels_N: NDArray[np.float64], headers: Headers, listing: Listing, findings: list[Finding]
+    name: str,
+    labels_N: NDArray[np.float64],
+    headers: Headers,
+    listing: Listing,
+    missing: Sequence[Code],
+    findings: list[Finding],
 ) -> NDArray[np.float64]:
-    """The labels of age or sex with the headers' where the tables have none."""
+    """The labels of age or sex with the headers' where the tables have none; an age declared missing is none there."""
     said, tolerance = (headers.ages, MOST_YEARS_APART) if name == "age" else (headers.sexes, 0.0)
+    if name == "age":
+        said = np.where(np.isin(said, numbers_of(missing)), np.nan, said)
     apart = np.flatnonzero(np.abs(labels_N - said) > tolerance)  # NaN is never apart
     findings += [
         listing.finding("table and header differ", int(index), name, f"the header says another {name}")

@@ -128,8 +128,12 @@ def _contested(
 
 
 def _zeros_hint(listing: Listing, keyed: KeyedTable) -> str:
-    photographs = {str(text).lstrip("0") for text in listing.patients}
-    if photographs & {str(text).lstrip("0") for text in keyed.keys["patient"]}:
-        own = {str(text) for text in listing.patients} & {str(text) for text in keyed.keys["patient"]}
-        return "" if own else " (patients would match without their leading zeros)"
-    return ""
+    """What to say where ids differ as spreadsheets make them: 007 becomes 7, and 7 becomes 7.0."""
+    photographs, rows = set(map(str, listing.patients)), set(map(str, keyed.keys["patient"]))
+    if photographs & rows or not {_bare(text) for text in photographs} & {_bare(text) for text in rows}:
+        return ""
+    return " (patients would match without leading zeros and a final .0)"
+
+
+def _bare(text: str) -> str:
+    return text.removesuffix(".0").lstrip("0")

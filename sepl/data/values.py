@@ -76,6 +76,11 @@ def shared_texts(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.
     return texts
 
 
+def numbers_of(codes: Sequence[Code]) -> list[float]:
+    """The numbers among the codes."""
+    return [key for key in map(key_of, codes) if isinstance(key, float)]
+
+
 def key_of(value: Code) -> float | str:
     """What two spellings of one code share: 1, 1.0 and '1' are one; so are 'Male' and 'male'."""
     if isinstance(value, bool):
@@ -108,7 +113,7 @@ def read_numbers(
     sign: Decimal = decimal or _decimal_of(text.unique(), fallback)
     pairs = {cell: _parse(cell, sign, feet) for cell in text.unique()}
     values = each(text, lambda cell: pairs[cell][0], np.float64)
-    absent |= np.isin(values, [float(code) for code in missing if isinstance(code, int | float)])  # "-9,0" is -9 too
+    absent |= np.isin(values, numbers_of(missing))  # "-9,0" is −9 too
     values[absent] = np.nan
     censored = each(text, lambda cell: pairs[cell][1], np.bool_) & ~absent
     return Numbers(values, ~absent & ~np.isfinite(values), censored & np.isfinite(values))

@@ -92,6 +92,14 @@ def test_a_file_of_another_patient_is_found_whatever_the_table_calls_patients(fo
     assert not any(text in str(cohort.findings) for text in ("H1", "S0", "Muster"))
 
 
+def test_an_age_declared_missing_is_missing_in_headers_too(folder):
+    toml = TOML.replace("[tasks.age]", "[tasks.age]\nmissing = 1")
+
+    cohort = read_files(folder(a=dicom(PatientAge="001Y")), cohort_toml=toml, t_csv="image,patient\na.dcm,1\n")
+
+    assert np.isnan(cohort.labels_NT[0, 0])
+
+
 def test_each_frame_is_a_photograph(folder):
     frames = write_dicom([draw_fundus(24, 24, seed) for seed in range(3)], header=FULL)
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jpeg_writers import compose_jpeg, encode_jpeg_ls, encode_lossless_jpeg
+from jpeg_ls_writer import encode_jpeg_ls
+from jpeg_writers import compose_jpeg, encode_lossless_jpeg
 from numpy.typing import NDArray
 from openjpeg.utils import encode_array as encode_jpeg_2000
 from pydicom.dataset import FileDataset, FileMetaDataset

@@ -43,6 +43,7 @@ MEGABYTES = 700
 """Most that decoding may add to the process; the largest picture that its limits let through takes less."""
 
 _SMALL = draw_fundus(48, 64)
+_LARGE = draw_fundus(360, 480)
 
 
 def make_file(seed: int, number: int) -> bytes:
@@ -69,6 +70,8 @@ def _pictures() -> list[bytes]:
     made = [(".jpg", bgr, []), (".jpg", grey, []), (".jpg", bgr, progressive), (".png", bgr, []), (".png", grey, [])]
     made += [(".png", deep, []), (".png", alpha, []), (".tif", grey, []), (".tif", deep, [])]
     made += [(".tif", bgr, [cv2.IMWRITE_TIFF_COMPRESSION, code]) for code in (1, 5, 8, 32773)]
+    large = np.ascontiguousarray(_LARGE[:, :, ::-1])
+    made += [(".jpg", large, []), (".jpg", large, progressive), (".png", large, []), (".tif", large, [])]
     return [cv2.imencode(extension, pixels, flags)[1].tobytes() for extension, pixels, flags in made]
 
 
@@ -85,6 +88,9 @@ def _dicoms() -> list[bytes]:
     made += [write_dicom(_SMALL, ExplicitVRLittleEndian, "PALETTE COLOR")]
     frames = [encode_frame(_SMALL, JPEG2000Lossless, "RGB")] * 2
     made += [write_coded(frames, (64, 48), JPEG2000Lossless, "RGB", fragments=3)]
+    signed = write_dicom(deep, ExplicitVRLittleEndian, "MONOCHROME2", bits=12, header={"PixelRepresentation": 1})
+    made += [signed, *(write_dicom(deep, code, "MONOCHROME2", bits=12) for code in codes[1:])]
+    made += [write_dicom(_LARGE, JPEG2000Lossless, "YBR_RCT"), write_dicom(_LARGE, JPEGBaseline8Bit, "YBR_FULL_422")]
     return made
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sepl.data.depth import usual_bits
 from sepl.data.dicom import is_dicom
-from sepl.data.dicom_pixels import PixelLayout, check_frames, decode_frame, read_layout
+from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
+from sepl.data.dicom_pixels import decode_frame
 from sepl.data.jpeg_stream import read_jpeg_stream
 from sepl.errors import ImageError
 

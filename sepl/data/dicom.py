@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 
-from sepl.data.dicom_elements import Elements, is_dicom, read_elements
+from sepl.data.dicom_elements import NUM_FRAMES, Elements, is_dicom, read_elements
 from sepl.errors import ImageError
 
 __all__ = ["DicomFacts", "is_dicom", "read_facts"]
@@ -23,10 +23,9 @@ _DATES = (0x00080022, 0x0008002A, 0x00080023, 0x00080021, 0x00080020)
 """Of acquisition, acquisition with time, content, series, study: the first that is a date counts."""
 _MANUFACTURER = 0x00080070
 _MODEL = 0x00081090
-_NUM_FRAMES = 0x00280008
 _MAX_FRAMES = 10_000
 """Each frame becomes a row of a cohort; a forged header should not make millions."""
-_TAGS = (_PATIENT_ID, _SEX, _AGE, _IMAGE_LATERALITY, _LATERALITY, *_DATES, _MANUFACTURER, _MODEL, _NUM_FRAMES)
+_TAGS = (_PATIENT_ID, _SEX, _AGE, _IMAGE_LATERALITY, _LATERALITY, *_DATES, _MANUFACTURER, _MODEL, NUM_FRAMES)
 
 _EYES = {"R": "right", "L": "left"}
 _SEXES = {"M": 1.0, "F": 0.0}
@@ -72,7 +71,7 @@ def read_facts(source: bytes) -> DicomFacts:
 
 def read_num_frames(elements: Elements) -> int:
     """The number of frames that the header claims. Raises ImageError when it claims none or absurdly many."""
-    text = elements.text(_NUM_FRAMES) or "1"
+    text = elements.text(NUM_FRAMES) or "1"
     if not re.fullmatch(r"\+?\d{1,9}", text) or not 1 <= int(text) <= _MAX_FRAMES:
         raise ImageError(f"damaged DICOM: NumberOfFrames should be 1 to {_MAX_FRAMES}")
     return int(text)

@@ -20,7 +20,8 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
 UNDEFINED = 0xFFFFFFFF
-PIXEL_DATA = 0x7FE00010
+NUM_FRAMES = 0x00280008
+_PIXEL_DATA = 0x7FE00010
 _TRANSFER_SYNTAX = 0x00020010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
@@ -149,7 +150,7 @@ def _read_data_set(data: bytes, start: int, syntax: str, tags: Collection[int]) 
         if len(data) - start < 8 or int.from_bytes(data[start : start + 2], _byte_order(order)) > 0x7FE0:
             return Elements(syntax, values, data, 0, 0, b"")
         tag, vr, length, value = _read_element_header(data, start, order, is_explicit)
-        if tag == PIXEL_DATA:
+        if tag == _PIXEL_DATA:
             return Elements(syntax, values, data, value, length, vr)
         if length == UNDEFINED:
             start = _end_of_sequence(data, value, order, is_explicit)

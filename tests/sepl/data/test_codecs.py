@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 from dicoms import draw_fundus, encode_frame
-from jpeg_writers import encode_jpeg_ls, encode_lossless_jpeg
+from jpeg_ls_writer import encode_jpeg_ls
+from jpeg_writers import encode_lossless_jpeg
 from pydicom.uid import RLELossless
 
 from sepl.data.codecs import decode_jpeg, decode_jpeg_2000, decode_rle

@@ -22,7 +22,9 @@ from dicoms import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpeg_writers import compose_jpeg, encode_extended_jpeg, encode_jpeg_ls, strip_notes
+from jpeg_ls_writer import encode_jpeg_ls
+from jpeg_writers import compose_jpeg, encode_extended_jpeg, encode_lossless_jpeg, strip_notes
+from openjpeg.utils import encode_array
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -44,7 +46,7 @@ from pydicom.uid import (
 
 from sepl.data.decode import decode, read_header
 from sepl.data.dicom import is_dicom, read_facts
-from sepl.data.dicom_pixels import read_layout
+from sepl.data.dicom_layout import read_layout
 from sepl.data.images import ImageSpec, read_photograph
 from sepl.errors import ImageError
 
@@ -312,6 +314,22 @@ class TestDepth:
 
         assert np.array_equal(pixels, GREY)
 
+    def test_jpeg_2000_of_grey_with_a_sign_keeps_its_order(self):
+        signed = (RGB[:, :, 1].astype(np.int16) - 128) << 4
+        coded = encode_array(signed, bits_stored=12, use_mct=False)
+        source = write_coded([coded], SIZE, JPEG2000Lossless, "MONOCHROME2", samples=1, bits=12)
+
+        assert np.array_equal(read(change(source, PixelRepresentation=1)), GREY)
+
+    def test_values_beyond_the_bits_of_a_damaged_stream_are_cut(self):
+        deep = RGB[:, :, 1:2].astype(np.uint16) * 257
+        coded = bytearray(encode_lossless_jpeg(deep, 16))
+        coded[6] = 12  # the stream now says 12 bits
+
+        pixels = read(write_coded([bytes(coded)], SIZE, JPEGLosslessSV1, "MONOCHROME2", samples=1, bits=12))
+
+        assert pixels.shape == GREY.shape
+
 
 class TestFrames:
     @pytest.mark.parametrize("syntax", [*PLAIN, *COMPRESSED], ids=keyword_of)
@@ -323,6 +341,16 @@ class TestFrames:
         assert read_facts(source).num_frames == 3
         for number, frame in enumerate(frames):
             assert psnr(read(source, frame=number), frame) >= (30 if syntax in LOSSY else 45)
+
+    def test_bytes_in_big_endian_words_are_put_in_order(self):
+        frames = [draw_fundus(7, 9, seed=seed) for seed in range(3)]  # of an odd number of bytes
+        source = write_dicom(frames, ExplicitVRBigEndian)
+        swapped = np.frombuffer(dcmread(io.BytesIO(source)).PixelData, "<u2").astype(">u2").tobytes()
+        start = source.index(b"\x7f\xe0\x00\x10OB")
+        words = source[: start + 4] + b"OW" + source[start + 6 : start + 12] + swapped
+
+        for number, frame in enumerate(frames):
+            assert np.array_equal(read(words, frame=number), frame)
 
     @pytest.mark.parametrize("has_offsets", [True, False])
     @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless])

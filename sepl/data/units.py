@@ -166,7 +166,7 @@ QUANTITIES: dict[str, Quantity] = {
                 spellings=("g/L of urea",),
             ),
         ),
-        (7, 28),
+        (7, 24),  # urea in mg/dL has its median from about 25
     ),
     "creatinine": Quantity((_MG_DL, _molar("µmol/L", "creatinine", 1e-6, *_UMOL), _MG_L), (0.4, 5)),
     "uric_acid": Quantity(

@@ -1,4 +1,8 @@
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +86,17 @@ def test_a_column_in_another_unit_is_guessed(task, unit):
 def test_a_median_that_fits_nothing_is_no_guess():
     assert QUANTITIES["glucose"].guess(np.array([1e6]), QUANTITIES["glucose"].units[0]) == ()
     assert QUANTITIES["glucose"].guess(np.array([np.nan]), QUANTITIES["glucose"].units[0]) == ()
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("task", QUANTITIES)
+def test_american_adults_are_in_their_own_unit_and_never_taken_for_another(task):
+    frame = pd.read_parquet(Path(os.environ["SEPL_REAL_DATA"]) / "nhanes_1999_2018.parquet").dropna(subset=task)
+    quantity = QUANTITIES[task]
+    own, values = quantity.units[0], frame[task].sort_values().to_numpy(np.float64)
+    groups = [values[: len(values) // 10], values[-len(values) // 10 :]]  # as far off as a cohort may be
+    groups += [group[task].to_numpy(np.float64) for _, group in frame.groupby(["sex", frame["age"] // 20])]
+
+    assert [quantity.guess(group, own) for group in groups] == [()] * len(groups)
+    for unit in quantity.units[1:]:
+        assert unit in quantity.guess(unit.revert(values), own)

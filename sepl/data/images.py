@@ -85,11 +85,11 @@ def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: s
     """The pixels of `read_photograph` with quality and codes, from one decode. Raises ImageError as it does."""
     square_BGR = _decode_square(source, spec, frame)
     pixels_HWC = _resize(square_BGR, spec.size)
-    small_HWC = thumbnail(pixels_HWC if spec.size >= THUMBNAIL_SIDE else _to_rgb(square_BGR))
-    code = encode_thumbnail(small_HWC)
+    small = thumbnail(pixels_HWC if spec.size >= THUMBNAIL_SIDE else _to_rgb(square_BGR))
+    code = encode_thumbnail(small)
     return Photograph(
         pixels_HWC=_finish(pixels_HWC, spec, eye),
-        quality=measure_thumbnail(small_HWC),
+        quality=measure_thumbnail(small),
         sha256=_sha256(source, frame),
         perceptual=code.perceptual,
         signature=code.signature,

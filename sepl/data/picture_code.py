@@ -15,7 +15,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from sepl.data.quality import DARK, thumbnail
+from sepl.data.quality import Thumbnail, thumbnail
 
 NUM_WAVES = 128
 SCALE = 256
@@ -46,14 +46,16 @@ def encode_picture(pixels_HWC: NDArray[np.uint8]) -> PictureCode:
     return encode_thumbnail(thumbnail(pixels_HWC))
 
 
-def encode_thumbnail(small_HWC: NDArray[np.uint8]) -> PictureCode:
+def encode_thumbnail(small: Thumbnail) -> PictureCode:
     """As `encode_picture`, of what `sepl.data.quality.thumbnail` gave."""
-    disc, basis, waves = _tools()
-    tiny = cv2.resize(small_HWC, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    red, green, blue = cv2.split(tiny)
-    field = cv2.threshold(cv2.max(cv2.max(red, green), blue), DARK, 1, cv2.THRESH_BINARY)[1] * disc
-    detail = _normalise(green.astype(np.float32), field.astype(np.float32))
-    coefficients = (basis @ detail @ basis.T).ravel()[waves]
+    tools = _tools()
+    green = cv2.resize(small.green_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    field = cv2.resize(small.field_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    field = cv2.bitwise_and(cv2.threshold(field, 127, 1, cv2.THRESH_BINARY)[1], tools.disc)
+    is_whole = cv2.countNonZero(field) == tools.num_disc  # as most are: its shares are known
+    shares = tools.shares if is_whole else _shares(field)
+    detail = _normalise(green.astype(np.float32), field.astype(np.float32), shares)
+    coefficients = (tools.basis @ detail @ tools.basis.T).ravel()[tools.waves]
     length = float(np.linalg.norm(coefficients))
     if length < 1:
         return PictureCode(0, bytes(NUM_WAVES))
@@ -62,25 +64,44 @@ def encode_thumbnail(small_HWC: NDArray[np.uint8]) -> PictureCode:
     return PictureCode(int.from_bytes(signs.tobytes(), "big"), signature.tobytes())
 
 
-def _normalise(green_HW: NDArray[np.float32], field_HW: NDArray[np.float32]) -> NDArray[np.floating]:
+def _normalise(
+    green_HW: NDArray[np.float32], field_HW: NDArray[np.float32], shares: tuple[MatLike, MatLike]
+) -> NDArray[np.floating]:
     """Green less its local mean, over its local deviation; means over the field alone, 0 outside it."""
-    detail_HW = green_HW * field_HW
-    detail_HW -= field_HW * _local_mean(detail_HW, field_HW, _WINDOW)
-    variance_HW = _local_mean(cv2.multiply(detail_HW, detail_HW), field_HW, _CONTRAST_WINDOW)
-    return np.clip(detail_HW / np.sqrt(variance_HW + np.float32(_LEAST_CONTRAST)), -_MOST, _MOST)
+    for_mean, for_contrast = shares
+    inside_HW = green_HW * field_HW
+    mean_HW = cv2.blur(inside_HW, (_WINDOW, _WINDOW)) / for_mean
+    detail_HW = np.asarray(inside_HW - field_HW * mean_HW, np.float32)
+    squares_HW = cv2.blur(cv2.multiply(detail_HW, detail_HW), (_CONTRAST_WINDOW, _CONTRAST_WINDOW))
+    return np.clip(detail_HW / np.sqrt(squares_HW / for_contrast + np.float32(_LEAST_CONTRAST)), -_MOST, _MOST)
 
 
-def _local_mean(values_HW: MatLike, field_HW: MatLike, window: int) -> NDArray[np.float32]:
-    share_HW = cv2.max(cv2.blur(field_HW, (window, window)), 1e-3)  # type: ignore[call-overload]
-    return np.asarray(cv2.blur(values_HW, (window, window)) / share_HW, np.float32)
+def _shares(field: MatLike) -> tuple[MatLike, MatLike]:
+    """How much of the window around each pixel is field, for the mean and for the contrast."""
+    inside = field.astype(np.float32)
+    least = np.float32(1e-3)  # outside the field, where nothing is asked
+    mean, contrast = (np.maximum(cv2.blur(inside, (side, side)), least) for side in (_WINDOW, _CONTRAST_WINDOW))
+    return mean, contrast
+
+
+@dataclass(frozen=True, eq=False)
+class _Tools:
+    disc: NDArray[np.uint8]
+    """Within which a picture counts."""
+    num_disc: int
+    shares: tuple[MatLike, MatLike]
+    basis: NDArray[np.float32]
+    """The waves along one side (16, 56)."""
+    waves: NDArray[np.int64]
+    """Which of 16 × 16 are taken."""
 
 
 @lru_cache(maxsize=1)
-def _tools() -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
-    """The disc within which a picture counts, the waves along one side (16, 56), and which of 16 × 16 are taken."""
+def _tools() -> _Tools:
     place = np.arange(_SIDE) + 0.5
     across, down = np.meshgrid(place - _SIDE / 2, place - _SIDE / 2)
     disc = (np.hypot(across, down) < _FIELD_RADIUS * _SIDE / 2).astype(np.uint8)
     basis = np.cos(np.pi / _SIDE * place * np.arange(_MAX_WAVES)[:, None]).astype(np.float32)
     frequency = np.hypot(*np.mgrid[:_MAX_WAVES, :_MAX_WAVES])
-    return disc, basis, np.argsort(frequency.ravel(), kind="stable")[:NUM_WAVES]
+    waves = np.argsort(frequency.ravel(), kind="stable")[:NUM_WAVES]
+    return _Tools(disc, cv2.countNonZero(disc), _shares(disc), basis, waves)

@@ -87,6 +87,16 @@ class QualityThresholds(Settings):
     sharpness: Limits = Limits(low=0.4, high=9.0)
 
 
+@dataclass(frozen=True, eq=False)
+class Thumbnail:
+    """What is measured: 112 × 112 pixels, some of their planes, and the field as 255 on 0."""
+
+    pixels_HWC: NDArray[np.uint8]
+    green_HW: MatLike
+    brightest_HW: MatLike
+    field_HW: MatLike
+
+
 def measure(pixels_HWC: NDArray[np.uint8]) -> QualityMeasures:
     """The measures of a square of RGB pixels (H, H, 3) as `read_photograph` gives it, before CLAHE."""
     return measure_thumbnail(thumbnail(pixels_HWC))
@@ -106,48 +116,50 @@ def judge(measures: QualityMeasures, thresholds: QualityThresholds) -> str:
     return ""
 
 
-def thumbnail(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Square pixels (H, H, 3) at 112 × 112: by halves as far as that goes, the rest by interpolation."""
-    pixels_HWC = halve_to(pixels_HWC, THUMBNAIL_SIDE)
-    if pixels_HWC.shape[0] == THUMBNAIL_SIDE:
-        return pixels_HWC
-    return cv2.resize(pixels_HWC, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-
-def measure_thumbnail(small_HWC: NDArray[np.uint8]) -> QualityMeasures:
-    """The measures of what `thumbnail` gave."""
+def thumbnail(pixels_HWC: NDArray[np.uint8]) -> Thumbnail:
+    """Of square pixels (H, H, 3): by halves as far as that goes, the rest by interpolation."""
+    small_HWC = halve_to(pixels_HWC, THUMBNAIL_SIDE)
+    if small_HWC.shape[0] != THUMBNAIL_SIDE:
+        small_HWC = np.asarray(cv2.resize(small_HWC, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)), np.uint8)
     red, green, blue = cv2.split(small_HWC)
     brightest = cv2.max(cv2.max(red, green), blue)
-    field = cv2.threshold(brightest, DARK, 255, cv2.THRESH_BINARY)[1]
-    num_field = cv2.countNonZero(field)
-    interior = cv2.erode(field, np.ones((_RIM, _RIM), np.uint8), borderValue=0)  # type: ignore[call-overload]
+    return Thumbnail(small_HWC, green, brightest, cv2.threshold(brightest, DARK, 255, cv2.THRESH_BINARY)[1])
+
+
+def measure_thumbnail(small: Thumbnail) -> QualityMeasures:
+    """The measures of what `thumbnail` gave."""
+    num_field = cv2.countNonZero(small.field_HW)
     coverage = num_field / THUMBNAIL_SIDE**2
+    interior = cv2.erode(small.field_HW, np.ones((_RIM, _RIM), np.uint8), borderValue=0)  # type: ignore[call-overload]
     if cv2.countNonZero(interior) < _LEAST_INTERIOR:
         return QualityMeasures(coverage, 1.0, 0.0, 0.0, 0.0, 0.0)
-    detail = cv2.absdiff(green, cv2.blur(green, (_VESSEL_WINDOW, _VESSEL_WINDOW)))
-    light = max(cv2.mean(green, interior)[0], cv2.mean(red, interior)[0])
-    colour, likeness = _cells(small_HWC, green, field)
+    detail = cv2.absdiff(small.green_HW, cv2.blur(small.green_HW, (_VESSEL_WINDOW, _VESSEL_WINDOW)))
+    light = max(cv2.mean(small.pixels_HWC, interior)[:2])
+    colour, likeness = _cells(small)
     return QualityMeasures(
         field_coverage=coverage,
-        exposure_low=1 - cv2.countNonZero(cv2.threshold(brightest, _DIM, 255, cv2.THRESH_BINARY)[1]) / num_field,
-        exposure_high=cv2.countNonZero(cv2.threshold(green, _BURNT - 1, 255, cv2.THRESH_BINARY)[1]) / num_field,
+        exposure_low=1 - _num_above(small.brightest_HW, _DIM) / num_field,
+        exposure_high=_num_above(small.green_HW, _BURNT - 1) / num_field,
         colour=colour,
         fundus_likeness=likeness,
         sharpness=100 * cv2.mean(detail, interior)[0] / light,
     )
 
 
-def _cells(small_HWC: NDArray[np.uint8], green: MatLike, field: MatLike) -> tuple[float, float]:
+def _num_above(plane_HW: MatLike, level: int) -> int:
+    return cv2.countNonZero(cv2.threshold(plane_HW, level, 255, cv2.THRESH_BINARY)[1])
+
+
+def _cells(small: Thumbnail) -> tuple[float, float]:
     """Shares of the cells of the field that are redder than blue, and that could be retina."""
-    is_field = cv2.resize(field, _CELLS, interpolation=cv2.INTER_AREA) > 127
+    is_field = cv2.resize(small.field_HW, _CELLS, interpolation=cv2.INTER_AREA) > 127
     num_cells = np.count_nonzero(is_field)
     if not num_cells:
         return 0.0, 0.0
-    red, green_mean, blue = (
-        cv2.resize(small_HWC, _CELLS, interpolation=cv2.INTER_AREA).astype(np.int32).transpose(2, 0, 1)
-    )
-    step = cv2.absdiff(green, cv2.blur(green, (3, 3)))
+    cells_HWC = cv2.resize(small.pixels_HWC, _CELLS, interpolation=cv2.INTER_AREA).astype(np.int32)
+    red, green, blue = cells_HWC.transpose(2, 0, 1)
+    step = cv2.absdiff(small.green_HW, cv2.blur(small.green_HW, (3, 3)))
     rough = cv2.resize(step, _CELLS, interpolation=cv2.INTER_AREA)
     is_warm = is_field & (100 * red > 105 * blue + 400)
-    could_be = is_warm & (10 * red >= 9 * green_mean) & (rough <= _MAX_ROUGHNESS)
+    could_be = is_warm & (10 * red >= 9 * green) & (rough <= _MAX_ROUGHNESS)
     return np.count_nonzero(is_warm) / num_cells, np.count_nonzero(could_be) / num_cells

@@ -1,0 +1,44 @@
+"""Gates over experts: dense or the k strongest, and the term that keeps all experts at work.
+
+Shazeer et al.: Outrageously Large Neural Networks, ICLR 2017, arXiv 1701.06538.
+
+    g    = softmax(s), or over the k largest scores s, the others 0
+    I_te = mean over photographs of g_te                            importance of expert e to task t
+    loss = weight · mean_t (E · sum_e I_te² − 1)                    squared coefficient of variation, 0 if all equal
+
+The noise that Shazeer et al. add to scores is left out: experts here are few and all evaluated, so that k changes what
+is learnt and saves no time.
+
+Axes: B photograph, T task, E expert.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def open_gates(scores_BTE: Tensor, top_k: int) -> Tensor:
+    """Gates (B, T, E) that sum to 1 over the experts; `top_k` 0 lets all through."""
+    if top_k == 0 or top_k == scores_BTE.shape[2]:
+        return scores_BTE.softmax(dim=2)
+    best = scores_BTE.topk(top_k, dim=2)
+    return torch.zeros_like(scores_BTE).scatter(2, best.indices, best.values.softmax(dim=2))
+
+
+class LoadBalance(nn.Module):
+    """Remembers how unequally the gates of the last forward in training used the experts."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+        self._loss: Tensor | None = None
+
+    def observe(self, gates_BTE: Tensor) -> None:
+        if self.weight > 0 and self.training and torch.is_grad_enabled():
+            importance_TE = gates_BTE.float().mean(dim=0)
+            unevenness_T = importance_TE.shape[1] * importance_TE.square().sum(dim=1) - 1
+            self._loss = self.weight * unevenness_T.mean()
+
+    def take(self) -> Tensor | None:
+        """The loss, once: a graph that stayed here would keep its memory, and could not be copied."""
+        loss, self._loss = self._loss, None
+        return loss

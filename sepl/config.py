@@ -11,8 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sepl.errors import ConfigError, SeplError
 
-Family = Literal["sepl", "hard_sharing"]
-Propagation = Literal["predicted", "detached", "none"]
+Family = Literal[
+    "sepl",
+    "single_task",
+    "hard_sharing",
+    "soft_sharing",
+    "mmoe",
+    "cgc",
+    "ple",
+    "mtan",
+    "ctan",
+    "cross_stitch",
+]
+Propagation = Literal["predicted", "detached", "none", "oracle", "shuffled"]
+GateInputs = Literal["uniform", "image", "prior", "image+prior"]
+FusionName = Literal["none", "mean", "attention"]
 BinaryPrior = Literal["logit", "probability"]
 Precision = Literal["auto", "float32", "bfloat16"]
 WeightingName = Literal[
@@ -89,15 +102,99 @@ class ModelConfig(Settings):
     weights: str = "none"
     """Initial backbone weights: 'none' (random), 'pretrained' (timm's own), or the path of a .safetensors or .pth."""
     task_split: str = "anthropometric"
-    """A name of `sepl.tasks.TASK_SPLITS`, or the priors joined by '+'."""
+    """A name of `sepl.tasks.TASK_SPLITS`, or the priors joined by '+'. Only sepl builds on it; reports of every family
+    tell priors and targets apart by it."""
     num_experts: int = Field(default=4, ge=1, le=64)
     hidden_width: int = Field(default=512, ge=1, le=8192)
-    """Width of an expert's image part and of its output."""
+    """Width of an expert's image part and of its output; of ctan's tokens."""
     propagation: Propagation = "predicted"
-    """What reaches gates and experts beside image features: predicted priors, these without gradient, nothing."""
+    """What reaches gates and experts beside image features: predicted priors, these without gradient, nothing; 'oracle'
+    the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.sepl`)."""
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
+    num_stages: int = Field(default=2, ge=1, le=2)
+    """Of sepl. 1: priors and targets are predicted together by the mixture, and nothing is propagated."""
+    gate_inputs: GateInputs = "image+prior"
+    """Of sepl: what decides which experts a target hears; 'uniform' is all alike."""
+    prior_attention: bool = True
+    """Of sepl: whether each expert weighs the priors by attention."""
+    gate_top_k: int = Field(default=0, ge=0)
+    """Of sepl and mmoe: how many experts a task hears, the strongest; 0 is all."""
+    load_balance: float = Field(default=0.0, ge=0.0)
+    """Of sepl and mmoe: weight of the term that keeps all experts at work (`sepl.models.gates`)."""
+    num_task_experts: int = Field(default=1, ge=1, le=16)
+    """Of cgc and ple: experts of each task's own, beside `num_experts` shared ones."""
+    num_layers: int = Field(default=2, ge=1, le=8)
+    """Of ple: levels of extraction; of ctan: layers of attention."""
+    num_attention_heads: int = Field(default=4, ge=1, le=64)
+    """Of ctan."""
+    sharing_strength: float = Field(default=1e-3, ge=0.0)
+    """Of soft_sharing: weight of the squared distances between the networks."""
+    fusion: FusionName = "none"
+    """How a patient's photographs become one prediction. 'none': each is predicted alone, and outputs are averaged;
+    'mean', 'attention': their features are joined first (`sepl.models.fusion`), in training as in use."""
+    photographs_per_patient: int = Field(default=2, ge=1, le=16)
+    """With fusion: how many photographs of a patient, drawn anew each epoch, a training step joins."""
+    task_groups: str = "none"
+    """'each', a name of `sepl.tasks.TASK_GROUPS`, or groups such as 'sex+age/sbp+dbp': each gets a sub-model of its own
+    between backbone and head (`sepl.models.group_adapters`), which cooperative training takes turns with."""
+    group_width: int = Field(default=32, ge=1, le=1024)
+    """With task groups: the width of a group's sub-model."""
+
+    @model_validator(mode="after")
+    def _options_have_a_use(self) -> Self:
+        for option, families in _FAMILIES_OF_OPTION.items():
+            if self.family not in families:
+                self._must_stay(option, f"unless family is {' or '.join(families)}")
+        if self.fusion == "none":
+            self._must_stay("photographs_per_patient", "unless photographs are joined (fusion)")
+        if self.task_groups == "none":
+            self._must_stay("group_width", "unless tasks are grouped (task_groups)")
+        if self.family == "sepl":
+            self._check_sepl()
+        if self.family in ("sepl", "mmoe") and self.gate_top_k > self.num_experts:
+            raise ValueError(f"gate_top_k should be at most num_experts ({self.num_experts}), was {self.gate_top_k}")
+        if self.family == "ctan" and self.hidden_width % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_width should be a multiple of num_attention_heads ({self.num_attention_heads}), "
+                f"was {self.hidden_width}"
+            )
+        return self
+
+    def _check_sepl(self) -> None:
+        if self.num_stages == 1 and self.propagation != "none":
+            raise ValueError(f"propagation should be 'none' in one stage (num_stages), was {self.propagation!r}")
+        if self.propagation == "none":
+            self._must_stay("prior_attention", "unless priors are propagated (propagation)")
+            if self.gate_inputs == "prior":
+                raise ValueError("gate_inputs should not be 'prior' unless priors are propagated (propagation)")
+        if self.gate_inputs == "uniform":
+            self._must_stay("gate_top_k", "with uniform gates (gate_inputs)")
+            self._must_stay("load_balance", "with uniform gates (gate_inputs)")
+
+    def _must_stay(self, option: str, why: str) -> None:
+        default = type(self).model_fields[option].default
+        if getattr(self, option) != default:
+            raise ValueError(f"{option} should stay {default!r} {why}, was {getattr(self, option)!r}")
+
+
+_FAMILIES_OF_OPTION: dict[str, tuple[Family, ...]] = {
+    "num_experts": ("sepl", "mmoe", "cgc", "ple"),
+    "hidden_width": ("sepl", "mmoe", "cgc", "ple", "ctan"),
+    "propagation": ("sepl",),
+    "binary_prior": ("sepl",),
+    "num_stages": ("sepl",),
+    "gate_inputs": ("sepl",),
+    "prior_attention": ("sepl",),
+    "gate_top_k": ("sepl", "mmoe"),
+    "load_balance": ("sepl", "mmoe"),
+    "num_task_experts": ("cgc", "ple"),
+    "num_layers": ("ple", "ctan"),
+    "num_attention_heads": ("ctan",),
+    "sharing_strength": ("soft_sharing",),
+    "task_groups": ("sepl", "hard_sharing", "mmoe", "cgc", "ple", "ctan"),
+}
 
 
 _WEIGHTING_OF_OPTION: dict[str, WeightingName] = {

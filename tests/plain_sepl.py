@@ -1,13 +1,15 @@
 """SePL's equations one photograph, task and expert at a time, reading the parameters of a batched head."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sepl.config import BinaryPrior, Propagation
-from sepl.models.sepl import BatchedLinear, SeplHead
+from sepl.config import BinaryPrior, GateInputs, Propagation
+from sepl.models.linear import BatchedLinear
+from sepl.models.sepl import SeplHead
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class Case:
     hidden_width: int
     propagation: Propagation
     binary_prior: BinaryPrior
+    gate_inputs: GateInputs = "image+prior"
+    prior_attention: bool = True
+    gate_top_k: int = 0
 
     def build(self) -> SeplHead:
         return SeplHead(
@@ -29,27 +34,30 @@ class Case:
             hidden_width=self.hidden_width,
             propagation=self.propagation,
             binary_prior=self.binary_prior,
+            gate_inputs=self.gate_inputs,
+            prior_attention=self.prior_attention,
+            gate_top_k=self.gate_top_k,
         )
 
 
-def plain_loop(network: SeplHead, case: Case, features_BF: Tensor) -> Tensor:
+def plain_loop(network: SeplHead, case: Case, features_BF: Tensor, labels_BK: Tensor) -> Tensor:
     """The equations one photograph, task and expert at a time, reading the head's own parameters."""
-    return torch.stack([torch.stack(_plain_photograph(network, case, z_F)) for z_F in features_BF])
+    rows = zip(features_BF, labels_BK, strict=True)
+    return torch.stack([torch.stack(_plain_photograph(network, case, z_F, y_K)) for z_F, y_K in rows])
 
 
-def _plain_photograph(network: SeplHead, case: Case, z_F: Tensor) -> list[Tensor]:
+def _plain_photograph(network: SeplHead, case: Case, z_F: Tensor, y_K: Tensor) -> list[Tensor]:
     prior_of, target_of = places(case.is_prior)
     outputs: dict[int, Tensor] = {}
     for k, i in prior_of.items():
         assert network.prior_heads is not None
         outputs[k] = network.prior_heads.weight[i] @ z_F + network.prior_heads.bias[i]
-    propagated = [] if case.propagation == "none" else [_plain_prior(case, k, outputs[k]) for k in prior_of]
+    propagated = [] if case.propagation == "none" else [_plain_prior(case, k, outputs[k], y_K[k]) for k in prior_of]
     p_P = torch.stack(propagated) if propagated else z_F[:0]
-    said = [_plain_expert(network, e, z_F, p_P) for e in range(case.num_experts)]
+    said = [_plain_expert(network, case, e, z_F, p_P) for e in range(case.num_experts)]
     for k, t in target_of.items():
-        rows = slice(t * case.num_experts, (t + 1) * case.num_experts)
-        gate_E = (network.gates.weight[rows] @ torch.cat([z_F, p_P]) + network.gates.bias[rows]).softmax(dim=0)
-        mixed_H = sum((gate_E[e] * said[e] for e in range(case.num_experts)), start=torch.zeros(case.hidden_width))
+        gate = _plain_gate(network, case, t, z_F, p_P)
+        mixed_H = sum((gate[e] * said[e] for e in range(case.num_experts)), start=torch.zeros(case.hidden_width))
         outputs[k] = network.target_heads.weight[t] @ mixed_H + network.target_heads.bias[t]
     return [outputs[k] for k in range(len(case.is_prior))]
 
@@ -60,18 +68,43 @@ def places(is_prior: Sequence[bool]) -> tuple[dict[int, int], dict[int, int]]:
     return {k: i for i, k in enumerate(priors)}, {k: i for i, k in enumerate(targets)}
 
 
-def _plain_prior(case: Case, k: int, output: Tensor) -> Tensor:
+def _plain_gate(network: SeplHead, case: Case, t: int, z_F: Tensor, p_P: Tensor) -> list[Tensor]:
+    if case.gate_inputs == "uniform":
+        return [torch.tensor(1 / case.num_experts)] * case.num_experts
+    assert network.gates is not None
+    seen = {"image": z_F, "prior": p_P, "image+prior": torch.cat([z_F, p_P])}[case.gate_inputs]
+    rows = slice(t * case.num_experts, (t + 1) * case.num_experts)
+    scores = list(network.gates.weight[rows] @ seen + network.gates.bias[rows])
+    kept = sorted(range(case.num_experts), key=lambda e: -scores[e].item())[: case.gate_top_k or None]
+    total = torch.stack([scores[e].exp() for e in kept]).sum()
+    return [scores[e].exp() / total if e in kept else torch.tensor(0.0) for e in range(case.num_experts)]
+
+
+def _plain_prior(case: Case, k: int, output: Tensor, label: Tensor) -> Tensor:
+    if case.propagation in ("oracle", "shuffled"):
+        return torch.tensor(_plain_truth(case, k, float(label)))
     value = output.detach() if case.propagation == "detached" else output
     return value.sigmoid() if case.is_binary[k] and case.binary_prior == "probability" else value
 
 
-def _plain_expert(network: SeplHead, e: int, z_F: Tensor, p_P: Tensor) -> Tensor:
+def _plain_truth(case: Case, k: int, label: float) -> float:
+    if not case.is_binary[k]:
+        return 0.0 if math.isnan(label) else label
+    if case.binary_prior == "probability":
+        return 0.5 if math.isnan(label) else label
+    return 0.0 if math.isnan(label) else 4.0 if label else -4.0
+
+
+def _plain_expert(network: SeplHead, case: Case, e: int, z_F: Tensor, p_P: Tensor) -> Tensor:
     experts = network.experts
     heard_H = _apply(experts.image, e, z_F).relu()
-    if experts.attention is not None and experts.prior is not None:
-        rows = slice(e * len(p_P), (e + 1) * len(p_P))
-        attention_P = (experts.attention.weight[rows] @ p_P + experts.attention.bias[rows]).softmax(dim=0)
-        heard_H = torch.cat([heard_H, _apply(experts.prior, e, p_P * attention_P).relu()])
+    if experts.prior is not None:
+        attended_P = p_P
+        if case.prior_attention:
+            assert experts.attention is not None
+            rows = slice(e * len(p_P), (e + 1) * len(p_P))
+            attended_P = p_P * (experts.attention.weight[rows] @ p_P + experts.attention.bias[rows]).softmax(dim=0)
+        heard_H = torch.cat([heard_H, _apply(experts.prior, e, attended_P).relu()])
     return _apply(experts.out, e, heard_H).relu()
 
 

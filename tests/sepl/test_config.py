@@ -67,11 +67,31 @@ def test_an_unknown_key_is_refused_by_name():
     [
         ({"num_experts": 0}, r"model.num_experts should be greater than or equal to 1, was 0"),
         ({"learning_rate": -1.0}, r"training.learning_rate should be greater than 0, was -1.0"),
-        ({"propagation": "both"}, r"model.propagation should be 'predicted', 'detached' or 'none', was 'both'"),
+        ({"propagation": "both"}, r"model.propagation should be 'predicted', 'detached', .* or 'shuffled', was 'both'"),
         ({"batch_size": "many"}, r"training.batch_size should be a valid integer.*, was 'many'"),
     ],
 )
 def test_a_wrong_value_says_what_it_should_be_and_what_it_was(params, message):
+    with pytest.raises(ConfigError, match=message):
+        TrialConfig.from_params(params)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"family": "mtan", "num_experts": 8}, r"num_experts should stay 4 unless family is sepl or mmoe .*, was 8"),
+        ({"family": "mmoe", "propagation": "none"}, r"propagation should stay 'predicted' unless family is sepl, was"),
+        ({"sharing_strength": 0.1}, r"sharing_strength should stay 0.001 unless family is soft_sharing, was 0.1"),
+        ({"photographs_per_patient": 3}, r"photographs_per_patient should stay 2 unless photographs are joined"),
+        ({"num_stages": 1}, r"propagation should be 'none' in one stage \(num_stages\), was 'predicted'"),
+        ({"propagation": "none", "prior_attention": False}, r"prior_attention should stay True unless priors are"),
+        ({"propagation": "none", "gate_inputs": "prior"}, r"gate_inputs should not be 'prior' unless priors are"),
+        ({"gate_inputs": "uniform", "gate_top_k": 2}, r"gate_top_k should stay 0 with uniform gates"),
+        ({"gate_top_k": 5}, r"gate_top_k should be at most num_experts \(4\), was 5"),
+        ({"family": "ctan", "hidden_width": 6}, r"hidden_width should be a multiple of num_attention_heads \(4\)"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(params, message):
     with pytest.raises(ConfigError, match=message):
         TrialConfig.from_params(params)
 

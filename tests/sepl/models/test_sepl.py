@@ -10,7 +10,8 @@ from plain_sepl import Case, places, plain_loop
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sepl.config import BinaryPrior, Propagation
+from sepl.config import BinaryPrior, GateInputs, Propagation
+from sepl.errors import ConfigError
 from sepl.models.sepl import SeplHead
 
 PAPER = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
@@ -18,17 +19,32 @@ PAPER = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
+    """Every point of the ablation grid."""
     num_tasks = draw(st.integers(1, 7))
     flags = st.lists(st.booleans(), min_size=num_tasks, max_size=num_tasks)
+    is_prior = draw(flags.filter(lambda priors: not all(priors)))
+    propagation, num_experts = draw(st.sampled_from(get_args(Propagation))), draw(st.integers(1, 5))
+    has_priors = any(is_prior) and propagation != "none"
+    gate_inputs = st.sampled_from(get_args(GateInputs)).filter(lambda inputs: has_priors or inputs != "prior")
     return Case(
         is_binary=draw(flags),
-        is_prior=draw(flags.filter(lambda priors: not all(priors))),
+        is_prior=is_prior,
         num_features=draw(st.integers(1, 9)),
-        num_experts=draw(st.integers(1, 5)),
+        num_experts=num_experts,
         hidden_width=draw(st.integers(1, 8)),
-        propagation=draw(st.sampled_from(get_args(Propagation))),
+        propagation=propagation,
         binary_prior=draw(st.sampled_from(get_args(BinaryPrior))),
+        gate_inputs=draw(gate_inputs),
+        prior_attention=draw(st.booleans()),
+        gate_top_k=draw(st.integers(0, num_experts)),
     )
+
+
+def draw_labels(num_photographs: int, case: Case) -> Tensor:
+    """Scaled labels (B, K), a third of them absent."""
+    labels_BK = torch.randn(num_photographs, len(case.is_prior))
+    labels_BK = torch.where(torch.tensor(case.is_binary), (labels_BK > 0).float(), labels_BK)
+    return torch.where(torch.rand_like(labels_BK) < 1 / 3, torch.nan, labels_BK)
 
 
 def head(**changes: Any) -> SeplHead:
@@ -55,9 +71,9 @@ def test_it_equals_the_plain_loop_forward_and_backward(case: Case, num_photograp
     torch.manual_seed(seed)
     network = case.build()
     features_BF = torch.randn(num_photographs, case.num_features, requires_grad=True)
-    weights_BK = torch.randn(num_photographs, len(case.is_prior))
+    weights_BK, labels_BK = torch.randn(num_photographs, len(case.is_prior)), draw_labels(num_photographs, case)
 
-    ours_BK, plain_BK = network(features_BF), plain_loop(network, case, features_BF)
+    ours_BK, plain_BK = network(features_BF, labels_BK), plain_loop(network, case, features_BF, labels_BK)
 
     torch.testing.assert_close(ours_BK, plain_BK, atol=1e-5, rtol=1e-5)
     ours = gradients(ours_BK, weights_BK, network, features_BF)
@@ -71,9 +87,9 @@ def test_it_equals_the_plain_loop_at_the_papers_size(propagation: Propagation) -
         **PAPER, num_features=768, num_experts=4, hidden_width=512, propagation=propagation, binary_prior="logit"
     )
     network = case.build()
-    features_BF = torch.randn(2, 768, requires_grad=True)
+    features_BF, labels_BK = torch.randn(2, 768, requires_grad=True), draw_labels(2, case)
 
-    ours_BK, plain_BK = network(features_BF), plain_loop(network, case, features_BF)
+    ours_BK, plain_BK = network(features_BF, labels_BK), plain_loop(network, case, features_BF, labels_BK)
 
     torch.testing.assert_close(ours_BK, plain_BK, atol=1e-5, rtol=1e-5)
     ours = gradients(ours_BK, torch.ones_like(ours_BK), network, features_BF)
@@ -93,7 +109,7 @@ def test_the_papers_head_has_the_parameters_of_the_released_one() -> None:
 @given(cases(), st.randoms(use_true_random=False))
 def test_permuting_the_tasks_permutes_the_outputs(case: Case, random: Any) -> None:
     network = case.build()
-    features_BF = torch.randn(3, case.num_features)
+    features_BF, labels_BK = torch.randn(3, case.num_features), draw_labels(3, case)
     prior_of, target_of = places(case.is_prior)
     order = _interleave(list(prior_of), list(target_of), random)  # within a role, the order of parameters stays
     permuted = Case(
@@ -101,7 +117,8 @@ def test_permuting_the_tasks_permutes_the_outputs(case: Case, random: Any) -> No
     ).build()
     permuted.load_state_dict(network.state_dict())
 
-    torch.testing.assert_close(permuted(features_BF), network(features_BF)[:, order], atol=0, rtol=0)
+    outputs_BK = permuted(features_BF, labels_BK[:, order])
+    torch.testing.assert_close(outputs_BK, network(features_BF, labels_BK)[:, order], atol=0, rtol=0)
 
 
 def _interleave(first: list[int], second: list[int], random: Any) -> list[int]:
@@ -114,20 +131,23 @@ def _interleave(first: list[int], second: list[int], random: Any) -> list[int]:
 @given(cases())
 def test_a_batch_equals_its_rows(case: Case) -> None:
     network = case.build()
-    features_BF = torch.randn(5, case.num_features)
+    features_BF, labels_BK = torch.randn(5, case.num_features), draw_labels(5, case)
 
-    rows_BK = torch.cat([network(features_F[None]) for features_F in features_BF])
+    rows_BK = torch.cat([network(features_BF[b : b + 1], labels_BK[b : b + 1]) for b in range(5)])
 
-    torch.testing.assert_close(network(features_BF), rows_BK, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(network(features_BF, labels_BK), rows_BK, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("propagation", "reaches"), [("predicted", True), ("detached", False), ("none", False)])
+@pytest.mark.parametrize(
+    ("propagation", "reaches"),
+    [("predicted", True), ("detached", False), ("none", False), ("oracle", False), ("shuffled", False)],
+)
 def test_targets_move_the_prior_heads_only_when_priors_are_propagated_with_gradient(
     propagation: Propagation, reaches: bool
 ) -> None:
     network = head(propagation=propagation)
 
-    network(torch.randn(4, 16))[:, 6:].sum().backward()
+    network(torch.randn(4, 16), torch.randn(4, 15))[:, 6:].sum().backward()
 
     assert network.prior_heads is not None
     gradient = network.prior_heads.weight.grad
@@ -159,6 +179,45 @@ def test_without_propagation_the_targets_see_the_image_alone() -> None:
 
     assert torch.equal(before_BK[:, 6:], after_BK[:, 6:])
     assert not torch.equal(before_BK[:, :6], after_BK[:, :6])
+
+
+@pytest.mark.parametrize("propagation", ["oracle", "shuffled"])
+def test_true_priors_move_the_targets_alone_and_their_absence_is_an_error(propagation: Propagation) -> None:
+    network, features_BF, labels_BK = head(propagation=propagation), torch.randn(4, 16), torch.randn(4, 15)
+    other_BK = labels_BK.clone()
+    other_BK[:, 2] += 1  # a prior
+    same_BK = labels_BK.clone()
+    same_BK[:, 9] += 1  # a target: its label is no input
+
+    outputs_BK = network(features_BF, labels_BK)
+
+    assert torch.equal(outputs_BK[:, :6], network(features_BF, other_BK)[:, :6])
+    assert not torch.allclose(outputs_BK[:, 6:], network(features_BF, other_BK)[:, 6:])
+    assert torch.equal(outputs_BK, network(features_BF, same_BK))
+    with pytest.raises(ConfigError, match="should be given true priors"):
+        network(features_BF)
+
+
+def test_gates_of_priors_alone_need_priors() -> None:
+    with pytest.raises(ConfigError, match="gate_inputs should be 'uniform' or 'image' without priors, was 'prior'"):
+        head(is_prior=[False] * 15, gate_inputs="prior")
+
+
+@pytest.mark.parametrize(
+    ("gate_inputs", "hears_image", "hears_priors"),
+    [
+        ("uniform", False, False),
+        ("image", True, False),
+        ("prior", False, True),
+        ("image+prior", True, True),
+    ],
+)
+def test_gates_hear_what_their_inputs_say(gate_inputs: GateInputs, hears_image: bool, hears_priors: bool) -> None:
+    network = head(gate_inputs=gate_inputs)
+
+    width = 0 if network.gates is None else network.gates.in_features
+
+    assert width == 16 * hears_image + 6 * hears_priors
 
 
 def test_a_binary_prior_is_given_out_as_logit_however_it_is_propagated() -> None:

@@ -1,15 +1,32 @@
 """From settings to a network of the family that they name."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 
-from sepl.config import ModelConfig
+from sepl.config import Family, ModelConfig
+from sepl.errors import ConfigError
 from sepl.models.backbone import build_backbone
+from sepl.models.cgc import CgcHead
+from sepl.models.cross_stitch import CrossStitchNetwork
+from sepl.models.ctan import CtanHead
+from sepl.models.fusion import build_fusion
+from sepl.models.group_adapters import GroupedHead
 from sepl.models.hard_sharing import hard_sharing_head
+from sepl.models.mmoe import MmoeHead
+from sepl.models.mtan import MtanNetwork
 from sepl.models.network import MultiTaskNetwork
-from sepl.models.sepl import SeplHead
+from sepl.models.sepl import SeplHead, SeplNetwork
+from sepl.models.single_task import SingleTaskNetwork
+from sepl.models.soft_sharing import SoftSharingNetwork
+from sepl.models.stages import prune_to_stages
 from sepl.models.trunk import TrunkNetwork
-from sepl.tasks import TaskSplit, TaskTable
+from sepl.tasks import TaskSplit, TaskTable, parse_task_groups
+
+MakeBackbone = Callable[[], tuple[nn.Module, int]]
+"""A backbone with initial weights, and the width of its features."""
 
 
 def build_network(
@@ -21,27 +38,126 @@ def build_network(
     (B, T) in the order of `tasks`: scaled values, logits for binary tasks. `initialise=False` leaves
     `config.weights` aside, for a network whose state is loaded next. Raises ConfigError for what cannot be built.
     """
-    backbone, num_features = build_backbone(
+    make_backbone = partial(
+        build_backbone,
         config.backbone,
         weights=config.weights if initialise else "none",
         image_size=image_size,
         drop_path=config.drop_path,
     )
-    head = _build_head(config, tasks, num_features)
-    network = TrunkNetwork(backbone, head, len(tasks))
+    network = _builder(config.family)(config, tasks, image_size, make_backbone)
     return network.to(memory_format=torch.channels_last)  # as stored pixels lie
 
 
-def _build_head(config: ModelConfig, tasks: TaskTable, num_features: int) -> nn.Module:
-    if config.family == "hard_sharing":
-        return hard_sharing_head(num_features, len(tasks))
-    split = TaskSplit.parse(config.task_split, tasks)
-    return SeplHead(
+def _builder(family: Family) -> Callable[[ModelConfig, TaskTable, int, MakeBackbone], MultiTaskNetwork]:
+    others = {
+        "sepl": _build_sepl,
+        "single_task": _build_single_task,
+        "soft_sharing": _build_soft_sharing,
+        "mtan": _build_mtan,
+        "cross_stitch": _build_cross_stitch,
+    }
+    return others.get(family, _build_trunk)
+
+
+def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
+    backbone, num_features = make_backbone()
+    priors = TaskSplit.parse(config.task_split, tasks).priors if config.num_stages == 2 else ()
+    head = SeplHead(
         num_features,
         is_binary=tasks.is_binary,
-        is_prior=[name in split.priors for name in tasks.names],
+        is_prior=[name in priors for name in tasks.names],
         num_experts=config.num_experts,
         hidden_width=config.hidden_width,
         propagation=config.propagation,
         binary_prior=config.binary_prior,
+        gate_inputs=config.gate_inputs,
+        prior_attention=config.prior_attention,
+        gate_top_k=config.gate_top_k,
+        load_balance=config.load_balance,
     )
+    network = SeplNetwork(backbone, head, build_fusion(config.fusion, num_features))
+    return _in_groups(network, config, tasks, num_features)
+
+
+def _build_trunk(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
+    backbone, num_features = make_backbone()
+    head = _build_head(config, num_features, len(tasks))
+    network = TrunkNetwork(backbone, head, len(tasks), build_fusion(config.fusion, num_features))
+    return _in_groups(network, config, tasks, num_features)
+
+
+def _in_groups(network: TrunkNetwork, config: ModelConfig, tasks: TaskTable, num_features: int) -> TrunkNetwork:
+    if config.task_groups != "none":
+        groups = parse_task_groups(config.task_groups, tasks)
+        group_of_task = [next(g for g, group in enumerate(groups) if name in group) for name in tasks.names]
+        network.head = GroupedHead(network.head, num_features, group_of_task, config.group_width)
+    return network
+
+
+def _build_head(config: ModelConfig, num_features: int, num_tasks: int) -> nn.Module:
+    if config.family == "hard_sharing":
+        return hard_sharing_head(num_features, num_tasks)
+    if config.family == "mmoe":
+        return MmoeHead(
+            num_features,
+            num_tasks,
+            num_experts=config.num_experts,
+            hidden_width=config.hidden_width,
+            gate_top_k=config.gate_top_k,
+            load_balance=config.load_balance,
+        )
+    if config.family == "ctan":
+        return CtanHead(
+            num_features,
+            num_tasks,
+            hidden_width=config.hidden_width,
+            num_layers=config.num_layers,
+            num_attention_heads=config.num_attention_heads,
+            drop_path=config.drop_path,
+        )
+    assert config.family in ("cgc", "ple"), "every family has its builder"
+    return CgcHead(
+        num_features,
+        num_tasks,
+        num_experts=config.num_experts,
+        num_task_experts=config.num_task_experts,
+        hidden_width=config.hidden_width,
+        num_levels=1 if config.family == "cgc" else config.num_layers,
+    )
+
+
+def _build_single_task(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
+    built = [make_backbone() for _ in tasks]
+    num_features = built[0][1]
+    return SingleTaskNetwork(
+        [backbone for backbone, _ in built], num_features, build_fusion(config.fusion, num_features)
+    )
+
+
+def _build_soft_sharing(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
+    backbone, num_features = make_backbone()
+    fusion = build_fusion(config.fusion, num_features)
+    return SoftSharingNetwork(backbone, num_features, len(tasks), config.sharing_strength, fusion)
+
+
+def _build_mtan(
+    config: ModelConfig, tasks: TaskTable, image_size: int, make_backbone: MakeBackbone
+) -> MultiTaskNetwork:
+    backbone, _ = make_backbone()
+    stages, shapes = prune_to_stages(backbone, config.backbone, image_size)
+    return MtanNetwork(backbone, stages, shapes, len(tasks), build_fusion(config.fusion, shapes[-1][0]))
+
+
+def _build_cross_stitch(
+    config: ModelConfig, tasks: TaskTable, image_size: int, make_backbone: MakeBackbone
+) -> MultiTaskNetwork:
+    backbone, num_features = make_backbone()
+    network = CrossStitchNetwork(backbone, num_features, len(tasks), build_fusion(config.fusion, num_features))
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (AttributeError, TypeError, RuntimeError) as problem:  # a layer used otherwise than by calling it
+        raise ConfigError(f"backbone {config.backbone} cannot be cross-stitched: {problem}") from problem
+    network.train()
+    return network

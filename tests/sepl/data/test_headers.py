@@ -92,6 +92,14 @@ def test_a_file_of_another_patient_is_found_whatever_the_table_calls_patients(fo
     assert not any(text in str(cohort.findings) for text in ("H1", "S0", "Muster"))
 
 
+def test_a_file_of_a_patient_whom_no_other_file_knows_is_found(folder):
+    files = {"a": dicom(PatientID="H0"), "b": dicom(PatientID="H0"), "c": dicom(PatientID="H1")}
+
+    cohort = read_files(folder(**files), cohort_toml=TOML, t_csv="image,patient\na.dcm,S0\nb.dcm,S0\nc.dcm,S0\n")
+
+    assert noted(cohort) == [("table and header differ", "t.csv", 4, "patient")]
+
+
 def test_an_age_declared_missing_is_missing_in_headers_too(folder):
     toml = TOML.replace("[tasks.age]", "[tasks.age]\nmissing = 1")
 

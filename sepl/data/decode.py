@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.depth import usual_bits
+from sepl.data.depth import drop_low_bits
 from sepl.data.dicom import is_dicom
 from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
 from sepl.data.dicom_pixels import decode_frame
@@ -21,11 +21,14 @@ from sepl.data.jpeg_stream import read_jpeg_stream
 from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
-"""Largest picture decoded; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
+"""Largest picture decoded, of 8-bit colours; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
 MAX_ASPECT = 8
 """Longer side to shorter. Photographs are padded to a square, which a thin strip would make huge."""
 MAX_PIXELS_PER_BYTE = 2000
 """A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
+
+_BAND = 256
+"""Rows turned opaque at a time, so that their 16-bit products take little memory."""
 
 _REDUCED_COLOR = {
     1: cv2.IMREAD_COLOR_BGR,
@@ -62,8 +65,9 @@ def read_header(source: bytes) -> Header:
         raise ImageError("damaged or truncated header") from problem
     if header.width < 1 or header.height < 1:
         raise ImageError(f"no pixels: header says {header.width}×{header.height}")
-    if header.width * header.height > MAX_PIXELS:
-        raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {MAX_PIXELS // 10**6} megapixels")
+    most = _most_pixels(header)
+    if header.width * header.height > most:
+        raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {most // 10**6} megapixels")
     if max(header.width, header.height) > MAX_ASPECT * min(header.width, header.height):
         raise ImageError(
             f"not a photograph: {header.width}×{header.height} pixels, sides should be within 1 to {MAX_ASPECT}"
@@ -75,6 +79,11 @@ def read_header(source: bytes) -> Header:
             f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
     return header
+
+
+def _most_pixels(header: Header) -> int:
+    """Fewer where a pixel takes more memory on the way: 16 bits, transparency, a DICOM file that is as long as it."""
+    return MAX_PIXELS // 2 if header.layout is not None else MAX_PIXELS >> header.is_wide + header.has_alpha
 
 
 def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) -> NDArray[np.uint8]:
@@ -102,11 +111,9 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
 
 
 def _to_8_bits(pixels: NDArray[np.generic], kind: str) -> NDArray[np.uint8]:
-    if pixels.dtype == np.uint8:
-        return pixels  # type: ignore[return-value]
-    if pixels.dtype != np.uint16:
+    if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"unsupported {kind}: {pixels.dtype} pixels, should be 8 or 16 bits")
-    return np.right_shift(pixels, usual_bits(int(pixels.max())) - 8).astype(np.uint8)
+    return drop_low_bits(pixels, 16)  # type: ignore[arg-type]  # checked in the line above
 
 
 def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -114,8 +121,11 @@ def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
     if pixels.shape[2] != 4:
         return pixels
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    return ((pixels[:, :, :3] * alpha + 127) // 255).astype(np.uint8)
+    opaque = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for top in range(0, len(pixels), _BAND):
+        band = pixels[top : top + _BAND].astype(np.uint16)
+        opaque[top : top + _BAND] = (band[:, :, :3] * band[:, :, 3:] + 127) // 255
+    return opaque
 
 
 def _parser_of(source: bytes) -> Callable[[bytes], Header]:

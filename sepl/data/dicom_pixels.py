@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.data.codecs import Samples, decode_jpeg, decode_jpeg_2000, decode_rle
-from sepl.data.depth import usual_bits
+from sepl.data.depth import drop_low_bits
 from sepl.data.dicom_elements import Elements
 from sepl.data.dicom_frames import find_coded_frames, find_plain_frame, join
 from sepl.data.dicom_layout import PixelLayout
@@ -100,18 +100,10 @@ def _to_bgr(samples: Samples, layout: PixelLayout) -> NDArray[np.uint8]:
         return samples.values_HWC  # type: ignore[return-value]
     if layout.num_samples == 1:
         return _to_shades(samples, layout)
-    rgb = _drop_low_bits(samples)
+    rgb = drop_low_bits(samples.values_HWC, samples.bits)
     if samples.is_ybr:
         return cv2.cvtColor(np.ascontiguousarray(rgb[:, :, (0, 2, 1)]), cv2.COLOR_YCrCb2BGR)  # type: ignore[return-value]
     return np.ascontiguousarray(rgb[:, :, ::-1])
-
-
-def _drop_low_bits(samples: Samples) -> NDArray[np.uint8]:
-    values = samples.values_HWC
-    if values.dtype == np.uint8:
-        return values  # type: ignore[return-value]
-    bits = samples.bits if samples.bits < 16 else usual_bits(int(values.max()))
-    return np.right_shift(values, max(bits, 8) - 8).astype(np.uint8)  # type: ignore[operator]
 
 
 def _to_shades(samples: Samples, layout: PixelLayout) -> NDArray[np.uint8]:

@@ -119,6 +119,17 @@ def test_a_damaged_file_is_refused_or_read_and_nothing_else(extension, data):
     assert pixels.shape[2] == 3
 
 
+@pytest.mark.parametrize(("depth", "colour", "most"), [(8, 2, 200), (16, 2, 100), (8, 6, 100), (16, 6, 50)])
+def test_the_largest_size_counts_what_a_pixel_takes(depth, colour, most):
+    def header_of(megapixels):
+        size = struct.pack(">I4sIIBBBBB", 13, b"IHDR", 1000 * megapixels // 10, 10_000, depth, colour, 0, 0, 0)
+        return b"\x89PNG\r\n\x1a\n" + size + bytes(4) + bytes(4) + b"IEND" + bytes(4) + bytes(10**6)
+
+    assert read_header(header_of(most)).width == 100 * most
+    with pytest.raises(ImageError, match=f"most is {most} megapixels"):
+        read_header(header_of(most + 10))
+
+
 def test_a_picture_too_large_is_refused_by_its_header():
     header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 60_000, 60_000, 8, 2, 0, 0, 0)
 

@@ -28,6 +28,8 @@ GateInputs = Literal["uniform", "image", "prior", "image+prior"]
 FusionName = Literal["none", "mean", "attention"]
 BinaryPrior = Literal["logit", "probability"]
 Precision = Literal["auto", "float32", "bfloat16"]
+CooperativeNoise = Literal["none", "uniform", "gaussian", "ascent"]
+CooperativePlace = Literal["features", "parameters"]
 WeightingName = Literal[
     "equal",
     "fixed",
@@ -249,6 +251,20 @@ class TrainingConfig(Settings):
     """Of 'stch': the mean losses of the last of these are what later ones are judged against."""
     cagrad_radius: float = Field(default=0.5, ge=0.0)
     """Of 'cagrad': how far, in norms of the mean gradient, the update may be from it."""
+    cooperative: bool = False
+    """Whether task groups take turns, after MT-CooL (`sepl.training.cooperative`); needs `task_groups`."""
+    cooperative_place: CooperativePlace = "features"
+    """What of the other groups' sub-models is disturbed: the features they give, or their parameters."""
+    cooperative_noise: CooperativeNoise = "uniform"
+    """How: random numbers, or a step along which the loss rises most."""
+    cooperative_radius: float = Field(default=0.1, ge=0.0)
+    """How far at most, as a share of what is disturbed (its root mean square)."""
+    cooperative_draws: int = Field(default=1, ge=1)
+    """Of random parameters: how many draws share out a batch's photographs; features are drawn for each photograph."""
+    cooperative_inner_steps: int = Field(default=1, ge=1)
+    """Steps in a row of a turn."""
+    cooperative_order: Literal["cyclic", "random"] = "cyclic"
+    """Whose turn follows: the next group's, or a new random order each round."""
 
     @model_validator(mode="after")
     def _options_have_a_use(self) -> Self:
@@ -256,6 +272,12 @@ class TrainingConfig(Settings):
             default = type(self).model_fields[option].default
             if self.weighting != weighting and getattr(self, option) != default:
                 raise ValueError(f"{option} should stay {default!r} unless weighting is {weighting!r}")
+        for option, field in type(self).model_fields.items():
+            if option.startswith("cooperative_") and not self.cooperative and getattr(self, option) != field.default:
+                raise ValueError(f"{option} should stay {field.default!r} unless training is cooperative")
+        is_random = self.cooperative_place == "parameters" and self.cooperative_noise in ("uniform", "gaussian")
+        if self.cooperative_draws > 1 and not is_random:
+            raise ValueError("cooperative_draws should stay 1 unless parameters are disturbed at random")
         return self
 
 

@@ -189,3 +189,42 @@ def _honest_priors(priors: Sequence[str], tasks: TaskTable) -> list[str]:
 
 def _derived_targets(prior: str, priors: set[str], tasks: TaskTable) -> list[str]:
     return [task.name for task in tasks if task.name not in priors and prior in task.derived_from]
+
+
+TASK_GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "physiological": (
+        ("sex", "age", "height", "weight", "bmi", "waist"),
+        ("sbp", "dbp"),
+        ("total_cholesterol", "triglycerides"),
+        ("glucose", "hba1c"),
+        ("bun", "creatinine", "uric_acid"),
+    ),
+}
+"""Named groups of tasks: body, pressure, lipids, sugar, kidney."""
+
+
+def parse_task_groups(text: str, tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
+    """The groups that a config names; each task is in one, those that no group names are the last.
+
+    'each' is a group a task; a name of `TASK_GROUPS`; or groups joined by '/' of tasks joined by '+', such as
+    'sex+age/sbp+dbp'. Raises ConfigError for an unknown name or task, a task in two groups, and fewer than two groups.
+    """
+    named = TASK_GROUPS.get(text, tuple(tuple(group.split("+")) for group in text.split("/")))
+    if text == "each":
+        named = tuple((name,) for name in tasks.names)
+    listed = [name for group in named for name in group]
+    unknown = [name for name in listed if name not in tasks.names and text not in TASK_GROUPS]
+    if unknown or len(set(listed)) < len(listed):
+        problem = f"not a task: {', '.join(unknown)}" if unknown else "a task is named twice"
+        raise ConfigError(
+            f"task_groups should be none, each, {', '.join(TASK_GROUPS)} or groups such as 'sex+age/sbp+dbp' of "
+            f"{', '.join(tasks.names)}; was {text!r} ({problem})"
+        )
+    rest = tuple(name for name in tasks.names if name not in listed)
+    present = (tuple(name for name in tasks.names if name in group) for group in (*named, rest))
+    groups = tuple(group for group in present if group)
+    if len(groups) < 2:
+        raise ConfigError(
+            f"task_groups {text!r} should come to two groups or more on {', '.join(tasks.names)}, was one"
+        )
+    return groups

@@ -72,7 +72,7 @@ class BatchBackward:
     def losses(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
         """The losses (T,) as the network is now."""
         outputs = []
-        with _norms_at_rest(self._network):
+        with norms_at_rest(self._network):
             for rows in self._parts(len(images_BCHW)):
                 with self._autocast():
                     outputs.append(self._network(images_BCHW[rows]))
@@ -100,7 +100,7 @@ class BatchBackward:
         draws, passed = [], []
         for rows in parts:
             draws.append(self._streams.now())
-            with torch.no_grad(), _norms_at_rest(self._network), self._autocast():
+            with torch.no_grad(), norms_at_rest(self._network), self._autocast():
                 passed.append(as_tuple(self._represent(images_BCHW[rows])))
         leaves = tuple(torch.cat(pieces).requires_grad_() for pieces in zip(*passed, strict=True))
         losses_T = self._backward_to(leaves, batch)
@@ -163,7 +163,7 @@ class BatchBackward:
 
 def _adds_up(network: MultiTaskNetwork, weighting: Weighting) -> bool:
     """Whether the gradient of a batch is the sum of its parts' gradients."""
-    return weighting.adds_up and type(network).penalty is MultiTaskNetwork.penalty
+    return weighting.adds_up and not network.has_penalty
 
 
 def _send_back(pieces: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
@@ -177,7 +177,7 @@ def _send_back(pieces: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> 
 
 
 @contextmanager
-def _norms_at_rest(network: nn.Module) -> Iterator[None]:
+def norms_at_rest(network: nn.Module) -> Iterator[None]:
     """Photographs that pass a second time do not count twice in the running statistics."""
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]

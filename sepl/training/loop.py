@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ from sepl.training.checkpoint import (
     optimiser_tensors,
     save_checkpoint,
 )
+from sepl.training.cooperative import CooperativeBackward
 from sepl.training.device import autocast, deterministic_kernels, pick_device
 from sepl.training.optimiser import build_optimiser, set_learning_rate
 from sepl.training.schedule import CosineSchedule
@@ -97,7 +99,8 @@ class TrainingRun:
         self._average = (
             ModelEmaV3(self._network, decay=training.ema_decay, use_warmup=True) if training.ema_decay else None
         )
-        self._backward = BatchBackward(
+        make_backward = partial(CooperativeBackward, settings=training, step=lambda: self.steps_done)
+        self._backward = (make_backward if training.cooperative else BatchBackward)(
             self._network,
             self._weighting,
             data.is_binary_T,
@@ -133,6 +136,11 @@ class TrainingRun:
     def steps_done(self) -> int:
         """Optimiser steps since the beginning of the run."""
         return self._epoch * self._steps_per_epoch + self._steps_done
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps of the whole run, unless it stops early."""
+        return self._config.training.num_epochs * self._steps_per_epoch
 
     @property
     def best_epoch(self) -> int:

@@ -1,0 +1,153 @@
+"""Cooperative training after MT-CooL (Wu et al.: MICCAI workshops 2023, arXiv 2309.12090; IEEE TMI 44, 2025).
+
+Task groups take turns. In its turn a group's losses alone are descended, its sub-model reading the features of the
+other groups' sub-models as they are: no gradient reaches these, and they are disturbed by bounded noise, so that the
+minimum found is flat with regard to them and stays one when they move in their turns.
+
+    min over θ_g, trunk, head   E_ε  Σ_{t in g} L_t(head([z, f_g(z; θ_g), f_s(z; θ_s) disturbed by ε, s ≠ g]))
+
+The paper's equations were not at hand: docs/cooperative.md tells what is known and what is our reading.
+
+    B photographs · F features · G groups · D width of a sub-model · S = G − 1 other groups · T tasks
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sepl.config import TrainingConfig
+from sepl.errors import ConfigError
+from sepl.models.group_adapters import GroupedHead, Turn
+from sepl.models.network import MultiTaskNetwork
+from sepl.training.backward import BatchBackward, norms_at_rest
+from sepl.training.batches import Batch
+from sepl.training.weighting_base import Weighting
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Whose turn each step is: `inner_steps` steps in a row, group after group, or in a new random order each round."""
+
+    num_groups: int
+    inner_steps: int
+    is_random: bool
+    seed: int
+
+    def group(self, step: int) -> int:
+        """Of the step with this index since the beginning; a function of it alone, so that a resumed run agrees."""
+        round_, turn = divmod(step // self.inner_steps, self.num_groups)
+        if not self.is_random:
+            return turn
+        return random.Random(f"{self.seed}:turns:{round_}").sample(range(self.num_groups), self.num_groups)[turn]
+
+
+def bounded_noise(tensor: Tensor, *, kind: str, radius: float) -> Tensor:
+    """Noise of a tensor's shape, no number of it above `radius` times the root mean square of its group (first axis).
+
+    'uniform' fills that range evenly; 'gaussian' has half of it as its standard deviation and is cut off at its ends.
+    """
+    bound = radius * _root_mean_square(tensor)
+    if kind == "uniform":
+        return bound * (2 * torch.rand_like(tensor) - 1)
+    return bound * (0.5 * torch.randn_like(tensor)).clamp(-1, 1)
+
+
+def ascent(tensor: Tensor, gradient: Tensor, *, radius: float) -> Tensor:
+    """The step of that radius along which a loss with this gradient rises most (SAM: Foret et al. 2021, 2010.01412).
+
+    Its length is `radius` times that of the tensor, group by group; 0 where there is no gradient.
+    """
+    gradient_rms = _root_mean_square(gradient)
+    return torch.where(gradient_rms > 0, radius * _root_mean_square(tensor) * gradient / gradient_rms, 0.0)
+
+
+def _root_mean_square(tensor: Tensor) -> Tensor:
+    """Of each group, the first axis."""
+    axes = tuple(range(1, tensor.ndim))
+    return tensor.square().mean(dim=axes, keepdim=True).sqrt()
+
+
+class CooperativeBackward(BatchBackward):
+    """The gradients of one batch in the turn of one group: its own tasks', none of another sub-model."""
+
+    def __init__(
+        self,
+        network: MultiTaskNetwork,
+        weighting: Weighting,
+        is_binary_T: Tensor,
+        *,
+        settings: TrainingConfig,
+        step: Callable[[], int],
+        **options: Any,
+    ) -> None:
+        """`step` tells the index of the optimiser step; `options` are BatchBackward's. Raises ConfigError for a network
+        without groups and a weighting that asks for the losses of all tasks."""
+        super().__init__(network, weighting, is_binary_T, **options)
+        self._head = _grouped_head(network)
+        if weighting.looks_again:
+            raise ConfigError(f"weighting should not be {settings.weighting!r} in cooperative training")
+        self._settings, self._step = settings, step
+        self._turns = Turns(
+            self._head.num_groups,
+            settings.cooperative_inner_steps,
+            settings.cooperative_order == "random",
+            settings.seed,
+        )
+
+    def __call__(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
+        """Losses (T,) of the group's tasks, times the number of groups: an epoch's mean is then about that of all."""
+        group = self._turns.group(self._step())
+        batch = replace(batch, present_BT=batch.present_BT * self._head.in_group_GT[group])
+        self._head.turn = self._turn(group, images_BCHW, batch)
+        try:
+            return self._head.num_groups * super().__call__(images_BCHW, batch)
+        finally:
+            self._head.turn = None
+
+    def _turn(self, group: int, images_BCHW: Tensor, batch: Batch) -> Turn:
+        settings = self._settings
+        turn = Turn(group, settings.cooperative_place, torch.zeros_like, settings.cooperative_draws)
+        if settings.cooperative_noise == "none":
+            return turn
+        if settings.cooperative_noise != "ascent":
+            noise = partial(bounded_noise, kind=settings.cooperative_noise, radius=settings.cooperative_radius)
+            return replace(turn, disturb=noise)
+        steps = iter(self._ascents(turn, images_BCHW, batch))
+        return replace(turn, disturb=lambda _: next(steps))
+
+    def _ascents(self, turn: Turn, images_BCHW: Tensor, batch: Batch) -> list[Tensor]:
+        """What to add to each disturbed tensor, in the order in which they are asked for; by one pass more."""
+        asked: list[tuple[Tensor, Tensor]] = []
+
+        def add_nothing(tensor: Tensor) -> Tensor:
+            asked.append((tensor.detach(), torch.zeros_like(tensor, requires_grad=True)))
+            return asked[-1][1]
+
+        before = self._streams.now()
+        self._head.turn = replace(turn, disturb=add_nothing)
+        with norms_at_rest(self._network), self._autocast():
+            with torch.no_grad():
+                representation = self._network.represent(images_BCHW)
+            outputs_BT = self._network.predict(representation)
+        total = self._losses(outputs_BT, batch).sum()
+        gradients = torch.autograd.grad(total, [added for _, added in asked], allow_unused=True, materialize_grads=True)
+        self._streams.jump(before)
+        radius = self._settings.cooperative_radius
+        return [ascent(tensor, gradient, radius=radius) for (tensor, _), gradient in zip(asked, gradients, strict=True)]
+
+    def _halve(self, batch_size: int, problem: torch.OutOfMemoryError) -> None:
+        if self._settings.cooperative_noise == "ascent" and self._settings.cooperative_place == "features":
+            raise problem  # the step was found for the whole batch's features
+        super()._halve(batch_size, problem)
+
+
+def _grouped_head(network: MultiTaskNetwork) -> GroupedHead:
+    head = getattr(network, "head", None)
+    if not isinstance(head, GroupedHead):
+        raise ConfigError("cooperative training takes turns among task_groups, which should be set, were 'none'")
+    return head

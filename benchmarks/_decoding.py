@@ -18,16 +18,17 @@ _REDUCED = {
 }
 
 
-def plain_decode(paths: Iterable[Path], size: int) -> None:
-    """The least that can be done: decoded at the reduced scale that holds `size`, resized whole, RGB.
+def reduction_for(path: Path, size: int) -> int:
+    """The largest reduction of a JPEG that leaves its shorter side at least `size` pixels."""
+    header = read_header(path.read_bytes())
+    shorter = min(header.width, header.height)
+    return next(reduction for reduction in (8, 4, 2, 1) if reduction == 1 or shorter // reduction >= size)
 
-    All files are taken to be as large as the first, whose header alone is read.
-    """
-    reduction = 0
+
+def plain_decode(paths: Iterable[Path], size: int, reduction: int) -> None:
+    """The least that can be done: decoded at a reduction that is known, resized whole, RGB."""
     for path in paths:
-        source = path.read_bytes()
-        reduction = reduction or _reduction_for(source, size)
-        picture = _decode(source, _REDUCED[reduction])
+        picture = _decode(path.read_bytes(), _REDUCED[reduction])
         cv2.cvtColor(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
 
 
@@ -46,12 +47,6 @@ def released_decode(paths: Iterable[Path], size: int) -> None:
         )
         equalised = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(lightness)
         _crop(cv2.cvtColor(cv2.merge([equalised, *colour]), cv2.COLOR_LAB2RGB), size)
-
-
-def _reduction_for(source: bytes, size: int) -> int:
-    header = read_header(source)
-    shorter = min(header.width, header.height)
-    return next(reduction for reduction in (8, 4, 2, 1) if reduction == 1 or shorter // reduction >= size)
 
 
 def _decode(source: bytes, flags: int) -> MatLike:

@@ -20,7 +20,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks._decoding import examine, plain_decode, released_decode
+from benchmarks._decoding import examine, plain_decode, reduction_for, released_decode
 from benchmarks._memory import peak_bytes
 from benchmarks._photographs import files_of, make_cohort
 from benchmarks._report import benchmark_parser, report
@@ -60,8 +60,8 @@ QUICK = Work(5, {"3872×2592": (3872, 2592, 60), "2048×1536": (2048, 1536, 240)
 FULL = Work(9, {"3872×2592": (3872, 2592, 400), "2048×1536": (2048, 1536, 3_000)}, (2_000, 20_000))
 _LOOP_FILES = 120
 """Photographs in one round of the loops without preparation, at most."""
-_SLOWER = 6
-"""The released way gets so many times fewer."""
+_A_TIME = 5
+"""Photographs that a contender does before it is the next one's turn."""
 
 
 def main() -> None:
@@ -101,55 +101,58 @@ def _speed(
     real = _real_photographs() if (width, height) == (3872, 2592) else []
     cohort_file = make_cohort(folder / f"{width}x{height}", number, width, height, real)
     files = files_of(cohort_file)
-    few = files[:_LOOP_FILES]
-    loops = {
-        "bare": partial(_in_all, pool, plain_decode, few),
-        "examine": partial(_in_all, pool, examine, few),
-        "released": partial(_in_all, pool, released_decode, few[: len(few) // _SLOWER]),
-    }
-    in_loops = _interleaved(loops, rounds)
-    whole = {"bare": partial(_in_all, pool, plain_decode, files), "prepare": partial(_prepare, cohort_file)}
-    in_whole = _interleaved(whole, max(1, rounds // 3))
+    bare = partial(plain_decode, size=IMAGE_SIZE, reduction=reduction_for(files[0], IMAGE_SIZE))
+    ways = {"bare": bare, "examine": partial(examine, size=IMAGE_SIZE)}
+    slow = {**ways, "released": partial(released_decode, size=IMAGE_SIZE)}
+    loops = _in_all(pool, partial(_in_turn, ways, rounds), files[:_LOOP_FILES])
+    slower = _in_all(pool, partial(_in_turn, slow, 1), files[: _LOOP_FILES // 3])
+    bare_seconds, prepare_seconds = [], []
+    for _ in range(max(1, rounds // 3)):
+        bare_seconds.append(sum(_in_all(pool, partial(_in_turn, {"bare": bare}, 1), files)["bare"]))
+        prepare_seconds.append(_prepare(cohort_file))
     shutil.rmtree(cohort_file.parent)
-    each = {name: median(seconds) / len(few) for name, seconds in in_loops.items()}
-    each["released"] *= len(few) / (len(few) // _SLOWER)
-    each["prepare"] = median(in_whole["prepare"]) / number
+    each = {name: sum(seconds) / (rounds * len(files[:_LOOP_FILES])) for name, seconds in loops.items()}
+    over_released = median(_ratios(slower["released"], slower["examine"]))
+    each |= {"released": each["examine"] * over_released, "prepare": median(prepare_seconds) / number}
     return {
         "per_second_of_a_core": {name: 1 / seconds for name, seconds in each.items()},
-        "examine_over_bare": median(_ratios(in_loops["bare"], in_loops["examine"])),
-        "examine_over_released": each["released"] / each["examine"],
-        "prepare_over_bare": median(_ratios(in_whole["bare"], in_whole["prepare"])),
+        "examine_over_bare": median(_ratios(loops["bare"], loops["examine"])),
+        "examine_over_released": over_released,
+        "prepare_over_bare": median(_ratios(bare_seconds, prepare_seconds)),
         "num_photographs": number,
         "num_real": len(real),
     }
 
 
-def _interleaved(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Core seconds of every call, in turn, so that a machine's drift meets all alike; a round before is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(-1, rounds):
-        for name, run in contenders.items():
-            taken = run()
-            if turn >= 0:
-                seconds[name].append(taken)
+Way = Callable[[Sequence[Path]], None]
+
+
+def _in_all(
+    pool: ProcessPoolExecutor, function: Callable[[Sequence[Path]], dict[str, list[float]]], files: Sequence[Path]
+) -> dict[str, list[float]]:
+    """Every core does its share of the files at the same time; what all of them measured."""
+    shares = [files[core :: _num_cores()] for core in range(_num_cores())]
+    results = list(pool.map(function, shares))
+    return {name: [seconds for result in results for seconds in result[name]] for name in results[0]}
+
+
+def _in_turn(ways: Mapping[str, Way], rounds: int, files: Sequence[Path]) -> dict[str, list[float]]:
+    """Core seconds of each way over each few files, in turn, so that a machine's drift meets all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way(files[:_A_TIME])
+    for _ in range(rounds):
+        for start in range(0, len(files), _A_TIME):
+            for name, way in ways.items():
+                before = time.process_time()
+                way(files[start : start + _A_TIME])
+                seconds[name].append(time.process_time() - before)
     return seconds
 
 
 def _ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     """Of the rounds: what disturbs a round disturbs both of its times."""
     return [one / other for one, other in zip(above, below, strict=True)]
-
-
-def _in_all(pool: ProcessPoolExecutor, way: Callable[[Iterable[Path], int], None], files: Sequence[Path]) -> float:
-    """Every core does its share of the files at the same time; core seconds of all."""
-    shares = [files[core :: _num_cores()] for core in range(_num_cores())]
-    return sum(pool.map(partial(_timed, way), shares))
-
-
-def _timed(way: Callable[[Iterable[Path], int], None], files: Sequence[Path]) -> float:
-    start = time.process_time()
-    way(files, IMAGE_SIZE)
-    return time.process_time() - start
 
 
 def _prepare(cohort_file: Path) -> float:

@@ -3,41 +3,32 @@
 Cells become trimmed text; what they mean is read elsewhere. Every complaint names file, column and row.
 """
 
-import codecs
 import csv
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from charset_normalizer import from_bytes
 from numpy.typing import NDArray
 
+from sepl.data.encodings import find_encoding
 from sepl.data.values import Decimal, as_text
+from sepl.data.workbook import read_sheet
 from sepl.errors import CohortError
 
 DELIMITERS = (",", ";", "\t", "|")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_NATIONAL = ["cp1250", "cp1251", "cp1252", "cp949", "cp932", "gb18030", "big5"]
 _LONGEST_NAME = 200
 _MOST_NAME_LINES = 3
 _MOST_LINES = 500
-"""Lines that tell encoding or delimiter."""
+"""Lines that tell the delimiter."""
 
 
 @dataclass(frozen=True)
@@ -210,64 +201,6 @@ def _read_fields(path: Path, encoding: str, delimiter: str, num_columns: int, sk
             raise ValueError("a row has more fields than the header has names") from None
 
 
-def find_encoding(path: Path) -> str:
-    """The encoding of a text file: by its byte order mark, UTF-8 when it is valid, else by its national letters."""
-    with path.open("rb") as stream:
-        start = stream.read(4096)
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            return encoding
-    if zeros := start.count(0):
-        if zeros < len(start) // 4:
-            raise ValueError("it is not text")
-        return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
-    lines = _foreign_lines(path)
-    try:
-        for line in lines:
-            line.decode("utf-8")
-    except UnicodeDecodeError:
-        return _national_encoding(b"".join(lines))
-    return "utf-8"
-
-
-def _foreign_lines(path: Path) -> list[bytes]:
-    """Lines with bytes beyond ASCII; the first that are not UTF-8 come with the first that are."""
-    valid: list[bytes] = []
-    invalid: list[bytes] = []
-    with path.open("rb") as stream:
-        for line in stream:
-            if line.isascii() or len(invalid) >= _MOST_LINES:
-                continue
-            kind = valid if _is_utf8(line) else invalid
-            if len(kind) < _MOST_LINES:
-                kind.append(line)
-    return valid + invalid if invalid else []
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _national_encoding(text: bytes) -> str:
-    """Western letters stand alone between ASCII ones; where they do not, statistics of languages decide."""
-    if not re.search(rb"[\x80-\xff]{2}", text):
-        return "cp1252" if _decodes(text, "cp1252") else "iso-8859-1"
-    best = from_bytes(text, cp_isolation=_NATIONAL).best()
-    return best.encoding if best is not None else "iso-8859-1"
-
-
-def _decodes(text: bytes, encoding: str) -> bool:
-    try:
-        text.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def find_delimiter(lines: Sequence[str]) -> str:
     """The delimiter that parts the header into most fields and the rows below into as many."""
 
@@ -281,7 +214,7 @@ def find_delimiter(lines: Sequence[str]) -> str:
 
 
 def _read_workbook(path: Path, reading: Reading) -> CohortTable:
-    title, cells = _sheet_cells(path, reading.sheet)
+    title, cells = read_sheet(path, reading.sheet)
     cells = cells[reading.header - 1 :]
     if not cells or not any(cells[0]):
         raise ValueError(f"row {reading.header} of sheet {title!r} should name the columns, is empty")
@@ -294,57 +227,6 @@ def _read_workbook(path: Path, reading: Reading) -> CohortTable:
     return _finish(path, frame, reading.header + 1)
 
 
-def _sheet_cells(path: Path, wanted: str | int | None) -> tuple[str, list[list[str]]]:
-    """Title and cells of the sheet."""
-    from openpyxl import load_workbook  # half a second that a cohort without a workbook need not spend
-
-    with path.open("rb") as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openpyxl warns of styles and validations that it drops
-        try:
-            book = load_workbook(stream, read_only=True, data_only=True)
-            sheet = _sheet_of(book, path, wanted)
-            return sheet.title, [[_cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
-        except CohortError:
-            raise
-        except Exception as problem:  # a damaged workbook is whatever openpyxl, zlib or the XML parser stumbles over
-            raise ValueError(str(problem) or type(problem).__name__) from None
-
-
 def _refuse_cells_without_a_name(cells: Sequence[Sequence[str]], width: int) -> None:
     if any(any(row[width:]) for row in cells):
         raise ValueError("a row has more fields than the header has names")
-
-
-def _sheet_of(book: Any, path: Path, wanted: str | int | None) -> Any:
-    """The sheet that is asked for, or the only one with cells."""
-    names = book.sheetnames
-    if isinstance(wanted, int) and 1 <= wanted <= len(names):
-        wanted = names[wanted - 1]
-    if wanted is None:
-        filled = [sheet.title for sheet in book.worksheets if next(_filled_rows(sheet), None)]
-        if len(filled) > 1:
-            raise CohortError(f"{path}: sheet should say which of {', '.join(filled)} is meant")
-        wanted = filled[0] if filled else names[0]
-    if wanted not in names:
-        raise CohortError(f"{path}: sheet should be one of {', '.join(names)} or its number, was {wanted!r}")
-    sheet = book[wanted]
-    sheet.reset_dimensions()  # some programs write wrong ones
-    return sheet
-
-
-def _filled_rows(sheet: Any) -> Iterator[Any]:
-    sheet.reset_dimensions()
-    return (row for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row))
-
-
-def _cell_text(cell: object) -> str:
-    """As the sheet shows it: whole numbers without decimals, dates as ISO dates."""
-    if cell is None:
-        return ""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return str(int(cell))
-    if isinstance(cell, datetime):
-        return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
-    return cell.isoformat() if isinstance(cell, date) else str(cell).strip()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.table import DELIMITERS, Reading, find_delimiter, find_encoding, read_table
+from sepl.data.encodings import find_encoding
+from sepl.data.table import DELIMITERS, Reading, find_delimiter, read_table
 from sepl.errors import CohortError
 
 TEXTS = {

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from sepl.config import describe
-from sepl.data.cohort_file import LABEL_COLUMNS, CohortSpec, TableEntry, TaskColumn, read_cohort_file
-from sepl.data.derived import Rule, parse_rule
+from sepl.data.cohort_file import LABEL_COLUMNS, CohortSpec, TaskColumn, read_cohort_file
+from sepl.data.cohort_tables import SourceTable, read_tables
+from sepl.data.cohort_tasks import reachable_skill, rules_of, task_of, tasks_of
 from sepl.data.findings import Finding
 from sepl.data.headers import Headers, expand_frames, fill_from_headers, fill_labels, read_headers
 from sepl.data.joins import join_rows, key_table
@@ -28,13 +27,11 @@ from sepl.data.listing import (
     role_texts,
 )
 from sepl.data.quality import QualityThresholds
-from sepl.data.sepl_release import ENTRY as RELEASE_ENTRY
-from sepl.data.sepl_release import read_release, release_tasks
+from sepl.data.sepl_release import release_tasks
 from sepl.data.splits import SplitOptions
-from sepl.data.table import CohortTable, read_table
 from sepl.errors import CohortError
 from sepl.storage import Location, resolve
-from sepl.tasks import Task, TaskTable
+from sepl.tasks import TaskTable
 
 __all__ = ["LABEL_COLUMNS", "Cohort", "Finding", "read_cohort"]
 
@@ -85,8 +82,7 @@ def read_cohort(path: Path) -> Cohort:
 class _Joined:
     """A table with the row of it that belongs to each photograph (N), −1 where none does."""
 
-    table: CohortTable
-    entry: TableEntry
+    source: SourceTable
     rows: NDArray[np.int64]
     contested: Mapping[str, NDArray[np.bool_]]
 
@@ -101,22 +97,22 @@ class _Reading:
         self._folder = _images_folder(self._spec, path)
         if self._spec.layout == "sepl-release" and not self._spec.tasks:
             self._spec = self._spec.model_copy(update={"tasks": release_tasks()})
-        self._rules = _rules_of(self._spec, path)
-        self._tasks = _tasks_of(self._spec, self._rules, path)
+        self._rules = rules_of(self._spec, path)
+        self._tasks = tasks_of(self._spec, self._rules, path)
 
     def read(self) -> Cohort:
-        tables = self._read_tables()
+        tables = read_tables(self._spec, self._path, self._folder, self._findings)
         listing, headers = self._list_photographs(tables)
         joined = self._join(tables, listing)
         for each in joined:
-            listing = _fill_places(listing, each, self._findings)
+            listing = _fill_sites(listing, each, self._findings)
         labels = self._labels(joined, listing, headers)
         spec, texts = self._spec, {role: _texts(listing.role(role)) for role in ("patient", "eye", "visit")}
         return Cohort(
             name=spec.name,
             source=self._path,
             tasks=self._tasks,
-            reachable_skill=_reachable_skill(spec),
+            reachable_skill=reachable_skill(spec),
             field_of_view=spec.field_of_view and spec.photographs.field_of_view,
             images_folder=self._folder,
             images=_texts(listing.images),
@@ -135,32 +131,9 @@ class _Reading:
             findings=tuple(self._findings),
         )
 
-    def _read_tables(self) -> list[tuple[CohortTable, TableEntry]]:
-        if self._spec.layout == "sepl-release":
-            path = self._path.parent / str(self._spec.table)
-            tables = [(read_release(path, self._folder, self._findings), RELEASE_ENTRY)]
-        else:
-            tables = [
-                (read_table(self._path.parent / entry.path, entry.reading), entry)
-                for entry in self._spec.table_entries()
-            ]
-        wanted = {str(entry.column) for entry in (self._spec.tasks | self._spec.inputs).values()}
-        for table, entry in tables:
-            table.check_header({*entry.roles().values(), *wanted})
-            where = "columns" if self._spec.table is not None else f"tables, {entry.path}"
-            for role, column in entry.roles().items():
-                table.check(column, f"{self._path}: {where}.{role}")
-            if not len(table.rows):
-                raise CohortError(f"{table.path}: no usable row, the table is empty")
-            if entry.encoding is None and table.encoding not in ("utf-8", "utf-8-sig"):
-                detail = f"read as {table.encoding}, which was guessed; say encoding if it is another"
-                self._findings.append(Finding("encoding", 0, "", detail, table.name))
-        self._check_columns([table for table, _ in tables])
-        return [(table.select({*entry.roles().values(), *wanted}), entry) for table, entry in tables]
-
-    def _list_photographs(self, tables: Sequence[tuple[CohortTable, TableEntry]]) -> tuple[Listing, Headers]:
-        own = next(((table, entry) for table, entry in tables if entry.per == "photograph"), None)
-        listing = list_table(*own, self._findings) if own else list_folder(self._folder)
+    def _list_photographs(self, tables: Sequence[SourceTable]) -> tuple[Listing, Headers]:
+        own = next((each for each in tables if each.entry.per == "photograph"), None)
+        listing = list_table(own.table, own.entry, self._findings) if own else list_folder(self._folder)
         if self._spec.photographs.pattern is not None:
             listing = read_pattern(listing, self._spec.photographs.pattern, self._findings)
         headers = read_headers(listing, self._folder)
@@ -172,15 +145,15 @@ class _Reading:
             raise CohortError(f"{listing.place}: no usable row, none names a photograph and its patient")
         return listing, headers
 
-    def _join(self, tables: Sequence[tuple[CohortTable, TableEntry]], listing: Listing) -> list[_Joined]:
+    def _join(self, tables: Sequence[SourceTable], listing: Listing) -> list[_Joined]:
         joined = []
-        for table, entry in tables:
-            if entry.per == "photograph":
-                joined.append(_Joined(table, entry, listing.positions, {}))
+        for source in tables:
+            if source.entry.per == "photograph":
+                joined.append(_Joined(source, listing.positions, {}))
                 continue
-            keyed = key_table(table, entry, self._findings)
+            keyed = key_table(source.table, source.entry, self._findings)
             rows = join_rows(listing, keyed, self._findings)
-            joined.append(_Joined(keyed.table, entry, rows, keyed.contested))
+            joined.append(_Joined(SourceTable(keyed.table, source.entry), rows, keyed.contested))
         return joined
 
     def _labels(self, joined: Sequence[_Joined], listing: Listing, headers: Headers) -> dict[str, NDArray[np.float64]]:
@@ -202,45 +175,14 @@ class _Reading:
     ) -> NDArray[np.float64]:
         if entry.column is None:
             return np.full(num_photographs, np.nan)
-        one = next(each for each in joined if self._holds(each.table, entry))
-        missing = (*self._spec.missing, *one.entry.missing, *entry.missing)
-        task = _task_of(name, entry, self._path, "inputs" if name in self._spec.inputs else "tasks")
-        labels_R = read_labels(
-            one.table, entry, task, missing=missing, decimal=one.entry.decimal, findings=self._findings
-        )
+        one = next(each for each in joined if each.source.holds(entry))
+        table, options = one.source.table, one.source.entry
+        missing = (*self._spec.missing, *options.missing, *entry.missing)
+        task = task_of(name, entry, self._path, "inputs" if name in self._spec.inputs else "tasks")
+        labels_R = read_labels(table, entry, task, missing=missing, decimal=options.decimal, findings=self._findings)
         if entry.column in one.contested:
             labels_R[one.contested[entry.column]] = np.nan
         return np.where(one.rows >= 0, labels_R[one.rows], np.nan)
-
-    def _check_columns(self, tables: Sequence[CohortTable]) -> None:
-        """Each task's column stands in exactly one table."""
-        for section, entries in (("tasks", self._spec.tasks), ("inputs", self._spec.inputs)):
-            for name, entry in entries.items():
-                if entry.column is not None:
-                    self._check_column(f"{self._path}: {section}.{name}", entry, tables)
-
-    def _check_column(self, where: str, entry: TaskColumn, tables: Sequence[CohortTable]) -> None:
-        paths = [self._path.parent / each.path for each in self._spec.table_entries()]
-        if entry.table is not None and self._path.parent / entry.table not in paths:
-            known = ", ".join(each.path for each in self._spec.table_entries())
-            raise CohortError(f"{where}.table should be one of {known}, was {entry.table!r}")
-        candidates = [table for table in tables if self._is_asked(table, entry)]
-        if not candidates:
-            raise CohortError(f"{where}.column needs a table, the cohort file names none")
-        holding = [table for table in candidates if str(entry.column) in table.columns]
-        if len(holding) > 1:
-            known = ", ".join(table.name for table in holding)
-            raise CohortError(f"{where}.column {entry.column!r} stands in {known}; say table")
-        if len(candidates) > 1 and not holding:
-            known = "; ".join(f"{table.name}: {', '.join(table.columns)}" for table in candidates)
-            raise CohortError(f"{where}.column should be a column of a table ({known}), was {entry.column!r}")
-        (holding or candidates)[0].check(str(entry.column), f"{where}.column")
-
-    def _is_asked(self, table: CohortTable, entry: TaskColumn) -> bool:
-        return entry.table is None or self._path.parent / entry.table == table.path
-
-    def _holds(self, table: CohortTable, entry: TaskColumn) -> bool:
-        return self._is_asked(table, entry) and entry.column in table.columns
 
 
 def _images_folder(spec: CohortSpec, path: Path) -> Location:
@@ -250,69 +192,13 @@ def _images_folder(spec: CohortSpec, path: Path) -> Location:
     return folder
 
 
-def _rules_of(spec: CohortSpec, path: Path) -> dict[str, Rule]:
-    """The tasks by threshold, each after those that it compares. Raises CohortError for an unknown name or a circle."""
-    entries = spec.tasks | spec.inputs
-    texts = {name: entry.when for name, entry in entries.items() if entry.when is not None}
-    rules: dict[str, Rule] = {}
-
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        where = f"{path}, [tasks.{name}]"
-        if name in above:
-            raise CohortError(f"{where}: when should not lead back to itself, did by {' → '.join((*above, name))}")
-        try:
-            rule = parse_rule(texts[name])
-        except ValueError as problem:
-            raise CohortError(f"{where}: {problem}") from None
-        unknown = [other for other in rule.names if other not in entries]
-        if unknown:
-            known = ", ".join(other for other in entries if other != name)
-            raise CohortError(f"{where}: when should compare {known}, was {unknown[0]!r}")
-        for other in rule.names:
-            if other in texts and other not in rules:
-                visit(other, (*above, name))
-        rules[name] = rule
-
-    for name in texts:
-        if name not in rules:
-            visit(name, ())
-    return rules
-
-
-def _tasks_of(spec: CohortSpec, rules: Mapping[str, Rule], path: Path) -> TaskTable:
-    for name, entry in spec.inputs.items():
-        _task_of(name, entry, path, "inputs")
-    tasks = [_task_of(name, entry, path, "tasks") for name, entry in spec.tasks.items()]
-    sources: dict[str, tuple[str, ...]] = {}
-    for name, rule in rules.items():
-        found = [source for other in rule.names for source in (other, *sources.get(other, ()))]
-        sources[name] = tuple(dict.fromkeys(found))
-    return TaskTable.of(
-        task.model_copy(update={"derived_from": tuple(n for n in sources.get(task.name, ()) if n in spec.tasks)})
-        for task in tasks
-    )
-
-
-def _task_of(name: str, entry: TaskColumn, path: Path, section: str) -> Task:
-    try:
-        return entry.task(name)
-    except ValidationError as problem:
-        raise CohortError(f"{path}, [{section}.{name}]: {describe(problem)}") from None
-    except ValueError as problem:
-        raise CohortError(f"{path}, [{section}.{name}]: {problem}") from None
-
-
-def _fill_places(listing: Listing, joined: _Joined, findings: list[Finding]) -> Listing:
-    """Site (and in a table of eyes nothing else) from a table of visits or patients."""
-    column = joined.entry.site
-    if column is None or joined.entry.per == "photograph":
+def _fill_sites(listing: Listing, joined: _Joined, findings: list[Finding]) -> Listing:
+    """The site from a table of visits or patients."""
+    table, entry = joined.source.table, joined.source.entry
+    if entry.site is None or entry.per == "photograph":
         return listing
-    texts = role_texts(joined.table, "site", column, joined.entry, findings)
+    texts = role_texts(table, "site", entry.site, entry, findings)
     return fill_role(listing, "site", np.where(joined.rows >= 0, texts[joined.rows], ""))
-
-
-def _reachable_skill(spec: CohortSpec) -> dict[str, float]:
-    return {name: task.reachable_skill for name, task in spec.tasks.items() if task.reachable_skill is not None}
 
 
 def _texts(values: NDArray[np.object_]) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class TableEntry(Settings):
     """One `[[tables]]` section: a file and the columns by which its rows belong to photographs."""
 
     path: str
+    name: str | None = None
+    """What tasks call the table; its path when left out."""
     per: Literal["photograph", "visit", "patient"]
     image: str | None = None
     patient: str | None = None
@@ -86,6 +88,10 @@ class TableEntry(Settings):
         return self
 
     @property
+    def title(self) -> str:
+        return self.name or self.path
+
+    @property
     def reading(self) -> Reading:
         return Reading(self.sheet, self.encoding, self.delimiter, self.header)
 
@@ -101,7 +107,7 @@ class TaskColumn(Settings):
     column: str | None = None
     """May be left out for age and sex, which DICOM headers tell, and has no place beside `when`."""
     table: str | None = None
-    """Path of the table whose column is meant, where several have one of that name."""
+    """Name or path of the table whose column is meant, where several have one of that name."""
     kind: TaskKind | None = None
     unit: str | None = None
     """Of the column. A built-in task is converted from it; one's own keeps it."""
@@ -247,6 +253,10 @@ class CohortSpec(Settings):
             raise ValueError("[columns] goes with table; each of [[tables]] names its own columns")
         if sum(entry.per == "photograph" for entry in self.tables) > 1:
             raise ValueError("at most one of [[tables]] should be per photograph")
+        titles = [entry.title for entry in self.tables]
+        twice = sorted({title for title in titles if titles.count(title) > 1})
+        if twice:
+            raise ValueError(f"[[tables]] of one file, such as sheets, need a name each; twice: {', '.join(twice)}")
         both = sorted(set(self.tasks) & set(self.inputs))
         if both:
             raise ValueError(f"{', '.join(both)} should be in [tasks] or in [inputs], was in both")

@@ -152,7 +152,7 @@ def test_every_kind_of_finding_is_on_the_page():
     import sepl.data
 
     kinds = set()
-    for name in ("cohort", "headers", "joins", "labels", "listing", "sepl_release"):
+    for name in ("cohort_tables", "headers", "joins", "labels", "listing", "sepl_release"):
         source = (Path(sepl.data.__path__[0]) / f"{name}.py").read_text(encoding="utf-8")
         pattern = r"(?:Finding|finding|note_cells|note|_note)\(\s*\"([^\"]+)\""
         kinds |= set(re.findall(pattern, source))

@@ -2,6 +2,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from cohort_files import noted, read_files
 from hypothesis import given, settings
@@ -138,6 +139,10 @@ WRONG = {
         {"toml": TOML.replace('visit = "drawn"', "")},
         r"a table per visit needs the columns patient, visit; lacking: visit",
     ),
+    "a table twice": (
+        {"toml": TOML + '[[tables]]\npath = "people.csv"\nper = "patient"\npatient = "id"\n'},
+        r"\[\[tables\]\] of one file, such as sheets, need a name each; twice: people.csv",
+    ),
     "days of no visit": (
         {"toml": TOML.replace('site = "hospital"', "within_days = 3")},
         r"within_days is for a table per visit",
@@ -174,6 +179,29 @@ def test_dates_that_can_be_read_both_ways_are_told(tmp_path):
     cohort = read(tmp_path, toml=TOML.replace('visit = "drawn"', 'visit = "drawn"\ndates = "mdy"'), labs=labs)
 
     assert cohort.labels_NT[:, 2].tolist() == [5.6, 5.6, 6.1, 5.0]
+
+
+def test_two_sheets_of_a_workbook_are_two_tables(tmp_path):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in {"old": [["id", "sex"], ["1", "M"]], "new": [["id", "sex"], ["2", "F"]]}.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(tmp_path / "people.xlsx")
+    sheets = "".join(
+        f'[[tables]]\npath = "people.xlsx"\nsheet = "{title}"\nname = "{title}"\nper = "patient"\npatient = "id"\n'
+        for title in ("old", "new")
+    )
+    toml = (
+        TOML.partition('[[tables]]\npath = "people.csv"')[0] + sheets + '[tasks.sex]\ncolumn = "sex"\ntable = "new"\n'
+    )
+
+    cohort = read(tmp_path, toml=toml)
+
+    np.testing.assert_array_equal(cohort.labels_NT[:, 0], [np.nan, np.nan, np.nan, 0])
+    with pytest.raises(CohortError, match=r"tasks.sex.column 'sex' stands in old, new; say table"):
+        read(tmp_path, toml=toml.replace('table = "new"', ""))
 
 
 DAYS = {

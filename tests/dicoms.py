@@ -35,6 +35,8 @@ SECONDARY_CAPTURE = UID("1.2.840.10008.5.1.4.1.1.7")
 MULTI_FRAME_COLOUR = UID("1.2.840.10008.5.1.4.1.1.7.4")
 
 PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+SECRETS = ("Secret", "P-0042", "19600229")
+"""What stands in every file and should stand in no message: name, patient id, birth date."""
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000)
 
 Picture = NDArray[np.unsignedinteger]
@@ -180,7 +182,7 @@ def _new_dataset(stored: Picture, syntax: UID, photometric: str, bits: int, plan
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = "OP"
-    dataset.PatientName = "Secret^Name"
+    dataset.PatientName = "Secret^Secret"
     dataset.PatientID = "P-0042"
     dataset.PatientBirthDate = "19600229"
     dataset.PatientSex = "F"

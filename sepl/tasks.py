@@ -33,7 +33,7 @@ class Task(BaseModel):
     label: str
     """What a person reads in tables and plots."""
     low: float | None = None
-    """Lowest plausible value, inclusive; a cohort's values below are refused by row. None: any."""
+    """Lowest plausible value, inclusive; a cohort's values below become absent. None: any."""
     high: float | None = None
     """Highest plausible value, inclusive."""
     derived_from: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from sepl.data.dicom import DicomFacts, is_dicom, read_facts
 from sepl.data.dicom_elements import read_elements
 from sepl.data.findings import Finding
 from sepl.data.listing import Listing, Texts, fill_role, has_dicom_name
+from sepl.data.progress import progress
 from sepl.data.values import Code, numbers_of
 from sepl.errors import ImageError
 from sepl.storage import Location
@@ -55,11 +56,17 @@ def read_headers(listing: Listing, folder: Location) -> Headers:
     absent = {name: np.full(size, np.nan) for name in ("ages", "sexes")}
     headers = Headers(np.ones(size, np.int64), **empty, **absent)
     asked = [index for index, image in enumerate(listing.images) if image and has_dicom_name(str(image))]
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="headers") as executor:
+    if not asked:
+        return headers
+    with (
+        progress(len(asked), "reading DICOM headers") as advance,
+        ThreadPoolExecutor(_READERS, thread_name_prefix="headers") as executor,
+    ):
         for start in range(0, len(asked), _BATCH):
             batch = asked[start : start + _BATCH]
             places = [folder / str(listing.images[index]) for index in batch]
             for index, facts in zip(batch, executor.map(_facts_of, places), strict=True):
+                advance(1)
                 if facts is not None:
                     _note(headers, index, facts)
     return headers

@@ -1,7 +1,9 @@
 """Trains one setting without Ray: `python -m jobs.train --data URI --config trial.json --out URI`.
 
-trial.json is a `TrialConfig`, such as the "config" of a bundle.json. The sealed test patients are not looked at: the
-bundle's evaluation is on the validation patients, who also chose the epoch; `jobs.evaluate` opens the test when wanted.
+trial.json is a `TrialConfig`, such as the "config" of a bundle.json. A run is saved every few minutes; the same command
+again goes on from there, to the same weights as if nothing had happened. The sealed test patients are not looked at:
+the bundle's evaluation is on the validation patients, who also chose the epoch; `jobs.evaluate` opens the test when
+wanted.
 """
 
 from pathlib import Path
@@ -14,14 +16,25 @@ from sepl.bundle.manifest import Provenance
 from sepl.bundle.skills import evaluation_table
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
+from sepl.errors import ConfigError
 from sepl.storage import resolve
+from sepl.training.autosave import Autosave
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun, train
 from sepl.tuning.selection import compose_content
 
 
-def main(data: str, config: Path, out: str, seed: int | None = None, device: str = "auto") -> None:
-    """Trains, keeps the best epoch, calibrates, evaluates on the validation patients.
+def main(
+    data: str,
+    config: Path,
+    out: str,
+    seed: int | None = None,
+    device: str = "auto",
+    checkpoints: Path | None = None,
+    save_minutes: float = 10.0,
+    save_steps: int = 0,
+) -> None:
+    """Trains, keeps the best epoch, calibrates, evaluates on the validation patients. Run again, it goes on.
 
     Args:
         data: URI of the prepared dataset.
@@ -29,18 +42,30 @@ def main(data: str, config: Path, out: str, seed: int | None = None, device: str
         out: Where the bundle goes: a new local folder, s3://… or gs://….
         seed: Another one than the file's.
         device: auto, cpu or cuda.
+        checkpoints: Local folder of the saves, removed at the end; by default beside a local OUT, else the working
+            folder.
+        save_minutes: A save is due after so many minutes.
+        save_steps: And after so many steps; 0 counts none.
     """
+    if not save_minutes > 0 or save_steps < 0:
+        raise ConfigError(
+            f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"
+        )
     dataset = PreparedDataset.open(data)
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)
     run = TrainingRun(settings, TrainingData.load(dataset, device=device), device=device)
-    for epoch in train(run):
+    saves = Autosave(run, checkpoints or _beside(out), every_steps=save_steps, every_seconds=60 * save_minutes)
+    if saves.resume():
+        print(f"going on after step {run.steps_done} of {run.num_steps}", flush=True)
+    for epoch in train(run, after_step=saves):
         print(
             f"epoch {epoch.epoch} of {epoch.num_epochs}: loss {epoch.train_loss:.3f}, "
             f"validation skill {epoch.validation_skill:.3f}, best {epoch.best_skill:.3f}, "
             f"{epoch.photographs_per_second:.0f} photographs/s",
             flush=True,
         )
+        saves()
     provenance = Provenance(
         study="trained",
         dataset_uri=dataset.uri,
@@ -53,9 +78,16 @@ def main(data: str, config: Path, out: str, seed: int | None = None, device: str
     )
     content = compose_content(settings, dataset, run.best_state(), provenance, cohort_split="validation")
     bundle = write_bundle(out, **content)
+    saves.clear()
     assert bundle.evaluation is not None  # compose_content always evaluates
     Console(highlight=False).print(evaluation_table(bundle.evaluation))
     print(f"bundle: {out} ({bundle.bundle_id})")
+
+
+def _beside(out: str) -> Path:
+    """Where saves go: a bundle's folder itself has to be new."""
+    place = resolve(out)
+    return Path(f"{place.path.rstrip('/') if place.is_local else place.name}.checkpoints")
 
 
 if __name__ == "__main__":

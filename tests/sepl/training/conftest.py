@@ -18,7 +18,7 @@ def data(dataset: PreparedDataset) -> TrainingData:
     return TrainingData.load(dataset, device="cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> TrialConfig:
     return TrialConfig.from_params(
         {

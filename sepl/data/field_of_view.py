@@ -9,6 +9,7 @@ whole.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -119,12 +120,11 @@ def _largest_region(mask: MatLike) -> tuple[int, int, int, int]:
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not outlines:
         return 0, 0, 0, 0
-    areas = [cv2.contourArea(outline) for outline in outlines]
-    largest = int(np.argmax(areas))
-    left, top, width, height = cv2.boundingRect(outlines[largest])
+    area, largest = max(((cv2.contourArea(outline), outline) for outline in outlines), key=itemgetter(0))
+    left, top, width, height = cv2.boundingRect(largest)
     inside = cv2.countNonZero(mask[top : top + height, left : left + width])
-    is_plain = areas[largest] >= _SOLID * cv2.contourArea(cv2.convexHull(outlines[largest]))
-    if is_plain and inside >= _FULL * areas[largest]:
+    is_plain = area >= _SOLID * cv2.contourArea(cv2.convexHull(largest))
+    if is_plain and inside >= _FULL * area:
         return left, top, width, height
     return _without_arms(mask)
 

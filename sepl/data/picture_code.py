@@ -56,10 +56,10 @@ def encode_thumbnail(small: Thumbnail) -> PictureCode:
     shares = tools.shares if is_whole else _shares(field)
     detail = _normalise(green.astype(np.float32), field.astype(np.float32), shares)
     coefficients = (tools.basis @ detail @ tools.basis.T).ravel()[tools.waves]
-    length = float(np.linalg.norm(coefficients))
+    length = float(coefficients @ coefficients) ** 0.5
     if length < 1:
         return PictureCode(0, bytes(NUM_WAVES))
-    signature = np.clip(np.rint(coefficients * (SCALE / length)), -127, 127).astype(np.int8)
+    signature = np.maximum(np.minimum(np.rint(coefficients * (SCALE / length)), 127), -127).astype(np.int8)
     signs = np.packbits(coefficients[:_NUM_SIGNS] > 0)
     return PictureCode(int.from_bytes(signs.tobytes(), "big"), signature.tobytes())
 
@@ -73,7 +73,8 @@ def _normalise(
     mean_HW = cv2.blur(inside_HW, (_WINDOW, _WINDOW)) / for_mean
     detail_HW = np.asarray(inside_HW - field_HW * mean_HW, np.float32)
     squares_HW = cv2.blur(cv2.multiply(detail_HW, detail_HW), (_CONTRAST_WINDOW, _CONTRAST_WINDOW))
-    return np.clip(detail_HW / np.sqrt(squares_HW / for_contrast + np.float32(_LEAST_CONTRAST)), -_MOST, _MOST)
+    contrast_HW = np.sqrt(squares_HW / for_contrast + np.float32(_LEAST_CONTRAST))
+    return np.maximum(np.minimum(detail_HW / contrast_HW, _MOST), -_MOST)  # a third of the time of np.clip
 
 
 def _shares(field: MatLike) -> tuple[MatLike, MatLike]:

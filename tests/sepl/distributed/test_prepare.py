@@ -14,8 +14,11 @@ from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.distributed.prepare import RayDataExecutor, connect
-from sepl.errors import ConfigError, StorageError
+from sepl.errors import StorageError
 from sepl.storage import resolve
+
+# Ray Data 2.60 sets its own deprecated settings whenever its context is made
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data")
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +97,6 @@ def test_an_error_of_a_part_comes_back_as_it_is():
 
 def test_no_items_need_no_cluster():
     assert list(RayDataExecutor().map(node_of, [])) == []
-
-
-def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())
-
-    expected = r"--address should be that of a running Ray cluster, was '127\.0\.0\.1:1'"
-
-    with pytest.raises(ConfigError, match=expected), connect("127.0.0.1:1"):
-        pass
 
 
 def three_nodes():

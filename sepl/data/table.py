@@ -4,7 +4,6 @@ Cells become trimmed text; what they mean is read elsewhere. Every complaint nam
 """
 
 import csv
-import io
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -205,7 +204,7 @@ def find_delimiter(lines: Sequence[str]) -> str:
     """The delimiter that parts the header into most fields and the rows below into as many."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        counts = [len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=delimiter) if row]
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
         if not counts or counts[0] == 1:
             return 0.0, 0
         return sum(count == counts[0] for count in counts) / len(counts), counts[0]

@@ -94,6 +94,16 @@ def test_excels_own_first_line_is_no_row(tmp_path):
     assert (table.columns, table.rows.tolist()) == (("id", "age"), [2])
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(tmp_path, end):
+    (tmp_path / "t.csv").write_bytes(end.join(["id;height", "1;5'11\"", "", "2;6'2\""]).encode())
+
+    table = read_table(tmp_path / "t.csv")
+
+    assert table.frame.to_numpy().tolist() == [["1", "5'11\""], ["2", "6'2\""]]
+    assert table.rows.tolist() == [2, 4]
+
+
 def test_titles_above_the_header_are_passed_over(tmp_path):
     (tmp_path / "t.csv").write_text("Department of Eyes\n\nid,age\n1,61\n")
 

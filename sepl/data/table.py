@@ -139,7 +139,8 @@ def _finish(path: Path, frame: pd.DataFrame, first_row: int, **found: Any) -> Co
     frame.columns = pd.Index(_told_apart(names))
     filled = np.zeros(len(frame), bool)
     for name in frame.columns:
-        filled |= (as_text(frame[name]) != "").to_numpy(bool)
+        blank = np.flatnonzero(~filled)  # the first column leaves few to be looked at in the others
+        filled[blank] = (as_text(frame[name].iloc[blank]) != "").to_numpy(bool)
     rows = np.arange(len(frame), dtype=np.int64) + first_row
     twice = frozenset(name for name in names if names.count(name) > 1)
     return CohortTable(path, frame[filled].reset_index(drop=True), rows[filled], twice, **found)

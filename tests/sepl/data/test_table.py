@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepl.data.dates import read_visits
 from sepl.data.encodings import find_encoding
 from sepl.data.table import DELIMITERS, Reading, find_delimiter, read_table
 from sepl.errors import CohortError
@@ -216,6 +217,19 @@ def test_a_wrong_workbook_is_one_clear_line(workbook, tmp_path):
     (tmp_path / "t.xls").write_text("old")
     with pytest.raises(CohortError, match=r"t.xls: a cohort's table should be .csv.*; save it as .xlsx"):
         read_table(tmp_path / "t.xls")
+
+
+def test_dates_and_categories_of_parquet_are_text(tmp_path):
+    days = pd.to_datetime(["2020-03-01 00:00", "2020-03-02 10:30", None])
+    frame = pd.DataFrame({"day": days, "date": days.date, "sex": pd.Categorical(["M", "F", None]), "n": [1, None, 3]})
+    frame.astype({"n": "Int64"}).to_parquet(tmp_path / "t.parquet")
+
+    table = read_table(tmp_path / "t.parquet")
+
+    assert table.texts("sex").tolist() == ["M", "F", ""]
+    assert table.texts("n").tolist() == ["1", "", "3"]
+    assert table.texts("date").tolist() == ["2020-03-01", "2020-03-02", ""]
+    assert read_visits(table.texts("day"))[0].tolist() == ["2020-03-01", "2020-03-02", ""]
 
 
 def test_the_three_kinds_of_file_read_the_same(workbook, tmp_path):

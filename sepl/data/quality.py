@@ -84,7 +84,8 @@ class QualityThresholds(Settings):
     exposure_high: Limits = Limits(high=0.3)
     colour: Limits = Limits(low=0.3)
     fundus_likeness: Limits = Limits(low=0.35)
-    sharpness: Limits = Limits(low=0.4, high=9.0)
+    sharpness: Limits = Limits(low=0.4, high=12.0)
+    """The upper limit is for print and noise; severe simulated disease reaches 10."""
 
 
 @dataclass(frozen=True, eq=False)

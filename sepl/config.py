@@ -115,6 +115,8 @@ class ModelConfig(Settings):
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
+    final_norm: bool = True
+    """Whether features pass the backbone's last norm, as its authors have it; the released SePL leaves it out."""
     num_stages: int = Field(default=2, ge=1, le=2)
     """Of sepl. 1: priors and targets are predicted together by the mixture, and nothing is propagated."""
     gate_inputs: GateInputs = "image+prior"
@@ -164,6 +166,14 @@ class ModelConfig(Settings):
             )
         return self
 
+    def check_publishable(self) -> None:
+        """Raises ConfigError for a network that is an experiment and no model of photographs."""
+        if self.propagation in ("oracle", "shuffled"):
+            raise ConfigError(
+                f"propagation should be predicted, detached or none in what is published, was {self.propagation!r}: "
+                "a photograph to score has no true priors"
+            )
+
     def _check_sepl(self) -> None:
         if self.num_stages == 1 and self.propagation != "none":
             raise ValueError(f"propagation should be 'none' in one stage (num_stages), was {self.propagation!r}")
@@ -182,6 +192,7 @@ class ModelConfig(Settings):
 
 
 _FAMILIES_OF_OPTION: dict[str, tuple[Family, ...]] = {
+    "final_norm": ("sepl", "single_task", "hard_sharing", "soft_sharing", "mmoe", "cgc", "ple", "ctan", "cross_stitch"),
     "num_experts": ("sepl", "mmoe", "cgc", "ple"),
     "hidden_width": ("sepl", "mmoe", "cgc", "ple", "ctan"),
     "propagation": ("sepl",),

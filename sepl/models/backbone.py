@@ -10,37 +10,45 @@ from typing import Any
 import timm
 import torch
 from timm.layers.drop import DropPath
-from torch import nn
+from torch import Tensor, nn
 
 from sepl.errors import ConfigError
-from sepl.models.weights import is_weight_file, load_weights
+from sepl.models.weights import NUM_KEPT, is_weight_file, load_weights
 
 _log = logging.getLogger(__name__)
 
+_FINAL_NORMS = ("head.norm", "fc_norm", "norm")
+"""Where timm's models with a norm between blocks and classifier keep it."""
+_published: dict[tuple[str, int], dict[str, Tensor]] = {}
+"""timm's published weights by model and image size (position embeddings differ), as read before in this process."""
 
-def build_backbone(name: str, *, weights: str, image_size: int, drop_path: float) -> tuple[nn.Module, int]:
+
+def build_backbone(
+    name: str, *, weights: str, image_size: int, drop_path: float, final_norm: bool = True
+) -> tuple[nn.Module, int]:
     """A timm model without classifier, forward (B, 3, image_size, image_size) -> (B, F), and its F.
 
-    `weights` is 'none', 'pretrained' (what timm publishes for that name) or a file. timm's own pooling and final norm
-    are kept: the released SePL loses ConvNeXt's final norm by replacing its classifier whole, so that its features come
-    at whatever scale they have; here every backbone is used as its authors normalised it.
+    `weights` is 'none', 'pretrained' (what timm publishes for that name) or a file; each is read once a process.
+    timm's own pooling and final norm are kept: the released SePL loses ConvNeXt's final norm by replacing its
+    classifier whole, so that its features come at whatever scale they have. `final_norm=False` does the same.
 
     A few models have no path for `drop_path` to drop, for want of shortcuts (lcnet, vgg, test_efficientnet) or because
     timm offers none (efficientvit): they are built without it, so that a search over backbones does not fail their
     trials, and a warning says so.
 
-    Raises ConfigError for an unknown name, weights that cannot be had, and an image size the model cannot take.
+    Raises ConfigError for an unknown name, weights that cannot be had, an image size the model cannot take, and a final
+    norm to leave out where there is none.
     """
     _check_name(name)
     if weights not in ("none", "pretrained") and not is_weight_file(weights):
         raise ConfigError(
             f"weights should be 'none', 'pretrained' or the path of a .safetensors or .pth file, was {weights!r}"
         )
-    backbone = _create(name, weights == "pretrained", image_size, drop_path)
+    backbone = _create_from(name, weights, image_size, drop_path)
     if drop_path > 0 and not _drops_paths(backbone):
         _log.warning("backbone %s has no path to drop in timm: drop_path %g has no effect on it", name, drop_path)
-    if is_weight_file(weights):
-        load_weights(backbone, weights)
+    if not final_norm:
+        _drop_final_norm(backbone, name)
     return backbone, _measure_width(backbone, name, image_size)
 
 
@@ -55,6 +63,33 @@ def _check_name(name: str) -> None:
         model, _, tag = name.partition(".")
         tags = ", ".join(published.partition(".")[2] for published in timm.list_pretrained(f"{model}.*"))
         raise ConfigError(f"backbone {model}: the tag should be one of {tags or 'none'}, was {tag!r}") from None
+
+
+def _create_from(name: str, weights: str, image_size: int, drop_path: float) -> nn.Module:
+    if weights == "pretrained" and (name, image_size) in _published:
+        backbone = _create(name, False, image_size, drop_path)
+        backbone.load_state_dict(_published[name, image_size])
+        return backbone
+    backbone = _create(name, weights == "pretrained", image_size, drop_path)
+    if is_weight_file(weights):
+        load_weights(backbone, weights)
+    elif weights == "pretrained":
+        while len(_published) >= NUM_KEPT:
+            _published.pop(next(iter(_published)))
+        _published[name, image_size] = {key: value.clone() for key, value in backbone.state_dict().items()}
+    return backbone
+
+
+def _drop_final_norm(backbone: nn.Module, name: str) -> None:
+    for place in _FINAL_NORMS:
+        try:
+            norm = backbone.get_submodule(place)
+        except AttributeError:
+            continue
+        if not isinstance(norm, nn.Identity):
+            backbone.set_submodule(place, nn.Identity())
+            return
+    raise ConfigError(f"final_norm should stay True for backbone {name}, which has none to leave out")
 
 
 def _create(name: str, pretrained: bool, image_size: int, drop_path: float) -> nn.Module:

@@ -44,6 +44,7 @@ def build_network(
         weights=config.weights if initialise else "none",
         image_size=image_size,
         drop_path=config.drop_path,
+        final_norm=config.final_norm,
     )
     network = _builder(config.family)(config, tasks, image_size, make_backbone)
     return network.to(memory_format=torch.channels_last)  # as stored pixels lie

@@ -1,19 +1,28 @@
-"""Initial weights of a backbone from a file."""
+"""Initial weights of a backbone, read once a process and shared between the networks that start from them."""
 
+import argparse
 import sys
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import timm.models
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
+from sepl.models.torchvision_names import convnext_from_torchvision, is_torchvision_convnext
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 # Where timm's model files keep what renames keys and resizes position embeddings; most use the first name.
 _FILTERS = ("checkpoint_filter_fn", "_filter_fn", "pretrained_filter_fn", "_filter_torchvision_pretrained")
+NUM_KEPT = 4
+"""Files, and published weights, that a process keeps: a search has a handful of backbones, the largest of them 1 GB."""
+_DECODER = ("decoder_", "mask_token")
+"""What masked pre-training (He et al. 2022; RETFound) has beside the encoder."""
 
 
 def is_weight_file(weights: str) -> bool:
@@ -24,12 +33,13 @@ def is_weight_file(weights: str) -> bool:
 def load_weights(backbone: nn.Module, path: str) -> None:
     """Fills a timm backbone without classifier from a file that timm or torchvision training wrote.
 
-    Read are .safetensors and torch files of plain tensors (nothing is unpickled beyond them), bare or below
-    'state_dict' or 'model'. A classifier in the file, of any size, is left out; position embeddings are resized to the
-    backbone's image size. Every tensor of the backbone must be in the file: ConfigError names what is missing or does
-    not fit, rather than training on with a part at random.
+    Read are .safetensors and torch files of plain tensors (nothing is unpickled beyond them but the list of options
+    that training scripts put beside), bare or below 'state_dict' or 'model'. The decoder of masked pre-training
+    (RETFound) and a classifier, of any size, are left out; position embeddings are resized to the backbone's image
+    size. Every tensor of the backbone must be in the file: ConfigError names what is missing or does not fit, rather
+    than training on with a part at random.
     """
-    state = _without_classifier(_convert(_read(path), backbone), backbone)
+    state = _without_classifier(_convert(read_tensors(path), backbone), backbone)
     try:
         missing, _ = backbone.load_state_dict(state, strict=False)
     except RuntimeError as problem:
@@ -40,17 +50,33 @@ def load_weights(backbone: nn.Module, path: str) -> None:
         raise ConfigError(f"weights {path} should hold all of the backbone; {len(lacking)} tensors miss: {shown}")
 
 
-def _read(path: str) -> dict[str, Tensor]:
+def read_tensors(path: str) -> dict[str, Tensor]:
+    """The tensors of a weight file by name, a prefix of DataParallel removed; to be read, not written to.
+
+    Raises ConfigError for a file that is absent or holds something else.
+    """
     if not Path(path).is_file():
         raise ConfigError(f"weights should be 'none', 'pretrained' or a file of weights, found no file {path}")
+    facts = Path(path).stat()
+    return dict(_read(path, facts.st_mtime_ns, facts.st_size))
+
+
+@lru_cache(maxsize=NUM_KEPT)
+def _read(path: str, changed_ns: int, num_bytes: int) -> Mapping[str, Tensor]:  # noqa: ARG001 - the file they tell of
     try:
-        state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
+        # Pre-training scripts such as RETFound's save their parsed options beside the weights: names and plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
     except (UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as problem:
         raise ConfigError(f"weights {path} cannot be read as plain tensors: {_first_line(problem)}") from None
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
 
 
 def _convert(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    if any(name.startswith(_DECODER[0]) for name in state):  # with a mask token alone, timm takes it for DINOv2's
+        state = {name: tensor for name, tensor in state.items() if not name.startswith(_DECODER)}
+    if is_torchvision_convnext(state):
+        return convnext_from_torchvision(state)
     module = sys.modules[type(backbone).__module__]
     convert: Any = next((getattr(module, name) for name in _FILTERS if hasattr(module, name)), None)
     if convert is None:

@@ -27,7 +27,8 @@ def main(
 
     Args:
         bundle: A bundle's folder, or REGISTRY#ALIAS.
-        input: A folder (JPEG, PNG, TIFF at any depth), or a .csv or .parquet file with a column of paths.
+        input: A folder (JPEG, PNG, TIFF, DICOM at any depth; of several frames, the first), or a .csv or .parquet file
+            with a column of paths.
         out: The Parquet file to write; it appears when all photographs are scored.
         image_column: The table's column of paths.
         images: Where the table's paths begin; the table's own folder unless given.

@@ -34,7 +34,10 @@ others are scored all the same.
 
 Files = Annotated[
     list[UploadFile],
-    File(description="JPEG, PNG or TIFF", json_schema_extra={"minItems": 1, "maxItems": MAX_FILES}),
+    File(
+        description="JPEG, PNG, TIFF or DICOM; of several frames, the first",
+        json_schema_extra={"minItems": 1, "maxItems": MAX_FILES},
+    ),
 ]
 
 

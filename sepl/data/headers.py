@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from sepl.data.dicom import DicomFacts, is_dicom, read_facts
 from sepl.data.dicom_elements import read_elements
+from sepl.data.files import has_dicom_name
 from sepl.data.findings import Finding
-from sepl.data.listing import Listing, Texts, fill_role, has_dicom_name
+from sepl.data.listing import Listing, Texts, fill_role
 from sepl.data.progress import progress
 from sepl.data.values import Code, numbers_of
 from sepl.errors import ImageError

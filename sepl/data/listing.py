@@ -8,20 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pyarrow import ArrowException
-from pyarrow import fs as pafs
 
 from sepl.data.cohort_file import PATTERN_GROUPS, TableEntry
 from sepl.data.dates import read_visits
+from sepl.data.files import files_below, may_be_photograph
 from sepl.data.findings import Finding, is_too_many, note_cells
 from sepl.data.spellings import read_eyes
 from sepl.data.table import CohortTable
 from sepl.data.values import shared_texts
-from sepl.errors import CohortError, StorageError
+from sepl.errors import CohortError
 from sepl.storage import Location
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff")
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 Texts = NDArray[np.object_]
 
@@ -86,7 +82,7 @@ def list_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -
 
 def list_folder(folder: Location) -> Listing:
     """The photographs below a folder, by name. Raises CohortError when there is none."""
-    names = sorted(name for name in files_below(folder) if _may_be_photograph(name))
+    names = sorted(name for name in files_below(folder) if may_be_photograph(name))
     if not names:
         raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
     empty = np.full(len(names), "", object)
@@ -100,30 +96,6 @@ def list_folder(folder: Location) -> Listing:
         rows=np.arange(1, len(names) + 1, dtype=np.int64),
         positions=np.full(len(names), -1, np.int64),
     )
-
-
-def files_below(folder: Location) -> list[str]:
-    """Paths of all files, at any depth, relative to the folder. Raises StorageError."""
-    try:
-        infos = folder.filesystem.get_file_info(pafs.FileSelector(folder.path, recursive=True))
-    except (OSError, ArrowException) as problem:
-        raise StorageError(f"cannot list {folder.uri}: {problem}") from problem
-    start = len(folder.path.rstrip("/")) + 1
-    return [info.path[start:] for info in infos if info.type == pafs.FileType.File]
-
-
-def has_dicom_name(name: str) -> bool:
-    """Whether a file may be DICOM by its name; many exports give none of its own suffixes."""
-    suffix = posixpath.splitext(name)[1].lower()
-    return suffix in DICOM_SUFFIXES or suffix not in PICTURE_SUFFIXES
-
-
-def _may_be_photograph(name: str) -> bool:
-    base = posixpath.basename(name)
-    suffix = posixpath.splitext(base)[1].lower()
-    is_number = suffix[1:].isdecimal()  # DICOM files are often named by their UID alone
-    known = suffix in (*PICTURE_SUFFIXES, *DICOM_SUFFIXES, "") or is_number
-    return known and not base.startswith(".") and base.upper() != "DICOMDIR"
 
 
 def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Listing:

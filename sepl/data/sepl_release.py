@@ -16,8 +16,8 @@ import pandas as pd
 
 from sepl.data.cohort_file import TableEntry, TaskColumn
 from sepl.data.dates import read_visits
+from sepl.data.files import files_below
 from sepl.data.findings import Finding
-from sepl.data.listing import files_below
 from sepl.data.table import CohortTable, Reading, read_table
 from sepl.data.values import key_of
 from sepl.errors import CohortError

@@ -9,13 +9,11 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
-from pyarrow import fs as pafs
 
+from sepl.data.files import files_below, may_be_photograph
 from sepl.errors import CohortError, ImageError, StorageError
 from sepl.scoring.scorer import Photograph
 from sepl.storage import Location, resolve
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class PhotographSource:
 
 
 def find_photographs(uri: str, image_column: str = "image", images: str | None = None) -> PhotographSource:
-    """The photographs of a folder (JPEG, PNG, TIFF, at any depth, by name) or of a table.
+    """The photographs of a folder (JPEG, PNG, TIFF, DICOM, at any depth, by name) or of a table.
 
     Args:
         uri: a folder, a .csv or a .parquet file. A table is read in pieces, so it may be longer than memory.
@@ -52,11 +50,9 @@ def find_photographs(uri: str, image_column: str = "image", images: str | None =
 
 
 def _folder_source(folder: Location) -> PhotographSource:
-    infos = folder.filesystem.get_file_info(pafs.FileSelector(folder.path, recursive=True))
-    files = (info.path for info in infos if info.type == pafs.FileType.File)
-    names = sorted(path[len(folder.path.rstrip("/")) + 1 :] for path in files if path.lower().endswith(IMAGE_SUFFIXES))
+    names = sorted(name for name in files_below(folder) if may_be_photograph(name))
     if not names:
-        raise CohortError(f"{folder.uri}: should hold photographs ({', '.join(IMAGE_SUFFIXES)}), holds none")
+        raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
     return PhotographSource(len(names), names, folder)
 
 

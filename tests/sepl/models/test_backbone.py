@@ -116,3 +116,25 @@ def test_published_weights_that_do_not_exist_are_refused() -> None:
 def test_weights_that_name_nothing_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"weights should be 'none', 'pretrained' or the path of .* was 'imagenet'"):
         build("test_vit", weights="imagenet")
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_vit"])
+def test_the_final_norm_can_be_left_out(name: str) -> None:
+    torch.manual_seed(1)
+    with_norm, num_features = build(name)
+    torch.manual_seed(1)
+    without, same_width = build_backbone(name, weights="none", image_size=32, drop_path=0.0, final_norm=False)
+    images = torch.randn(4, 3, 32, 32)
+
+    features_BF, normalised_BF = without.eval()(images), with_norm.eval()(images)
+
+    assert num_features == same_width
+    expected = torch.nn.functional.layer_norm(features_BF, (num_features,), eps=1e-6)
+    torch.testing.assert_close(normalised_BF, expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(features_BF, normalised_BF)
+
+
+def test_a_backbone_without_a_final_norm_has_none_to_leave_out() -> None:
+    with pytest.raises(ConfigError, match="final_norm should stay True for backbone test_resnet"):
+        build_backbone("test_resnet", weights="none", image_size=32, drop_path=0.0, final_norm=False)

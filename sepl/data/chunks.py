@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sepl.data.facts import fact_of_error, fact_of_picture, facts_table
+from sepl.data.facts import fact_of_error, fact_of_picture, fact_of_refusal, facts_table
 from sepl.data.images import Photograph, examine_photograph
 from sepl.data.parallel import stop_if_asked
 from sepl.data.plan import ChunkJob, Picture, place_of
@@ -45,7 +45,7 @@ def decode_chunk(job: ChunkJob) -> int:
                 facts.append(fact_of_error(seen))
             elif refusal := judge(seen.quality, job.quality):
                 thumbnail = encode_thumbnail(seen.pixels_HWC) if shown.takes(refusal) else None
-                facts.append(fact_of_picture(seen, "", -1, thumbnail))
+                facts.append(fact_of_refusal(seen, refusal, thumbnail))
             else:
                 pixels_NHWC[num_kept] = seen.pixels_HWC
                 facts.append(fact_of_picture(seen, file, num_kept))

@@ -1,11 +1,12 @@
 """What is known of each photograph once it has been looked at, and the file that remembers it for the next run.
 
-A fact is what decoding gave: the reason why it could not, or digests, quality measures and where the pixels stand. No
-verdict is among them: gradeability is judged anew in each run, so that a threshold can change without decoding again.
+A fact is what decoding gave: the reason why it could not, or digests, quality measures, the verdict on these, and where
+the pixels stand. With the measures at hand, another threshold is judged by without decoding again.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sepl.data.images import Photograph
-from sepl.data.quality import NAMES, QualityMeasures
+from sepl.data.quality import NAMES, QualityMeasures, QualityThresholds, judge
 from sepl.errors import DatasetError
 from sepl.storage import Location
 
 FACTS_SCHEMA = pa.schema(
     [
-        pa.field("error", pa.string()),  # "" when it was decoded
+        pa.field("decoded", pa.bool_()),
+        pa.field("reason", pa.string()),  # why it is not kept; "" when it is
         pa.field("sha256", pa.string()),
         pa.field("perceptual", pa.uint64()),
         pa.field("signature", pa.binary()),
@@ -33,22 +35,27 @@ FACTS_SCHEMA = pa.schema(
 _SOURCE = pa.field("source", pa.string())
 
 
-def fact_of_error(error: str) -> dict[str, Any]:
-    return {"error": error, "sha256": "", "perceptual": 0, "signature": b"", "file": "", "row": -1}
-
-
-def fact_of_picture(photograph: Photograph, file: str, row: int, thumbnail: bytes | None = None) -> dict[str, Any]:
-    """Of a photograph whose pixels stand in a row of a file; "" and −1 when they are not kept."""
+def fact_of_error(reason: str) -> dict[str, Any]:
+    """Of a photograph that could not be decoded."""
     return {
-        "error": "",
-        "sha256": photograph.sha256,
-        "perceptual": photograph.perceptual,
-        "signature": photograph.signature,
-        **{f"quality_{name}": value for name, value in photograph.quality.as_dict().items()},
-        "file": file,
-        "row": row,
-        "thumbnail": thumbnail,
+        "decoded": False,
+        "reason": reason,
+        "sha256": "",
+        "perceptual": 0,
+        "signature": b"",
+        "file": "",
+        "row": -1,
     }
+
+
+def fact_of_refusal(photograph: Photograph, reason: str, thumbnail: bytes | None) -> dict[str, Any]:
+    """Of a photograph that is not gradeable."""
+    return _seen(photograph) | {"reason": reason, "file": "", "row": -1, "thumbnail": thumbnail}
+
+
+def fact_of_picture(photograph: Photograph, file: str, row: int) -> dict[str, Any]:
+    """Of a photograph whose pixels stand in a row of a file."""
+    return _seen(photograph) | {"reason": "", "file": file, "row": row}
 
 
 def facts_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -61,18 +68,39 @@ class Facts:
 
     table: pa.Table
 
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Why each is not kept; "" where it is."""
+        return self.table["reason"].to_pylist()
+
     @property
-    def errors(self) -> list[str]:
-        return self.table["error"].to_pylist()
+    def kept(self) -> NDArray[np.int64]:
+        """Indices of those that are kept."""
+        return np.array([index for index, reason in enumerate(self.reasons) if not reason], np.int64)
+
+    @property
+    def is_decoded(self) -> NDArray[np.bool_]:
+        return self.table["decoded"].to_numpy()
 
     @property
     def has_pixels(self) -> NDArray[np.bool_]:
         return np.array(self.table["row"].to_numpy() >= 0)
 
-    def measures(self) -> list[QualityMeasures]:
-        """One a photograph; NaN where it was not decoded."""
+    def judged_by(self, thresholds: QualityThresholds) -> "Facts":
+        """The same with the reasons that these thresholds give."""
         columns = [self.table[f"quality_{name}"].to_numpy().tolist() for name in NAMES]
-        return [QualityMeasures(**dict(zip(NAMES, values, strict=True))) for values in zip(*columns, strict=True)]
+        rows = zip(self.is_decoded, self.reasons, *columns, strict=True)
+        reasons = [
+            judge(QualityMeasures(*measures), thresholds) if is_decoded else reason
+            for is_decoded, reason, *measures in rows
+        ]
+        return self.replacing("reason", reasons)
+
+    def replacing(self, name: str, values: Any) -> "Facts":
+        """The same with another column of this name."""
+        position = self.table.schema.get_field_index(name)
+        field = self.table.schema.field(position)
+        return Facts(self.table.set_column(position, field, pa.array(values, field.type)))
 
     def take(self, indices: NDArray[np.integer]) -> "Facts":
         return Facts(self.table.take(pa.array(indices)))
@@ -93,7 +121,8 @@ def write_sources(sink: Any, sources: Sequence[str], facts: Facts, notes: dict[s
 class Sources:
     """What an earlier run remembers."""
 
-    table: pa.Table
+    facts: Facts
+    sources: Sequence[str]
     notes: dict[str, str]
 
     @classmethod
@@ -108,13 +137,16 @@ class Sources:
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if table.schema.remove_metadata() != pa.schema([_SOURCE, *FACTS_SCHEMA]):
             return None
-        return cls(table, notes)
-
-    @property
-    def facts(self) -> Facts:
-        return Facts(self.table.drop_columns("source"))
+        facts = Facts(table.drop_columns("source").replace_schema_metadata(None))
+        return cls(facts, table["source"].to_pylist(), notes)
 
     def find(self, sources: Sequence[str]) -> NDArray[np.int64]:
         """(N,) the row of each source here, −1 where it is not."""
-        row_of = {source: row for row, source in enumerate(self.table["source"].to_pylist())}
+        row_of = {source: row for row, source in enumerate(self.sources)}
         return np.fromiter((row_of.get(source, -1) for source in sources), np.int64, len(sources))
+
+
+def _seen(photograph: Photograph) -> dict[str, Any]:
+    quality = {f"quality_{name}": value for name, value in photograph.quality.as_dict().items()}
+    codes = {"perceptual": photograph.perceptual, "signature": photograph.signature}
+    return {"decoded": True, "sha256": photograph.sha256, **codes, **quality}

@@ -1,8 +1,62 @@
 """What a person reads after preparing a cohort."""
 
-from sepl.data.prepare import PrepareSummary
+import csv
+import io
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from sepl.data.facts import Facts
+from sepl.data.prepared import FINDINGS_FILE, Manifest
+from sepl.data.run import Run
 from sepl.data.splits import COHORT_SPLITS
 from sepl.tasks import Task
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What preparing a cohort gave."""
+
+    manifest: Manifest
+    rejected: dict[str, int]
+    """Photographs by reason, most frequent first."""
+    findings: dict[str, int]
+    """What else was noticed, by kind, most frequent first."""
+    missing: dict[str, float]
+    """Share of the kept photographs without a label, by task."""
+    typical: dict[str, float]
+    """Median of a regression task in its unit, share of ones of a binary task, over the kept photographs."""
+    num_decoded: int
+    """Photographs that this run decoded; the others were known from a run before."""
+    unchanged: bool
+    """The dataset stood there already, and nothing was written."""
+    seconds: float
+    photographs_per_second: float
+
+
+def summarise(
+    run: Run, manifest: Manifest, facts: Facts, num_decoded: int, start: float, *, unchanged: bool
+) -> PrepareSummary:
+    """The summary of a run that began at `start` (monotonic seconds) and has just published, or found all published."""
+    tasks = run.cohort.tasks
+    kinds = Counter(reason.partition(":")[0] for reason in facts.reasons if reason)
+    found = csv.DictReader(io.StringIO((run.output.target / FINDINGS_FILE).read_bytes().decode()))
+    labels_KT = run.cohort.labels_NT[facts.kept]
+    typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))
+    seconds = time.monotonic() - start
+    return PrepareSummary(
+        manifest=manifest,
+        rejected=dict(kinds.most_common()),
+        findings=dict(Counter(row["kind"] for row in found).most_common()),
+        missing=dict(zip(tasks.names, np.isnan(labels_KT).mean(axis=0).tolist(), strict=True)),
+        typical=dict(zip(tasks.names, typical_T.tolist(), strict=True)),
+        num_decoded=num_decoded,
+        unchanged=unchanged,
+        seconds=seconds,
+        photographs_per_second=len(run.cohort.images) / seconds,
+    )
 
 
 def describe_prepared(summary: PrepareSummary) -> str:

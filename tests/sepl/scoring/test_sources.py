@@ -15,7 +15,7 @@ PICTURE = draw_fundus()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("b.jpg", "a.PNG", "deep/er/c.tiff", "labels.txt"):
+    for name in ("b.jpg", "a.PNG", "deep/er/c.tiff", "deep/d.dcm", "labels.txt"):
         path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(PICTURE)
@@ -27,8 +27,8 @@ def test_a_folder_gives_its_photographs_at_any_depth_by_name(folder: Path) -> No
 
     photographs = list(source)
 
-    assert [photograph.name for photograph in photographs] == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
-    assert source.num_photographs == 3
+    assert [photograph.name for photograph in photographs] == ["a.PNG", "b.jpg", "deep/d.dcm", "deep/er/c.tiff"]
+    assert source.num_photographs == 4
     assert all(photograph.read() == PICTURE for photograph in photographs)
 
 

@@ -105,11 +105,11 @@ class ConstantTrainSet(TrainSet):
     """As many steps as the photographs would take, all on their first batch, made beforehand."""
 
     def __init__(self, train: TrainSet) -> None:
-        super().__init__(train.pixels, train.targets_NT, train.present_NT)
+        super().__init__(train.pixels, train.targets_NT, train.present_NT, train.patient_N)
         first = next(train.epoch(SETTING.training.batch_size, torch.Generator()))
         object.__setattr__(self, "first", first)  # the base is frozen
 
-    def epoch(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:  # noqa: ARG002
+    def epoch(self, batch_size: int, *_: object, **__: object) -> Iterator[Batch]:
         first: Batch = self.__dict__["first"]
         yield from repeat(first, self.steps_per_epoch(batch_size))
 

@@ -54,6 +54,7 @@ def main(
     dataset = PreparedDataset.open(data)
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)
+    settings.model.check_publishable()
     run = TrainingRun(settings, TrainingData.load(dataset, device=device), device=device)
     saves = Autosave(run, checkpoints or _beside(out), every_steps=save_steps, every_seconds=60 * save_minutes)
     if saves.resume():

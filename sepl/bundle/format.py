@@ -91,7 +91,12 @@ def write_bundle(target_uri: str | Path, **content: Unpack[BundleContent]) -> Mo
 
 
 def compose_bundle(**content: Unpack[BundleContent]) -> tuple[ModelBundle, dict[str, bytes]]:
-    """The bundle and the bytes of its files, manifest included."""
+    """The bundle and the bytes of its files, manifest included.
+
+    Raises ConfigError for a network that is told true labels (propagation 'oracle' or 'shuffled'): it has nothing to
+    say of a photograph alone.
+    """
+    content["config"].model.check_publishable()
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in content["state"].items()}
     evaluation = content["evaluation"]
     facts = {name: value for name, value in content.items() if name not in ("state", "evaluation")}

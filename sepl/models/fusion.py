@@ -41,6 +41,12 @@ class PhotographSets:
         """(B, …) to (P, …)."""
         return rows.new_zeros(self.num_patients, *rows.shape[1:]).index_add_(0, self.patient_B, rows)
 
+    def first(self, rows: Tensor) -> Tensor:
+        """(B, …) to (P, …), each patient's first row."""
+        places = torch.arange(len(rows), device=rows.device)
+        none = places.new_full((self.num_patients,), len(rows))
+        return rows.index_select(0, none.scatter_reduce(0, self.patient_B, places, "amin"))
+
     def softmax(self, scores: Tensor) -> Tensor:
         """(B, …) scores to weights that sum to 1 over each patient's photographs."""
         index = self.patient_B.view(-1, *[1] * (scores.ndim - 1)).expand_as(scores)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.data.images import ImageSpec
+from sepl.models.fusion import PhotographSets
+from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
 
 
@@ -18,25 +20,60 @@ def predict_outputs(
     *,
     device: torch.device,
     batch_size: int = 64,
+    patients: NDArray[np.int64] | None = None,
+    labels_NT: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
     """Outputs (N, T) of all photographs in the order of the shards: scaled values, logits for binary tasks.
 
-    Shards are (n, H, W, 3) uint8, possibly memory-mapped: only a batch of them is in memory at a time. The network,
-    already on `device`, is used in evaluation mode, so that a photograph's outputs do not depend on the others of its
-    batch, and is handed back in the mode it came in. Arithmetic is the network's; for mixed precision, call this
-    inside `torch.autocast`.
+    Shards are (n, H, W, 3) uint8, possibly memory-mapped: only a batch of them is in memory at a time. The network, one
+    of `build_network` already on `device`, is used in evaluation mode, so that a photograph's outputs do not depend on
+    the others of its batch, and is handed back in the mode it came in. Arithmetic is the network's; for mixed
+    precision, call this inside `torch.autocast`.
+
+    Args:
+        patients: (N,) 0 … P−1, whose each photograph is. A network with fusion joins a patient's photographs and gives
+            all of them the patient's outputs; without `patients` it judges each photograph by itself.
+        labels_NT: scaled labels, NaN where absent, for a network that `needs_labels`; of a patient's with fusion, those
+            of the first photograph are taken.
     """
+    assert isinstance(network, MultiTaskNetwork), "a network made by build_network"
     was_training = network.training
     network.eval()
     try:
         with torch.inference_mode():
-            outputs = [
-                network(to_input(pixels_BHWC, image_spec.mean, image_spec.std)).float()
+            inputs = (
+                to_input(pixels_BHWC, image_spec.mean, image_spec.std)
                 for pixels_BHWC in _batches(shards, device, batch_size)
-            ]
-            return torch.cat(outputs).cpu().numpy() if outputs else _no_outputs(network)
+            )
+            labels = None if labels_NT is None else torch.from_numpy(labels_NT.astype(np.float32)).to(device)
+            if network.fusion is not None and patients is not None:
+                return _predict_patients(network, inputs, torch.from_numpy(patients).to(device), labels)
+            return _predict_photographs(network, inputs, labels)
     finally:
         network.train(was_training)
+
+
+def _predict_photographs(
+    network: MultiTaskNetwork, inputs: Iterator[Tensor], labels_NT: Tensor | None
+) -> NDArray[np.float32]:
+    outputs, start = [], 0
+    for images_BCHW in inputs:
+        rows = slice(start, start := start + len(images_BCHW))
+        context = NO_CONTEXT if labels_NT is None else Context(labels_BT=labels_NT[rows])
+        outputs.append(network(images_BCHW, context).float())
+    return torch.cat(outputs).cpu().numpy() if outputs else _no_outputs(network)
+
+
+def _predict_patients(
+    network: MultiTaskNetwork, inputs: Iterator[Tensor], patient_N: Tensor, labels_NT: Tensor | None
+) -> NDArray[np.float32]:
+    """Photographs a batch at a time, then what is left of them, their features, at once."""
+    features = [network.features(network.represent(images_BCHW)) for images_BCHW in inputs]
+    if not features:
+        return _no_outputs(network)
+    sets = PhotographSets(patient_N, int(patient_N.max()) + 1)
+    outputs_PT = network.judge(torch.cat(features), Context(sets, None if labels_NT is None else sets.first(labels_NT)))
+    return outputs_PT.float().index_select(0, patient_N).cpu().numpy()
 
 
 def _batches(shards: Sequence[NDArray[np.uint8]], device: torch.device, batch_size: int) -> Iterator[Tensor]:
@@ -46,7 +83,5 @@ def _batches(shards: Sequence[NDArray[np.uint8]], device: torch.device, batch_si
             yield torch.from_numpy(np.array(shard[start : start + batch_size])).to(device, non_blocking=True)
 
 
-def _no_outputs(network: nn.Module) -> NDArray[np.float32]:
-    num_tasks = network.num_tasks
-    assert isinstance(num_tasks, int), "a network made by build_network knows its tasks"
-    return np.empty((0, num_tasks), dtype=np.float32)
+def _no_outputs(network: MultiTaskNetwork) -> NDArray[np.float32]:
+    return np.empty((0, network.num_tasks), dtype=np.float32)

@@ -26,7 +26,7 @@ def evaluate_bundle(
     photographs = dataset.photographs(cohort_split)
     if not photographs.num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_NT = scorer.outputs(photographs.shards)
+    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
     found = calibrated_values(photographs.per_patient(outputs_NT), manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
     return evaluate(

@@ -117,14 +117,24 @@ class Scorer:
         predictions = iter(self._predict([reading.pixels for reading in readings if reading.pixels is not None]))
         return [self._score(reading, None if reading.pixels is None else next(predictions)) for reading in readings]
 
-    def outputs(self, shards: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def outputs(
+        self, shards: Sequence[NDArray[np.uint8]], patients: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """Network outputs (N, T) of pixels (n, size, size, 3): scaled values, logits for binary tasks.
+
+        `patients` (N,) 0 … P−1 tells a network with fusion which photographs are one patient's: all of these get the
+        patient's outputs. Without it each photograph is judged by itself, as photographs to score are.
 
         In full float32: a GPU's TF32 convolutions would make a value depend on the machine in its third digit.
         """
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return predict_outputs(
-                self.network, shards, self.bundle.manifest.image, device=self.device, batch_size=self.batch_size
+                self.network,
+                shards,
+                self.bundle.manifest.image,
+                device=self.device,
+                batch_size=self.batch_size,
+                patients=patients,
             )
 
     def _score(self, reading: Reading, predictions: list[Prediction] | None) -> Score:

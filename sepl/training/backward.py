@@ -65,7 +65,7 @@ class BatchBackward:
             try:
                 return self._backward(images_BCHW, batch)
             except torch.OutOfMemoryError as problem:
-                self._halve(len(images_BCHW), problem)
+                self._halve(len(batch.targets_BT), problem)
             self._start_again(*before)  # here no traceback holds the failed attempt's tensors
 
     @torch.no_grad()
@@ -73,13 +73,13 @@ class BatchBackward:
         """The losses (T,) as the network is now."""
         outputs = []
         with norms_at_rest(self._network):
-            for rows in self._parts(len(images_BCHW)):
+            for rows in self._parts(batch):
                 with self._autocast():
-                    outputs.append(self._network(images_BCHW[rows]))
+                    outputs.append(self._network(images_BCHW[batch.photographs(rows)], batch.context(rows)))
         return self._losses(torch.cat(outputs), batch)
 
     def _backward(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
-        parts = self._parts(len(images_BCHW))
+        parts = self._parts(batch)
         if len(parts) == 1 or self._adds_up:
             return self._backward_once(images_BCHW, batch, parts)
         return self._backward_twice(images_BCHW, batch, parts)
@@ -89,8 +89,8 @@ class BatchBackward:
         losses = []
         for rows in parts:
             with self._autocast():
-                representation = self._represent(images_BCHW[rows])
-                outputs_BT = self._network.predict(self._branch(representation))
+                representation = self._represent(images_BCHW[batch.photographs(rows)])
+                outputs_BT = self._network.predict(self._branch(representation), batch.context(rows))
             losses_T = self._losses(outputs_BT, batch, rows)
             self._weighting.backward(losses_T, present_T, representation, self._network)
             losses.append(losses_T.detach())
@@ -101,15 +101,16 @@ class BatchBackward:
         for rows in parts:
             draws.append(self._streams.now())
             with torch.no_grad(), norms_at_rest(self._network), self._autocast():
-                passed.append(as_tuple(self._represent(images_BCHW[rows])))
+                passed.append(as_tuple(self._represent(images_BCHW[batch.photographs(rows)])))
         leaves = tuple(torch.cat(pieces).requires_grad_() for pieces in zip(*passed, strict=True))
         losses_T = self._backward_to(leaves, batch)
         after = self._streams.now()
         for rows, drawn in zip(parts, draws, strict=True):
             self._streams.jump(drawn)
+            photographs = batch.photographs(rows)
             with self._autocast():
-                pieces = as_tuple(self._represent(images_BCHW[rows]))
-            _send_back(pieces, [None if leaf.grad is None else leaf.grad[rows] for leaf in leaves])
+                pieces = as_tuple(self._represent(images_BCHW[photographs]))
+            _send_back(pieces, [None if leaf.grad is None else leaf.grad[photographs] for leaf in leaves])
         self._streams.jump(after)
         return losses_T
 
@@ -118,7 +119,7 @@ class BatchBackward:
         first, *others = leaves
         representation = leaves if others else first
         with self._autocast():
-            outputs_BT = self._network.predict(self._branch(representation))
+            outputs_BT = self._network.predict(self._branch(representation), batch.context())
         losses_T = self._losses(outputs_BT, batch)
         self._weighting.backward(losses_T, batch.present_BT.any(dim=0), representation, self._network)
         return losses_T.detach()
@@ -137,9 +138,11 @@ class BatchBackward:
             counts_T=batch.present_BT.sum(dim=0),
         )
 
-    def _parts(self, num_photographs: int) -> list[slice]:
-        size = self.micro_batch_size or num_photographs
-        return [slice(start, start + size) for start in range(0, num_photographs, size)]
+    def _parts(self, batch: Batch) -> list[slice]:
+        """Rows of a batch: photographs, or patients."""
+        num_rows = len(batch.targets_BT)
+        size = self.micro_batch_size or num_rows
+        return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._precision, self._is_binary_T.device)

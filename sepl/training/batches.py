@@ -15,6 +15,8 @@ from sepl.data.images import ImageSpec
 from sepl.data.prepared import Photographs, PreparedDataset
 from sepl.data.scaling import LabelScaler
 from sepl.errors import DatasetError
+from sepl.models.fusion import PhotographSets
+from sepl.models.network import NO_CONTEXT, Context
 from sepl.tasks import TaskTable
 from sepl.training.device import pick_device
 from sepl.training.pixels import PixelSource, open_pixels
@@ -29,6 +31,24 @@ class Batch:
     """Scaled labels; 0 where absent."""
     present_BT: Tensor
     """1 where there is a label, else 0; float32."""
+    photographs_per_row: int = 1
+    """More where a row is a patient: then the photographs of the first come first, and so on."""
+    labels_BT: Tensor | None = None
+    """Scaled labels, NaN where absent, as an input of the network; see `labels_to_hand`."""
+
+    def context(self, rows: slice = slice(None)) -> Context:
+        """What a network is told of these rows beside their photographs."""
+        if self.photographs_per_row == 1 and self.labels_BT is None:
+            return NO_CONTEXT
+        num_rows = len(self.targets_BT[rows])
+        return Context(
+            PhotographSets.of_equal_size(num_rows, self.photographs_per_row, self.targets_BT.device),
+            None if self.labels_BT is None else self.labels_BT[rows],
+        )
+
+    def photographs(self, rows: slice) -> slice:
+        """Where the photographs of these rows are."""
+        return slice(rows.start * self.photographs_per_row, rows.stop * self.photographs_per_row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,25 +58,49 @@ class TrainSet:
     pixels: PixelSource
     targets_NT: Tensor
     present_NT: Tensor
+    patient_N: Tensor
+    """On the CPU; 0 … P−1, whose each is."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Enough for every photograph; never so many that a batch would hold one, on which batch norm fails."""
         num_photographs = self.pixels.num_photographs
         return min(-(-num_photographs // batch_size), num_photographs // 2)
 
-    def epoch(self, batch_size: int, generator: torch.Generator, num_skipped: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, batch_size: int, generator: torch.Generator, num_skipped: int = 0, handed_on: str = "none"
+    ) -> Iterator[Batch]:
         """The photographs in random order, in batches of one size, at most `batch_size`; the first may be skipped.
 
         As few as possible (less than one a step) are left out of an epoch to make the batches equal: a last batch of
-        three would move the weights as much as a full one, and a new shape costs a GPU its tuned kernels.
+        three would move the weights as much as a full one, and a new shape costs a GPU its tuned kernels. `handed_on`
+        are the labels that the network is told (`labels_to_hand`).
         """
         num_photographs, num_steps = self.pixels.num_photographs, self.steps_per_epoch(batch_size)
-        size = min(num_photographs // num_steps, batch_size)
-        order_SB = torch.randperm(num_photographs, generator=generator)[: num_steps * size].view(num_steps, size)
-        order_SB = order_SB[num_skipped:]
+        order_SB = shuffle_into_steps(num_photographs, num_steps, batch_size, generator)[num_skipped:]
         on_device_SB = order_SB.to(self.targets_NT.device)
         for pixels_BHWC, rows_B in zip(self.pixels.batches(order_SB), on_device_SB, strict=True):
-            yield Batch(pixels_BHWC, self.targets_NT.index_select(0, rows_B), self.present_NT.index_select(0, rows_B))
+            targets_BT = self.targets_NT.index_select(0, rows_B)
+            present_BT = self.present_NT.index_select(0, rows_B)
+            yield Batch(
+                pixels_BHWC, targets_BT, present_BT, labels_BT=labels_to_hand(handed_on, targets_BT, present_BT)
+            )
+
+
+def shuffle_into_steps(num_rows: int, num_steps: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """Rows (S, B) in random order, on the CPU."""
+    size = min(num_rows // num_steps, batch_size)
+    return torch.randperm(num_rows, generator=generator)[: num_steps * size].view(num_steps, size)
+
+
+def labels_to_hand(propagation: str, targets_BT: Tensor, present_BT: Tensor) -> Tensor | None:
+    """The labels that a network with this `propagation` takes as an input, NaN where absent; None for most.
+
+    'oracle' is each row's own; 'shuffled' those of the row before, somebody else's since batches are in random order.
+    """
+    if propagation not in ("oracle", "shuffled"):
+        return None
+    labels_BT = torch.where(present_BT > 0, targets_BT, torch.nan)
+    return labels_BT if propagation == "oracle" else labels_BT.roll(1, dims=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +163,7 @@ def _train_set(dataset: PreparedDataset, cohort_splits: Sequence[str], device: t
         pixels=open_pixels(photographs.shards, device),
         targets_NT=_on_device(np.where(present_NT, scaled_NT, 0.0), device),
         present_NT=_on_device(present_NT, device),
+        patient_N=torch.from_numpy(photographs.patient_index),
     )
 
 

@@ -133,7 +133,7 @@ class CooperativeBackward(BatchBackward):
         with norms_at_rest(self._network), self._autocast():
             with torch.no_grad():
                 representation = self._network.represent(images_BCHW)
-            outputs_BT = self._network.predict(representation)
+            outputs_BT = self._network.predict(representation, batch.context())
         total = self._losses(outputs_BT, batch).sum()
         gradients = torch.autograd.grad(total, [added for _, added in asked], allow_unused=True, materialize_grads=True)
         self._streams.jump(before)

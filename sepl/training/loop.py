@@ -22,6 +22,7 @@ from sepl.config import TrialConfig
 from sepl.errors import ConfigError, DivergedError
 from sepl.models.build import build_network
 from sepl.models.depth import freeze_stages
+from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.training.augment import Augmenter
 from sepl.training.backward import BatchBackward
@@ -38,9 +39,10 @@ from sepl.training.checkpoint import (
 from sepl.training.cooperative import CooperativeBackward
 from sepl.training.device import autocast, deterministic_kernels, pick_device
 from sepl.training.optimiser import build_optimiser, set_learning_rate
+from sepl.training.patient_sets import PatientTrainSet
 from sepl.training.schedule import CosineSchedule
 from sepl.training.seeding import RandomStreams
-from sepl.training.validation import validation_skills
+from sepl.training.validation import labels_at_hand, validation_skills
 from sepl.training.weighting import build_weighting
 
 
@@ -110,7 +112,9 @@ class TrainingRun:
             compile_backbone=training.compile_backbone,
         )
         self._augment = Augmenter(data.image_spec, training.augment_strength, self._streams.augmentation)
-        self._steps_per_epoch = data.train.steps_per_epoch(training.batch_size)
+        fused = config.model.fusion != "none"
+        self._train = PatientTrainSet.of(data.train, config.model.photographs_per_patient) if fused else data.train
+        self._steps_per_epoch = self._train.steps_per_epoch(training.batch_size)
         self._schedule = CosineSchedule.over(
             training.learning_rate,
             num_epochs=training.num_epochs,
@@ -123,6 +127,11 @@ class TrainingRun:
         self._best_epoch = 0
         self._best_skill = math.nan
         self._best: dict[str, Tensor] = {}
+
+    @property
+    def network(self) -> MultiTaskNetwork:
+        """The one in training."""
+        return self._network
 
     @property
     def finished(self) -> bool:
@@ -240,12 +249,15 @@ class TrainingRun:
             self._loss_sums_T.zero_()
         self._order_before = self._streams.order.get_state()
         num_photographs = 0
-        batches = self._data.train.epoch(
-            self._config.training.batch_size, self._streams.order, num_skipped=self._steps_done
+        batches = self._train.epoch(
+            self._config.training.batch_size,
+            self._streams.order,
+            num_skipped=self._steps_done,
+            handed_on=self._config.model.propagation,
         )
         for batch in batches:
             self._loss_sums_T += self._train_step(batch, self._schedule.learning_rate(self.steps_done))
-            num_photographs += len(batch.targets_BT)
+            num_photographs += len(batch.pixels_BHWC)
             self._steps_done += 1
             if after_step is not None and self._steps_done < self._steps_per_epoch:
                 after_step()
@@ -274,7 +286,12 @@ class TrainingRun:
             return dict.fromkeys(self._data.tasks.names, math.nan)
         with autocast(self._config.training.precision, self._data.device):
             outputs_NT = predict_outputs(
-                self._kept_network, validation.photographs.shards, self._data.image_spec, device=self._data.device
+                self._kept_network,
+                validation.photographs.shards,
+                self._data.image_spec,
+                device=self._data.device,
+                patients=validation.photographs.patient_index,
+                labels_NT=labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler),
             )
         self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs")
         return validation_skills(outputs_NT, validation, self._data.scaler, self._data.tasks)

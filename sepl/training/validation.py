@@ -6,6 +6,7 @@ N photographs · P patients · T tasks
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.data.prepared import Photographs
 from sepl.data.scaling import LabelScaler
 from sepl.errors import DatasetError
 from sepl.metrics import skill_per_task
@@ -29,3 +30,16 @@ def validation_skills(
             "labels that differ in at least one task, had none"
         )
     return dict(zip(tasks.names, skills_T.tolist(), strict=True))
+
+
+def labels_at_hand(propagation: str, photographs: Photographs, scaler: LabelScaler) -> NDArray[np.floating] | None:
+    """The scaled labels (N, T) that a network with this `propagation` takes as an input; None for most.
+
+    'oracle' is each photograph's own, so that its skill is an upper bound; 'shuffled' the next patient's.
+    """
+    if propagation not in ("oracle", "shuffled"):
+        return None
+    scaled_NT = scaler.scale(photographs.labels_NT)
+    if propagation == "oracle":
+        return scaled_NT
+    return np.roll(photographs.per_patient(scaled_NT), 1, axis=0)[photographs.patient_index]

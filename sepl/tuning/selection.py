@@ -116,7 +116,7 @@ def compose_content(
 
 def _calibrate(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
     photographs = dataset.photographs("calibration")
-    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards))
+    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards, photographs.patient_index))
     labels_PT = photographs.per_patient(photographs.labels_NT)
     return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)
 

@@ -127,7 +127,7 @@ def _check_point(space: SearchSpace, point: Params, where: str) -> None:
 
 def _check_params(params: Params, where: str) -> None:
     try:
-        TrialConfig.from_params(params)
+        TrialConfig.from_params(params).model.check_publishable()  # as the winner will be
     except ConfigError as problem:
         raise ConfigError(f"{where}: {problem}") from None
 

@@ -21,7 +21,7 @@ def _train_set(num_photographs: int) -> TrainSet:
     numbers_N = np.arange(num_photographs)
     pixels = MappedPixels([(numbers_N % 256).astype(np.uint8)[:, None, None, None]], torch.device("cpu"))
     targets_NT = torch.from_numpy(numbers_N.astype(np.float32))[:, None]
-    return TrainSet(pixels, targets_NT, torch.ones_like(targets_NT))
+    return TrainSet(pixels, targets_NT, torch.ones_like(targets_NT), torch.arange(len(targets_NT)))
 
 
 @given(st.integers(2, 300), st.integers(2, 64), st.integers(0, 5))

@@ -87,6 +87,7 @@ def _prepare(run: Run, start: float) -> PrepareSummary:
     known = find_known(run.output, sources, run.cohort.quality)
     if known is not None and _is_published(run, known, plan):
         assert run.output.before is not None
+        run.output.forget()  # of a run that was killed as it tidied up
         return summarise(run, run.output.before, known.of_indices(), 0, start, unchanged=True)
     run.output.begin()
     unknown = known.unknown if known is not None else np.arange(len(sources))

@@ -35,3 +35,38 @@ def test_a_wrong_cohort_is_one_line_and_exit_2(cohort_file, tmp_path):
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "columns.patient should be a column of" in result.stderr
+
+
+def test_the_same_command_again_does_nothing_and_says_so(cohort_file, tmp_path):
+    options = ("--cohort", cohort_file, "--out", tmp_path / "out", "--image-size", 32)
+    run(*options)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+
+    result = run(*options)
+
+    assert result.returncode == 0, result.stderr
+    assert "unchanged: all of it was prepared before, nothing was written" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_patient_ids_are_published_only_when_asked_for(cohort_file, tmp_path):
+    options = ("--cohort", cohort_file, "--image-size", 32)
+    run(*options, "--out", tmp_path / "hidden")
+    run(*options, "--out", tmp_path / "kept", "--keep-patient-ids")
+
+    hidden, kept = (PreparedDataset.open(tmp_path / name).photographs("train") for name in ("hidden", "kept"))
+    ids = {line.split(",")[1] for line in (cohort_file.parent / "labels.csv").read_text().splitlines()}
+    assert set(kept.patients) <= ids
+    assert not set(hidden.patients) & ids
+
+
+@pytest.mark.slow
+def test_a_ray_of_this_machine_gives_the_same_dataset(cohort_file, tmp_path):
+    options = ("--cohort", cohort_file, "--image-size", 32)
+    run(*options, "--out", tmp_path / "plain")
+
+    result = run(*options, "--out", tmp_path / "ray", "--address", "local", "--num-workers", 2)
+
+    assert result.returncode == 0, result.stderr
+    plain, ray = (PreparedDataset.open(tmp_path / name) for name in ("plain", "ray"))
+    assert plain.manifest == ray.manifest

@@ -10,6 +10,7 @@ from sepl.data import chunks, shards
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
+from sepl.data.publish import Output
 from sepl.data.splits import COHORT_SPLITS
 
 
@@ -48,6 +49,11 @@ def change_rows(cohort_file, change):
     table.write_text("\n".join([header, *change(rows)]) + "\n")
 
 
+def written_in(folder, pattern="*"):
+    """When each file was written last, and which file it is."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.rglob(pattern)}
+
+
 def published(folder):
     """What the manifest of a dataset names, with the rows of what is remembered of its sources."""
     manifest = PreparedDataset.open(folder).manifest
@@ -59,14 +65,14 @@ def published(folder):
 
 def test_over_an_unchanged_cohort_nothing_is_decoded_or_written(cohort_file, tmp_path, decoded):
     run(cohort_file, tmp_path / "out")
-    before = {path: path.stat() for path in (tmp_path / "out").rglob("*")}
+    before = written_in(tmp_path / "out")
     decoded.clear()
 
     summary = run(cohort_file, tmp_path / "out")
 
     assert summary.unchanged
     assert summary.num_decoded == len(decoded) == 0
-    assert {path: path.stat() for path in (tmp_path / "out").rglob("*")} == before
+    assert written_in(tmp_path / "out") == before
     assert {path.name for path in tmp_path.iterdir()} == {"cohort", "out"}
 
 
@@ -175,14 +181,14 @@ def test_a_laxer_limit_decodes_what_had_been_refused(cohort_file, tmp_path, deco
 
 def test_a_changed_label_moves_no_pixel(cohort_file, tmp_path, decoded):
     run(cohort_file, tmp_path / "out")
-    shards_before = {path: path.stat() for path in (tmp_path / "out").glob("*.arrow")}
+    shards_before = written_in(tmp_path / "out", "*.arrow")
     change_rows(cohort_file, lambda rows: [rows[0].replace(",M,", ",F,"), *rows[1:]])
     decoded.clear()
 
     run(cohort_file, tmp_path / "out")
 
     assert not decoded
-    assert {path: path.stat() for path in (tmp_path / "out").glob("*.arrow")} == shards_before
+    assert written_in(tmp_path / "out", "*.arrow") == shards_before
 
 
 def test_who_opened_the_dataset_before_reads_on(cohort_file, tmp_path):
@@ -211,3 +217,46 @@ def test_files_of_the_dataset_before_the_last_are_removed(cohort_file, tmp_path)
     files = [path.name.partition("-")[0] for path in (tmp_path / "out").iterdir() if path.suffix != ".arrow"]
     assert sorted(name for name in files if name in ("labels", "sources")) == ["labels", "sources", "sources"]
     assert "labels.parquet" in files
+
+
+@pytest.mark.parametrize("step", ["_keep_tables_of", "_put", "_remove_outdated"])
+def test_a_run_that_ends_while_it_publishes_leaves_a_whole_dataset(cohort_file, tmp_path, monkeypatch, step):
+    """Stopped before every file that it writes or removes, one after the other."""
+    whole = (cohort_file.parent / "labels.csv").read_text()
+    change_rows(cohort_file, lambda rows: rows[:30])
+    run(cohort_file, tmp_path / "out")
+    before = PreparedDataset.open(tmp_path / "out").fingerprint
+    (cohort_file.parent / "labels.csv").write_text(whole)
+    run(cohort_file, tmp_path / "afresh")
+    after = PreparedDataset.open(tmp_path / "afresh").fingerprint
+
+    for calls in range(1, 40):
+        if stopped_before(step, calls, monkeypatch, lambda: run(cohort_file, tmp_path / "out")):
+            standing = PreparedDataset.open(tmp_path / "out")
+            standing.verify()
+            assert standing.fingerprint in (before, after)
+            continue
+        break
+    run(cohort_file, tmp_path / "out")
+
+    assert published(tmp_path / "out") == published(tmp_path / "afresh")
+    assert not list(tmp_path.glob(".out*"))
+
+
+def stopped_before(step, calls, monkeypatch, work):
+    """Whether the work was stopped before the given call of a step of `Output`."""
+    done, method = [], getattr(Output, step)
+
+    def stop(self, *arguments):
+        done.append(1)
+        if len(done) == calls:
+            raise KeyboardInterrupt
+        return method(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, step, stop)
+        try:
+            work()
+        except KeyboardInterrupt:
+            return True
+    return False

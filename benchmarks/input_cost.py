@@ -84,7 +84,7 @@ def _make_dataset(folder: Path, num_patients: int) -> tuple[PreparedDataset, lis
     """A simulated cohort, prepared, and its files in the order of the prepared rows."""
     for _ in simulate_cohort(folder / "cohort", num_patients=num_patients, image_size=PHOTOGRAPH_SIZE, seed=0):
         pass
-    prepare(read_cohort(folder / "cohort" / "cohort.toml"), folder / "prepared", IMAGE_SIZE)
+    prepare(read_cohort(folder / "cohort" / "cohort.toml"), folder / "prepared", IMAGE_SIZE, keep_patient_ids=True)
     dataset = PreparedDataset.open(folder / "prepared")
     return dataset, [folder / "cohort" / "images" / name for name in dataset.photographs(*COHORT_SPLITS).images]
 

@@ -38,6 +38,7 @@ class JpegStream:
     scan: int
     """Where the first scan starts."""
     num_scans: int
+    """How many passes a decoder may have to make."""
 
     @property
     def num_components(self) -> int:
@@ -80,7 +81,7 @@ def _read(source: bytes) -> JpegStream:
     scan = segments[-1][2] if segments else 2
     if source.rfind(b"\xff\xd9", scan) < 0:  # older OpenCV fills what is missing with grey and says nothing
         raise ImageError("truncated JPEG")
-    num_scans = source.count(b"\xff\xda", scan)
+    num_scans = 1 if _is_one_scan(source, marker, scan, num_components) else source.count(b"\xff\xda", scan)
     if num_scans > MAX_SCANS:
         raise ImageError(f"unsupported JPEG: more than {MAX_SCANS} scans")
     if num_scans > 1 and width * height > MAX_PIXELS_IN_SCANS:
@@ -99,6 +100,14 @@ def _read(source: bytes) -> JpegStream:
         scan=scan,
         num_scans=num_scans,
     )
+
+
+def _is_one_scan(source: bytes, frame_marker: int, scan: int, num_components: int) -> bool:
+    """Whether a decoder makes one pass whatever follows, so that the stream need not be searched for more scans.
+
+    libjpeg expects the end after a sequential scan of all components and refuses another one.
+    """
+    return frame_marker in (SOF_BASELINE, SOF_EXTENDED) and source[scan + 4] == num_components
 
 
 def _segments(source: bytes) -> list[tuple[int, int, int]]:

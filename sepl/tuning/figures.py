@@ -1,8 +1,10 @@
 """The report's figures, as plotly figures."""
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.training.affinity_record import Affinity
 from sepl.tuning.importance import Importance
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
 from sepl.tuning.tables import short
@@ -118,6 +120,39 @@ def skill_figure(evaluation: Evaluation) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=[task.label for task in tasks])
+    return figure
+
+
+def affinity_figure(affinity: Affinity) -> go.Figure:
+    """A heat map each of what was measured of how the row's factor helps the column's."""
+    panels = {
+        "may gain when the row's is known": affinity.benefit,
+        "label correlation": affinity.label_correlation,
+        "gradient cosine": affinity.gradient_cosine,
+        "lookahead": affinity.lookahead,
+    }
+    names = list(affinity.tasks)
+    figure = make_subplots(rows=2, cols=2, subplot_titles=list(panels), horizontal_spacing=0.16, vertical_spacing=0.16)
+    for index, matrix in enumerate(panels.values()):
+        values = [
+            [None if row == column else value for column, value in enumerate(line)] for row, line in enumerate(matrix)
+        ]
+        figure.add_heatmap(
+            z=values,
+            x=names,
+            y=names,
+            zmid=0,
+            colorscale=[[0, SECOND], [0.5, "#ffffff"], [1, ACCENT]],
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hovertemplate="%{y} → %{x}: %{z:.3f}<extra></extra>",
+            row=index // 2 + 1,
+            col=index % 2 + 1,
+        )
+    figure.update_layout(_figure("", "", height=300 + 44 * len(names)).layout)
+    figure.update_xaxes(title="", tickangle=-45, showgrid=False)
+    figure.update_yaxes(title="", autorange="reversed", showgrid=False)
     return figure
 
 

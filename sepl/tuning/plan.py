@@ -1,10 +1,12 @@
 """What a search will do, checked before anything is started: a wrong option or path costs one line, not a cluster."""
 
+import hashlib
 from dataclasses import dataclass
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import resolve
+from sepl.training.affinity_record import Affinity
 from sepl.tuning.budget import parse_duration
 from sepl.tuning.record import StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings
@@ -19,6 +21,15 @@ _LEAST = {
     "checkpoint_seconds": 0,
     "seed": 0,
 }
+_SAME = {
+    "fingerprint": "--data",
+    "space_sha256": "--space",
+    "affinity_sha256": "--affinity",
+    "optuna_url": "--optuna-url",
+}
+"""What a resumed study has to have in common with its beginning, and the options that say so."""
+_NUM_OFFERED = 3
+"""Task splits taken from an affinity."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class StudyPlan:
     """On the tasks of the dataset."""
     seconds: float | None
     """The time budget."""
+    affinity: bytes | None = None
+    """The file of `jobs.affinity` that the study was given."""
 
 
 def plan_study(settings: StudySettings) -> StudyPlan:
@@ -42,8 +55,26 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     folder.check_database(settings.optuna_url)
     space = load_space(settings.space)
     dataset = PreparedDataset.open(settings.data)
-    record = _record(settings, folder, dataset, space)
-    return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks), seconds)
+    affinity = _read_affinity(settings, folder)
+    record = _record(settings, folder, dataset, space, affinity)
+    more_splits = () if affinity is None else _offered_splits(affinity, dataset)
+    return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks, more_splits), seconds, affinity)
+
+
+def _read_affinity(settings: StudySettings, folder: StudyFolder) -> bytes | None:
+    """The file named, or the one that a study to be resumed was given."""
+    if settings.affinity is not None:
+        return resolve(settings.affinity).read_bytes()
+    return folder.affinity() if settings.resume else None
+
+
+def _offered_splits(text: bytes, dataset: PreparedDataset) -> list[str]:
+    affinity = Affinity.parse_json(text, "--affinity")
+    if affinity.fingerprint != dataset.fingerprint:
+        raise ConfigError(
+            f"--affinity should be of dataset {dataset.fingerprint}, was measured on {affinity.fingerprint}"
+        )
+    return [split.task_split for split in affinity.splits[:_NUM_OFFERED]]
 
 
 def _check_numbers(settings: StudySettings) -> None:
@@ -53,7 +84,9 @@ def _check_numbers(settings: StudySettings) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
 
 
-def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace) -> StudyRecord:
+def _record(
+    settings: StudySettings, folder: StudyFolder, dataset: PreparedDataset, space: SearchSpace, affinity: bytes | None
+) -> StudyRecord:
     asked = StudyRecord(
         study=settings.study,
         dataset=resolve(settings.data).uri,
@@ -63,6 +96,7 @@ def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDatas
         num_epochs=space.num_epochs,
         seed=settings.seed,
         optuna_url=settings.optuna_url,
+        affinity_sha256=None if affinity is None else hashlib.sha256(affinity).hexdigest(),
     )
     if not settings.resume:
         if folder.exists():
@@ -75,7 +109,7 @@ def _record(settings: StudySettings, folder: StudyFolder, dataset: PreparedDatas
 
 
 def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:
-    for name, option in (("fingerprint", "--data"), ("space_sha256", "--space"), ("optuna_url", "--optuna-url")):
+    for name, option in _SAME.items():
         before, now = getattr(record, name), getattr(asked, name)
         if before != now:
             raise StudyError(f"{option} should be as when study {record.study} began; {name} was {before}, is {now}")

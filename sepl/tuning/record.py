@@ -3,6 +3,7 @@
 STORAGE/STUDY/study.json         this record
 STORAGE/STUDY/optuna.db          the trials, unless --optuna-url names a database
 STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results and checkpoints of trials
+STORAGE/STUDY/affinity.json      how tasks help each other, of a study that was given it
 STORAGE/STUDY/leaderboard.json   the finished trials, best first
 STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
@@ -25,6 +26,7 @@ from sepl.storage import Location, resolve
 
 FORMAT = 1
 RECORD = "study.json"
+AFFINITY = "affinity.json"
 
 # Attributes of the Optuna study.
 ENDED = "ended"
@@ -51,6 +53,8 @@ class StudyRecord(Settings):
     seed: int
     optuna_url: str | None
     """None: `optuna.db` beside this record."""
+    affinity_sha256: str | None = None
+    """Of the affinity whose task splits are offered too, kept beside this record."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,14 @@ class StudyFolder:
             )
         return StudyRecord.parse_json(record.read_bytes(), record.uri, error=StudyError)
 
-    def write(self, record: StudyRecord) -> None:
+    def affinity(self) -> bytes | None:
+        """The affinity that the study was given, None without one."""
+        kept = self.location / AFFINITY
+        return kept.read_bytes() if kept.exists() else None
+
+    def write(self, record: StudyRecord, affinity: bytes | None = None) -> None:
+        if affinity is not None:
+            (self.location / AFFINITY).write_bytes(affinity)
         (self.location / RECORD).write_bytes((record.model_dump_json(indent=2) + "\n").encode())
 
     @contextmanager

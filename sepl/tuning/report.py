@@ -11,12 +11,14 @@ from plotly.offline import get_plotlyjs
 
 from sepl.bundle.manifest import BundleManifest
 from sepl.bundle.registry import Registry
+from sepl.errors import StudyError
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.storage import Location
-from sepl.tuning.figures import curves_figure, history_figure, importance_figure, skill_figure
+from sepl.training.affinity_record import Affinity
+from sepl.tuning.figures import affinity_figure, curves_figure, history_figure, importance_figure, skill_figure
 from sepl.tuning.importance import Importance, importance
 from sepl.tuning.leaderboard import Leaderboard, TrialRow, leaderboard
-from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder, StudyRecord
+from sepl.tuning.record import AFFINITY, BUNDLE_ID, ENDED, StudyFolder, StudyRecord
 from sepl.tuning.tables import short
 
 _MOST_ROWS = 100
@@ -38,6 +40,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
         _section("Optimisation history", _plot(history_figure(board)), "Validation patients; one point a trial."),
         _section("Learning curves", _plot(curves_figure(board)), "A cross where a trial was stopped early."),
         _importance_section(importance(trials)),
+        _affinity_section(folder.affinity()),
         _section("Trials", _trials_table(board), f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}."),
         _reproduction(record, folder, board, manifest),
     ]
@@ -101,6 +104,20 @@ def _importance_section(found: Importance | None) -> str:
     return _section("Parameter importance", _plot(importance_figure(found)), f"PED-ANOVA of the {found.basis}.")
 
 
+def _affinity_section(text: bytes | None) -> str:
+    if text is None:
+        return ""
+    affinity = Affinity.parse_json(text, "the study's affinity", error=StudyError)
+    note = (
+        f"How the row's factor helps the column's: measured {affinity.num_measurements} times during one training run. "
+        "Splits are ranked by what targets may gain when their priors are known; the first three were offered."
+    )
+    rows = ([split.task_split.replace("+", ", "), _figure(split.score)] for split in affinity.splits)
+    return _section(
+        "What to predict first", _plot(affinity_figure(affinity)) + _table(("predicted first", "score"), rows), note
+    )
+
+
 def _trials_table(board: Leaderboard) -> str:
     rows = board.root[:_MOST_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row.params))
@@ -132,6 +149,8 @@ def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, 
         "--num-trials": str(len(board.root)),
         "--seed": str(record.seed),
     }
+    if record.affinity_sha256 is not None:
+        options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])
     parts = [
         f"<pre>{escape(command)}</pre>",

@@ -20,6 +20,8 @@ class StudySettings(Settings):
     """Such as 45s, 90m, 2h: no further epoch after that; counts from this start."""
     gpu_hours: float | None = None
     """GPU time of all trials of the study, an interrupted driver's among them."""
+    affinity: str | None = None
+    """File of `jobs.affinity`: its best task splits are offered beside the search space's own."""
     resume: bool = False
     """Go on with an interrupted study."""
     address: str | None = None

@@ -6,7 +6,7 @@
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -42,15 +42,18 @@ class SearchSpace:
         """Asks `trial` (an `optuna.Trial` or what stands for it) and returns the constants; `num_epochs` among them."""
         return {**(self.define(trial) or {}), "num_epochs": self.num_epochs}
 
-    def for_tasks(self, tasks: TaskTable) -> "SearchSpace":
+    def for_tasks(self, tasks: TaskTable, more_splits: Sequence[str] = ()) -> "SearchSpace":
         """The space on one dataset: task splits that mean the same there are offered once, impossible ones never.
 
         A cohort with age and sex alone has one set of priors where the file names three; searching all three would
-        spend trials on copies. Raises ConfigError when no split is left.
+        spend trials on copies. `more_splits` are offered beside the file's, where it asks for task_split. Raises
+        ConfigError when no split is left.
         """
         define = self.define
         points = tuple(_on_tasks(self, point, tasks) for point in self.first_points)
-        return replace(self, define=lambda trial: define(DistinctSplits(trial, tasks)), first_points=points)
+        return replace(
+            self, define=lambda trial: define(DistinctSplits(trial, tasks, more_splits)), first_points=points
+        )
 
 
 def load_space(name: str) -> SearchSpace:

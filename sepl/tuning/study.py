@@ -55,7 +55,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
     with folder.only_driver():
         searcher = _searcher(plan)
-        folder.write(plan.record)
+        folder.write(plan.record, plan.affinity)
         if ENDED not in searcher.study.user_attrs:
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)

@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.table import Table
 
+from sepl.training.affinity_record import Affinity
 from sepl.tuning.leaderboard import Leaderboard, TrialRow
 
-_INTEREST = ("backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
+_INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
 _MOST_PARAMS = 6
 
 
@@ -25,6 +26,14 @@ def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
     for row in rows:
         params = [short(row.params.get(name)) for name in names]
         table.add_row(str(row.number), row.state, f"{row.best_skill:.3f}", str(row.num_epochs), *params)
+    return table
+
+
+def affinity_table(affinity: Affinity, most: int = 10) -> Table:
+    """The task splits that were ranked, the best first."""
+    table = Table("task split", "score", title="What to predict first", title_justify="left")
+    for split in affinity.splits[:most]:
+        table.add_row(split.task_split, f"{split.score:.3f}")
     return table
 
 

@@ -27,15 +27,15 @@ def canonical_splits(choices: Sequence[str], tasks: TaskTable) -> dict[str, str]
 
 
 class DistinctSplits:
-    """A trial that offers each different task split of a dataset once."""
+    """A trial that offers each different task split of a dataset once: the space's, then `more` of the study's own."""
 
-    def __init__(self, trial: Any, tasks: TaskTable) -> None:
-        self._trial, self._tasks = trial, tasks
+    def __init__(self, trial: Any, tasks: TaskTable, more: Sequence[str] = ()) -> None:
+        self._trial, self._tasks, self._more = trial, tasks, more
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._trial, name)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         if name == "task_split":
-            choices = list(dict.fromkeys(canonical_splits(choices, self._tasks).values()))
+            choices = list(dict.fromkeys(canonical_splits([*choices, *self._more], self._tasks).values()))
         return self._trial.suggest_categorical(name, choices)

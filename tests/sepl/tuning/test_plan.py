@@ -7,6 +7,7 @@ from builders import build_dataset
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, DatasetError, SeplError, StudyError
+from sepl.training.affinity_record import Affinity, RankedSplit
 from sepl.tuning.plan import StudyPlan, plan_study
 from sepl.tuning.settings import StudySettings
 
@@ -122,3 +123,52 @@ def test_another_question_is_refused_on_resume(
 
     with pytest.raises(StudyError, match=f"{option} should be as when study first began"):
         plan(dataset, folder, resume=True, **changes[option])
+
+
+def test_an_affinitys_best_splits_are_offered_beside_the_spaces_and_kept_with_the_study(
+    dataset: PreparedDataset, folder: Path
+) -> None:
+    affinity = write_affinity(folder, dataset.fingerprint, ["hba1c", "sex+age", "age+sbp", "sbp", "diabetes"])
+    offered: list[str] = []
+
+    class Trial:
+        def suggest_categorical(self, name: str, choices: list[str]) -> str:
+            offered.extend(choices)
+            return choices[0]
+
+    planned = plan(dataset, folder, affinity=affinity)
+    planned.space.propose(Trial())
+    planned.folder.write(planned.record, planned.affinity)
+
+    assert offered == ["anthropometric", "hba1c", "age+sbp"]  # sex+age is what anthropometric comes to here
+    again = plan(dataset, folder, resume=True)
+    assert again.record == planned.record
+    other = write_affinity(folder, dataset.fingerprint, ["age"])
+    with pytest.raises(StudyError, match="--affinity should be as when study first began"):
+        plan(dataset, folder, resume=True, affinity=other)
+
+
+def test_an_affinity_of_another_dataset_is_refused(dataset: PreparedDataset, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--affinity should be of dataset .*, was measured on elsewhere"):
+        plan(dataset, folder, affinity=write_affinity(folder, "elsewhere", ["age"]))
+
+
+def write_affinity(folder: Path, fingerprint: str, splits: list[str]) -> str:
+    names = ("sex", "age", "sbp", "hba1c", "diabetes")
+    unknown = ((None,) * 5,) * 5
+    affinity = Affinity(
+        tasks=names,
+        fingerprint=fingerprint,
+        num_steps=100,
+        num_measurements=8,
+        extra_time=0.1,
+        skills=(0.5,) * 5,
+        label_correlation=unknown,
+        gradient_cosine=unknown,
+        lookahead=unknown,
+        benefit=unknown,
+        splits=tuple(RankedSplit(task_split=split, score=0.1) for split in splits),
+    )
+    path = folder / "affinity.json"
+    path.write_text(affinity.model_dump_json())
+    return str(path)

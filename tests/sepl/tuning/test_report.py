@@ -12,7 +12,8 @@ from optuna.trial import TrialState, create_trial
 from sepl.errors import StudyError
 from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.storage import resolve
-from sepl.tuning.figures import curves_figure, history_figure, skill_figure
+from sepl.training.affinity_record import Affinity, RankedSplit
+from sepl.tuning.figures import affinity_figure, curves_figure, history_figure, skill_figure
 from sepl.tuning.importance import importance
 from sepl.tuning.leaderboard import best_epoch, leaderboard
 from sepl.tuning.record import StudyFolder, StudyRecord
@@ -210,3 +211,34 @@ def _evaluation() -> Evaluation:
         mean_skill_over_floor=some,
         tasks=(task("age", "prior", None), task("sbp", "target", 0.8)),
     )
+
+
+def test_an_affinity_is_shown_as_heat_maps_and_ranking(tmp_path: Path) -> None:
+    make_study(tmp_path, num_full=2)
+    without = report_of(tmp_path)
+    affinity = Affinity(
+        tasks=("sex", "age"),
+        fingerprint="f",
+        num_steps=100,
+        num_measurements=8,
+        extra_time=0.1,
+        skills=(0.5, None),
+        label_correlation=((1.0, 0.2), (0.2, 1.0)),
+        gradient_cosine=((1.0, -0.1), (-0.1, 1.0)),
+        lookahead=((0.3, 0.01), (None, None)),
+        benefit=((0.0, 0.04), (0.03, 0.0)),
+        splits=(RankedSplit(task_split="sex", score=0.02),),
+    )
+    folder = StudyFolder.at(str(tmp_path), "made")
+    sha256 = {"affinity_sha256": "a"}
+    folder.write(folder.read().model_copy(update=sha256), affinity.model_dump_json().encode())
+
+    page = report_of(tmp_path)
+
+    assert "What to predict first" not in without
+    assert "What to predict first" in page
+    assert "<td>0.020</td>" in page
+    assert "--affinity" in page
+    panels = [trace for trace in affinity_figure(affinity).data if isinstance(trace, go.Heatmap)]
+    assert len(panels) == 4
+    assert panels[0].z[0][1] == 0.04

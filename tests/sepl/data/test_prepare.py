@@ -211,7 +211,7 @@ def test_the_summary_tells_what_a_person_asks(cohort_file, tmp_path):
 
 
 @pytest.mark.real_data
-def test_real_photographs_are_all_read(tmp_path):
+def test_real_photographs_are_all_read_and_nearly_all_kept(tmp_path):
     data = Path(os.environ["SEPL_REAL_DATA"])
     (tmp_path / "cohort.toml").write_text(
         f'name = "odir"\ntable = "{data}/odir_dev/labels.csv"\nimages = "{data}/odir_dev"\n'
@@ -221,8 +221,9 @@ def test_real_photographs_are_all_read(tmp_path):
 
     summary = prepare(read_cohort(tmp_path / "cohort.toml"), tmp_path / "out", 64)
 
-    assert summary.manifest.num_rejected == 0
-    assert sum(summary.manifest.num_patients.values()) == 900
+    assert set(summary.rejected) <= {"not gradeable"}
+    assert summary.manifest.num_rejected < 0.02 * 1800
+    assert sum(summary.manifest.num_patients.values()) > 0.98 * 900
     train = PreparedDataset.open(tmp_path / "out").photographs("train")
     assert np.median(train.labels_NT[:, 0]) == pytest.approx(58, abs=3)
 

@@ -100,3 +100,20 @@ def test_a_second_run_over_the_same_cohort_writes_nothing(uploaded, cohort):
     assert before == {
         place.name: place.read_bytes() for place in resolve(uploaded).list_folder() if not place.is_folder()
     }
+
+
+def test_photographs_can_lie_in_an_object_store_too(s3, tmp_path):
+    cohort_file = build_cohort(tmp_path / "cohort", num_patients=12)
+    images = resolve(s3) / "images"
+    pictures = sorted((tmp_path / "cohort" / "images").iterdir())
+    pictures[3].unlink()
+    for picture in pictures[:3] + pictures[4:]:
+        (images / picture.name).write_bytes(picture.read_bytes())
+    here = prepare(read_cohort(cohort_file), tmp_path / "here", 32, num_workers=1)
+    cohort_file.write_text(cohort_file.read_text().replace('images = "images"', f'images = "{images.uri}"'))
+
+    there = prepare(read_cohort(cohort_file), tmp_path / "there", 32, num_workers=1)
+
+    assert there.rejected == here.rejected == {"file not found": 1}
+    assert there.manifest == here.manifest
+    assert prepare(read_cohort(cohort_file), tmp_path / "there", 32, num_workers=1).unchanged

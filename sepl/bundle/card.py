@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
-from sepl.config import TrialConfig
+from sepl.config import FusionName, TrialConfig
 from sepl.data.images import ImageSpec
 from sepl.metrics import Evaluation
 from sepl.tasks import TaskSplit, TaskTable
@@ -51,14 +51,25 @@ def model_card(
 
 def _describe_model(config: TrialConfig, tasks: TaskTable, image: ImageSpec) -> str:
     model = config.model
+    if model.family != "sepl":
+        what = f"A multi-task network of the family `{model.family}` on `{model.backbone}`, {image.size} px."
+        return f"## Model\n\n{what} {_FUSION[model.fusion]}\n"
     task_split = TaskSplit.parse(model.task_split, tasks)
     return (
         "## Model\n\n"
         f"A self-propagative multi-task network (Ko et al., MICCAI 2025) on `{model.backbone}`, {image.size} px, "
-        f"{model.num_experts} experts of width {model.hidden_width}, propagation `{model.propagation}`.\n\n"
+        f"{model.num_experts} experts of width {model.hidden_width}, propagation `{model.propagation}`. "
+        f"{_FUSION[model.fusion]}\n\n"
         f"- predicted first and propagated: {', '.join(task_split.priors) or 'none'}\n"
         f"- predicted from image and priors: {', '.join(task_split.targets)}\n"
     )
+
+
+_FUSION: dict[FusionName, str] = {
+    "none": "Each photograph is judged by itself; a patient's value is the mean over photographs.",
+    "mean": "A patient's photographs are joined by the mean of their features; a single one can be judged too.",
+    "attention": "A patient's photographs are joined by learned attention; a single one can be judged too.",
+}
 
 
 def _describe_training(provenance: Provenance) -> str:

@@ -18,7 +18,7 @@ from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import TruthfulOptunaSearch
 from sepl.tuning.tables import short
 
-_SHOWN_PARAMS = ("backbone", "task_split", "num_experts", "propagation", "learning_rate")
+_SHOWN_PARAMS = ("family", "backbone", "task_split", "num_experts", "propagation", "learning_rate")
 
 
 class StudyProgress(Callback):

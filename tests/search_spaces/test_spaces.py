@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import optuna
 import pytest
 import timm
 
+from sepl.config import Family
 from sepl.tasks import TASK_SPLITS
 from sepl.tuning.space import load_space
 
@@ -79,8 +81,22 @@ def test_every_backbone_is_one_of_timms(name: str) -> None:
     assert all(timm.is_model(backbone) for backbone in backbones)
 
 
-@pytest.mark.parametrize("name", ["smoke", "joint"])
+@pytest.mark.parametrize("name", ["smoke", "joint", "families"])
 def test_a_space_loads_without_optuna_torch_and_ray(name: str) -> None:
     heavy = "{'optuna', 'torch', 'ray'} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", f"import sys, search_spaces.{name}; assert not {heavy}"], check=True)
+
+
+def test_families_are_all_searched_and_each_is_tried_at_its_usual_setting_first() -> None:
+    space = load_space("search_spaces/families.py")
+
+    assert [point["family"] for point in space.first_points] == list(get_args(Family))
+    assert {trial.params["family"] for trial, _ in ask(space.name, 120)} == set(get_args(Family))
+
+
+def test_the_usual_sepl_among_families_is_the_papers_with_a_little_regularisation() -> None:
+    ours, paper = (load_space(name).first_points[0] for name in ("search_spaces.families", "search_spaces.joint"))
+
+    expected = {**paper, "family": "sepl", "weight_decay": 0.05, "drop_path": 0.1}
+    assert ours == {name: value for name, value in expected.items() if name != "backbone"}  # which is not searched

@@ -81,6 +81,11 @@ def test_a_missing_attribute_is_named(write, missing: str) -> None:
         ('"detached"}]', '"sideways"}]', "propagation"),
         ('"batch_size": 8', '"batch_sice": 8', "batch_sice"),
         ('"propagation": "none"}', '"propagatoin": "none"}', "propagatoin"),
+        (
+            '"propagation": "none"}',
+            '"propagation": "oracle"}',
+            "propagation should be .* in what is published, was 'ora",
+        ),
         ("NUM_EPOCHS = 3", "NUM_EPOCHS = 0", "NUM_EPOCHS should be"),
         ("NUM_EPOCHS = 3", "NUM_EPOCHS = 3; import no_such_module", "does not load: ModuleNotFoundError"),
     ],

@@ -1,0 +1,72 @@
+"""Skills on the sealed test patients, with the resamples from which every interval and paired difference is taken.
+
+Axes: P patient, S seed, B the sample itself, then its resamples, T task.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.config import TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.metrics.measures import skill
+from sepl.models.build import build_network
+from sepl.models.network import MultiTaskNetwork
+from sepl.models.predict import predict_outputs
+from sepl.training.batches import TrainingData
+from sepl.training.loop import TrainingRun, train
+
+Floats = NDArray[np.float64]
+
+NUM_BOOTSTRAP = 2000
+
+
+def trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
+    """The network of the best epoch."""
+    run = TrainingRun(config, data)
+    for _ in train(run):
+        pass
+    network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
+    network.load_state_dict(run.best_state())
+    return network.to(data.device)
+
+
+def test_skills(network: MultiTaskNetwork, dataset: PreparedDataset) -> Floats:
+    """Skill of every task, (B, T); the same resamples of patients whatever the network, so that differences pair."""
+    test = dataset.photographs("test")
+    device = next(network.parameters()).device
+    outputs_NT = predict_outputs(network, test.shards, dataset.image_spec, device=device, patients=test.patient_index)
+    values_PT = test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64)))
+    labels_PT = test.per_patient(test.labels_NT)
+    weights_BP = _resamples(len(labels_PT))
+    return np.column_stack(
+        [_task_skills(dataset, index, values_PT, labels_PT, weights_BP) for index in range(len(dataset.tasks))]
+    )
+
+
+def over_seeds(values_SB: Floats) -> Floats:
+    """Mean over the seeds, (B,); in resamples of patients, over a resample of seeds too."""
+    rng = np.random.default_rng(1)
+    num_seeds, num_rows = values_SB.shape
+    drawn_SB = rng.integers(0, num_seeds, (num_seeds, num_rows))
+    drawn_SB[:, 0] = np.arange(num_seeds)
+    return np.take_along_axis(values_SB, drawn_SB, axis=0).mean(axis=0)
+
+
+def interval(figures_B: Floats) -> dict[str, float]:
+    """The sample's own figure and the 95 % percentile interval of its resamples."""
+    low, high = np.nanquantile(figures_B[1:], [0.025, 0.975])
+    return {"value": float(figures_B[0]), "low": float(low), "high": float(high)}
+
+
+def _resamples(num_patients: int) -> Floats:
+    shares_P = np.full(num_patients, 1 / num_patients)
+    draws_BP = np.random.default_rng(0).multinomial(num_patients, shares_P, NUM_BOOTSTRAP)
+    return np.vstack([np.ones(num_patients), draws_BP]).astype(np.float64)
+
+
+def _task_skills(
+    dataset: PreparedDataset, index: int, values_PT: Floats, labels_PT: Floats, weights_BP: Floats
+) -> Floats:
+    present_P = np.isfinite(labels_PT[:, index])
+    task, median = dataset.tasks.root[index], dataset.scaler.medians[index]
+    return skill(task, values_PT[present_P, index], labels_PT[present_P, index], weights_BP[:, present_P], median)

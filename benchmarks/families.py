@@ -1,0 +1,235 @@
+"""Which way of learning tasks together? All families at an equal tuning budget, held against a network a task.
+
+    python -m benchmarks.families --json out.json [--quick]       # simulates a cohort of its own
+    python -m benchmarks.families --data DATASET                  # of a prepared dataset
+
+Every family gets the same number of settings out of search_spaces/families.py (its usual one, then random draws), the
+same number of epochs for each, and is judged by the best of these on the validation patients, trained anew with several
+seeds and measured on the sealed test patients. All have the same small backbone and batches. Given for each:
+
+- skill per task, mean skill: mean over seeds, with 95 % percentile intervals over resamples of test patients and seeds.
+- Δm: mean over tasks of the relative gain on a network a task, of the error (MAE) or of the AUC, in %, so that more is
+  better; intervals are of paired resamples.
+- parameters, and the time of a training step over that of hard sharing (usual settings, taken in turns).
+
+The JSON's `ratio` is SePL's mean skill over that of a network a task. Nothing is promised: what comes out is written
+down as it is.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import optuna
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks._cohorts import simulated_dataset
+from benchmarks._report import benchmark_parser, interleaved_medians, report
+from benchmarks._skills import Floats, interval, over_seeds, test_skills, trained_network
+from search_spaces import families as space
+from sepl.config import Family, TrialConfig
+from sepl.data.prepared import PreparedDataset
+from sepl.models.build import build_network
+from sepl.tasks import TaskTable
+from sepl.training.batches import TrainingData
+from sepl.training.loop import TrainingRun, train
+
+ALONE: Family = "single_task"
+HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")
+"""What ratios are taken of or against; always among those compared."""
+FAMILIES: tuple[Family, ...] = get_args(Family)
+CONSOLE = Console(highlight=False, width=160)
+
+# A backbone of search_spaces/smoke.py, and what suits so few epochs: rates thirty times those for pretrained weights.
+_SMALL: dict[str, Any] = {"backbone": "test_convnext", "weights": "none", "batch_size": 32}
+_RATE_FACTOR = 30.0
+_MOST_HIDDEN = 128
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder:
+        data = options.data or simulated_dataset(Path(folder), options.num_patients, image_size=48, seed=1)
+        _compare(options, PreparedDataset.open(data))
+
+
+def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
+    data = TrainingData.load(dataset)
+    tuned, skills = {}, {}
+    for family in options.families:
+        tuned[family] = _tune(family, data, options)
+        CONSOLE.print(f"{family}: tuned to learning rate {tuned[family].training.learning_rate:.1e}")
+        skills[family] = _skills(tuned[family], data, dataset, options)
+        CONSOLE.print(f"{family}: mean test skill {skills[family][:, 0].mean():.3f} over {options.num_seeds} seeds")
+    _report(options, dataset, tuned, skills, _step_milliseconds(options.families, data, options))
+
+
+def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> TrialConfig:
+    """The setting of the best validation skill among `num_trials`."""
+    settings = [config.with_params(num_epochs=options.search_epochs) for config in _draw(family, options.num_trials)]
+    reached = [max(result.best_skill for result in train(TrainingRun(config, data))) for config in settings]
+    return settings[int(np.argmax(reached))]
+
+
+def _draw(family: Family, num_trials: int) -> list[TrialConfig]:
+    """The family's usual setting, then random ones; what families have in common is drawn alike for all of them."""
+    usual = next(point for point in space.FIRST_POINTS if point["family"] == family)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=7))
+    trials = [OfFamily(study.ask(), family) for _ in range(num_trials - 1)]
+    drawn = [{**space.space(trial), **trial.params} for trial in trials]
+    return [_small(params) for params in (usual, *drawn)]
+
+
+def _small(params: Mapping[str, Any]) -> TrialConfig:
+    params = {**params, **_SMALL, "learning_rate": _RATE_FACTOR * params["learning_rate"]}
+    if "hidden_width" in params:
+        params["hidden_width"] = min(params["hidden_width"], _MOST_HIDDEN)
+    return TrialConfig.from_params(params)
+
+
+class OfFamily:
+    """A trial whose family is settled."""
+
+    def __init__(self, trial: optuna.Trial, family: Family) -> None:
+        self._trial, self._family = trial, family
+        self.suggest_int, self.suggest_float = trial.suggest_int, trial.suggest_float
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {**self._trial.params, "family": self._family}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._family if name == "family" else self._trial.suggest_categorical(name, choices)
+
+
+def _skills(config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace) -> Floats:
+    """(S, B, T)."""
+    seeded = [config.with_params(seed=seed, num_epochs=options.num_epochs) for seed in range(options.num_seeds)]
+    return np.stack([test_skills(trained_network(trial, data), dataset) for trial in seeded])
+
+
+def _step_milliseconds(
+    families: Sequence[Family], data: TrainingData, options: argparse.Namespace
+) -> dict[Family, float]:
+    steps = {family: _training_step(_draw(family, 1)[0], data) for family in families}
+    seconds = interleaved_medians(steps, 5 if options.quick else 20)
+    return {family: 1e3 * seconds[family] for family in families}
+
+
+def _training_step(config: TrialConfig, data: TrainingData) -> Callable[[], None]:
+    network = build_network(config.model, data.tasks, data.image_spec.size).to(data.device)
+    optimiser = torch.optim.AdamW(network.parameters(), fused=True)
+    size = data.image_spec.size
+    images_BCHW = torch.randn(config.training.batch_size, 3, size, size, device=data.device)
+
+    def step() -> None:
+        (network(images_BCHW).abs().mean(dim=0).sum() + network.penalty()).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        if data.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def _relative_gain(skills_SBT: Floats, alone_SBT: Floats, tasks: TaskTable) -> Floats:
+    """Δm in %, (S, B). Skill is 1 − MAE / MAE(median) or 2 AUC − 1, so errors' and AUCs' ratios follow from it."""
+    error_SBT = 1 - (1 - skills_SBT) / (1 - alone_SBT)
+    auc_SBT = (skills_SBT - alone_SBT) / (1 + alone_SBT)
+    return 100 * np.where(tasks.is_binary, auc_SBT, error_SBT).mean(axis=2)
+
+
+def _report(
+    options: argparse.Namespace,
+    dataset: PreparedDataset,
+    tuned: Mapping[Family, TrialConfig],
+    skills: Mapping[Family, Floats],
+    milliseconds: Mapping[Family, float],
+) -> None:
+    rows: dict[Family, dict[str, Any]] = {
+        family: {
+            "mean_skill": interval(over_seeds(values_SBT.mean(axis=2))),
+            "mean_skill_per_seed": [round(float(value), 4) for value in values_SBT[:, 0].mean(axis=1)],
+            "delta_m_percent": interval(over_seeds(_relative_gain(values_SBT, skills[ALONE], dataset.tasks))),
+            "parameters": _num_parameters(tuned[family], dataset),
+            "step_milliseconds": milliseconds[family],
+            "step_over_hard_sharing": milliseconds[family] / milliseconds["hard_sharing"],
+            "skill": {
+                name: interval(over_seeds(values_SBT[:, :, index])) for index, name in enumerate(dataset.tasks.names)
+            },
+            "config": tuned[family].to_params(),
+        }
+        for family, values_SBT in skills.items()
+    }
+    _print_summary(rows)
+    _print_skills(rows, dataset.tasks.names)
+    report(
+        options,
+        name="families",
+        ratio=rows["sepl"]["mean_skill"]["value"] / rows[ALONE]["mean_skill"]["value"],
+        against="SePL's mean test skill over that of a network a task, each with the best of as many settings",
+        n=options.num_seeds,
+        measured={
+            "cohort split": "test",
+            "test patients": dataset.photographs("test").num_patients,
+            "training patients": dataset.photographs("train").num_patients,
+            "settings a family": options.num_trials,
+            "epochs a setting": options.search_epochs,
+            "epochs a seed": options.num_epochs,
+            "families": rows,
+        },
+    )
+
+
+def _num_parameters(config: TrialConfig, dataset: PreparedDataset) -> int:
+    network = build_network(config.model, dataset.tasks, dataset.image_spec.size, initialise=False)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _print_summary(rows: Mapping[Family, Mapping[str, Any]]) -> None:
+    table = Table("family", "mean skill", "Δm against a network a task", "parameters", "step")
+    for family, row in sorted(rows.items(), key=lambda item: -item[1]["mean_skill"]["value"]):
+        gain = _shown(row["delta_m_percent"], "+.1f") + " %"
+        step = f"{row['step_over_hard_sharing']:.2f} ×"
+        table.add_row(family, _shown(row["mean_skill"], ".3f"), gain, f"{row['parameters']:,}", step)
+    CONSOLE.print(table)
+
+
+def _print_skills(rows: Mapping[Family, Mapping[str, Any]], names: Sequence[str]) -> None:
+    table = Table("skill", *rows)
+    for name in names:
+        table.add_row(name, *(_shown(row["skill"][name], ".2f") for row in rows.values()))
+    CONSOLE.print(table)
+
+
+def _shown(estimate: Mapping[str, float], form: str) -> str:
+    return f"{estimate['value']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
+
+
+def _options() -> argparse.Namespace:
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all unless given")
+    parser.add_argument("--num-seeds", type=int, default=3, help="networks of each family's best setting")
+    parser.add_argument("--num-trials", type=int, default=None, help="settings a family (default 4, 2 with --quick)")
+    parser.add_argument("--search-epochs", type=int, default=None, help="a setting (default 4, 1 with --quick)")
+    parser.add_argument("--num-epochs", type=int, default=None, help="a seed (default 8, 2 with --quick)")
+    parser.add_argument("--num-patients", type=int, default=None, help="simulated (default 500, 150 with --quick)")
+    options = parser.parse_args()
+    for name, full, quick in (("num_trials", 4, 2), ("search_epochs", 4, 1), ("num_epochs", 8, 2)):
+        setattr(options, name, getattr(options, name) or (quick if options.quick else full))
+    options.num_patients = options.num_patients or (150 if options.quick else 500)
+    options.families = list(
+        dict.fromkeys([ALONE, "hard_sharing", "sepl", *options.families])
+    )  # what others are held to
+    return options
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ def main(
     out: str,
     image_column: str = "image",
     images: str | None = None,
+    eye_column: str | None = None,
     device: DeviceName = "auto",
     batch_size: int = 64,
 ) -> None:
@@ -32,11 +33,13 @@ def main(
         out: The Parquet file to write; it appears when all photographs are scored.
         image_column: The table's column of paths.
         images: Where the table's paths begin; the table's own folder unless given.
+        eye_column: The table's column that says left or right; models that see left eyes mirrored need it, except of
+            DICOM files.
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
     start = time.perf_counter()
-    source = find_photographs(input, image_column, images)
+    source = find_photographs(input, image_column, images, eye_column)
     scorer = Scorer(open_bundle(bundle), device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"))
     counts = write_scores(batches, scorer.bundle.manifest, out)

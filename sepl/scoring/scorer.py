@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sepl.bundle.format import ModelBundle
+from sepl.data.dicom import is_dicom, read_facts
 from sepl.data.images import read_photograph
 from sepl.errors import BundleError, ConfigError, ImageError
 from sepl.models.build import build_network
@@ -39,6 +40,8 @@ class Photograph:
 
     name: str
     read: Callable[[], bytes]
+    eye: str = ""
+    """"left" or "right"; empty when nobody says. A DICOM file says it itself."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Scorer:
     def read(self, photograph: Photograph) -> Reading:
         """Reads, decodes and checks one photograph; never raises for what is wrong with the photograph."""
         try:
-            pixels = read_photograph(photograph.read(), self.bundle.manifest.image)
+            pixels = self._read_pixels(photograph)
         except FileNotFoundError:
             return Reading(photograph.name, "failed", reason="file not found")
         except ImageError as problem:
@@ -111,6 +114,15 @@ class Scorer:
         except OSError as problem:
             return Reading(photograph.name, "failed", reason=f"cannot be opened: {problem}")
         return _gated(photograph.name, pixels)
+
+    def _read_pixels(self, photograph: Photograph) -> NDArray[np.uint8]:
+        source, spec = photograph.read(), self.bundle.manifest.image
+        eye = photograph.eye
+        if spec.mirror_left and not eye:
+            eye = read_facts(source).eye if is_dicom(source) else ""
+            if not eye:
+                raise ImageError("eye not known: this model sees left eyes mirrored, so it should be told")
+        return read_photograph(source, spec, eye=eye)
 
     def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
         """Scores of photographs that were read, in order, with one pass through the network."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from bundles import TASKS, bundle_content, draw_fundus, encode
+from dicoms import draw_fundus as draw_dicom_fundus
+from dicoms import write_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,3 +183,23 @@ def assert_same_score(one: Score, two: Score) -> None:
         assert (prediction.low is None) == (other.low is None)
         if prediction.low is not None and other.low is not None:
             assert prediction.low == pytest.approx(other.low, abs=1e-4, rel=1e-5)
+
+
+def test_a_model_of_mirrored_eyes_sees_a_left_one_as_a_right_one_and_asks_which_it_is() -> None:
+    content = bundle_content()
+    mirroring, _ = compose_bundle(**{**content, "image": content["image"].model_copy(update={"mirror_left": True})})
+    scorer, plain = Scorer(mirroring, device="cpu"), Scorer(compose_bundle(**content)[0], device="cpu")
+    dicom = write_dicom(draw_dicom_fundus(96, 96), header={"ImageLaterality": "L"})
+
+    right, left = (scorer.read(Photograph("x", lambda: GOOD[0], eye)).pixels for eye in ("right", "left"))
+    unknown = scorer.read(Photograph("x", lambda: GOOD[0]))
+    told = scorer.read(Photograph("x.dcm", lambda: dicom)).pixels
+
+    assert left is not None
+    assert right is not None
+    assert told is not None
+    np.testing.assert_array_equal(right, plain.read(Photograph("x", lambda: GOOD[0])).pixels)
+    np.testing.assert_array_equal(left, right[:, ::-1])
+    np.testing.assert_array_equal(told, np.asarray(plain.read(Photograph("x.dcm", lambda: dicom)).pixels)[:, ::-1])
+    assert (unknown.status, unknown.pixels) == ("failed", None)
+    assert str(unknown.reason).startswith("eye not known")

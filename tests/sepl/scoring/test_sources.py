@@ -102,3 +102,14 @@ def _write_table(path: Path, column: str, names: list[str | None]) -> Path:
         return path
     pq.write_table(pa.table({column: pa.array(names, pa.string())}), path)
     return path
+
+
+def test_a_table_tells_the_eye_in_any_usual_spelling(folder: Path) -> None:
+    table = pa.table({"image": ["b.jpg", "a.PNG", "b.jpg", "b.jpg"], "side": ["OS", "right", None, "both"]})
+    pq.write_table(table, folder / "table.parquet")
+
+    source = find_photographs(str(folder / "table.parquet"), eye_column="side")
+
+    assert [photograph.eye for photograph in source] == ["left", "right", "", ""]
+    with pytest.raises(CohortError, match="eye column should be one of image, side, was 'eye'"):
+        find_photographs(str(folder / "table.parquet"), eye_column="eye")

@@ -5,3 +5,6 @@ METRIC = "best_skill"
 
 TIME_ATTR = "epoch"
 """Not Tune's `training_iteration`, which begins at 1 again when a trial goes on under another driver."""
+
+IS_LAST = "is_last"
+"""Whether a trial is over by itself: all its epochs are done, or it got no better for as long as its config allows."""

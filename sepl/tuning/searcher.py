@@ -16,11 +16,13 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
-from sepl.tuning.names import METRIC, TIME_ATTR
+from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR
 
 
 class TruthfulOptunaSearch(OptunaSearch):
     """Finished is COMPLETE, stopped below `num_epochs` is PRUNED with its values, diverged or crashed is FAIL.
+
+    Finished is also a trial that ended itself, getting no better for `early_stopping_epochs`.
 
     A database is needed: Optuna's in-memory storage overlooks a trial that goes back to waiting (seen in 5.0).
 
@@ -139,7 +141,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         if error or _is_failed(result):
             return {"state": TrialState.FAIL}
         self._report(trial_id, frozen, result)  # Tune does not pass the result that stops a trial to on_trial_result
-        if int(result[TIME_ATTR]) < self._num_epochs:
+        if int(result[TIME_ATTR]) < self._num_epochs and not result.get(IS_LAST):
             return {"state": TrialState.PRUNED}
         return {"state": TrialState.COMPLETE, "values": float(result[METRIC])}
 

@@ -15,7 +15,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 
 from sepl.errors import SeplError, StorageError
-from sepl.tuning.names import METRIC
+from sepl.tuning.names import IS_LAST, METRIC
 
 if TYPE_CHECKING:
     from sepl.training.loop import EpochResult, TrainingRun
@@ -78,13 +78,16 @@ class SeplTrainable(tune.Trainable):
             run = self._process.build_run(self.config["params"], self._surroundings)
             if self.config["resume_from"] is not None:
                 self._process.go_on(run, self.config["resume_from"], self._surroundings)
+            if (
+                run.finished
+            ):  # saved at its end, but the driver died before it was told: being seeded, it repeats itself
+                run = self._process.build_run(self.config["params"], self._surroundings)
             self._run = run
         return self._run
 
     def _as_result(self, epoch: "EpochResult") -> dict[str, Any]:
         if epoch.validation_skill >= epoch.best_skill or not self._best_skills:
             self._best_skills = dict(epoch.skill_per_task)
-        is_last = epoch.epoch >= epoch.num_epochs
         is_due = time.monotonic() - self._saved_at >= self._surroundings.checkpoint_seconds
         return {
             METRIC: epoch.best_skill,
@@ -94,5 +97,7 @@ class SeplTrainable(tune.Trainable):
             "photographs_per_second": epoch.photographs_per_second,
             "seconds": epoch.seconds,
             "skills": self._best_skills,
-            SHOULD_CHECKPOINT: is_last or is_due,
+            IS_LAST: epoch.is_last,
+            "done": epoch.is_last,  # also of a run that stopped early, of which the scheduler knows nothing
+            SHOULD_CHECKPOINT: epoch.is_last or is_due,
         }

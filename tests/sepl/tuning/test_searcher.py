@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sepl.tuning.names import METRIC
+from sepl.tuning.names import IS_LAST, METRIC
 from sepl.tuning.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS = 9
@@ -86,6 +86,16 @@ def test_a_trial_stopped_early_is_pruned_with_every_value_up_to_the_one_it_was_s
 
     assert only_trial(searcher).state == TrialState.PRUNED
     assert only_trial(searcher).intermediate_values == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+def test_a_trial_that_ended_itself_early_is_complete(searcher: TruthfulOptunaSearch) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_result("a", result(1, 0.4))
+
+    searcher.on_trial_complete("a", result(2, 0.4, **{IS_LAST: True}))
+
+    assert only_trial(searcher).state == TrialState.COMPLETE
+    assert only_trial(searcher).value == 0.4
 
 
 def test_a_diverged_trial_fails_and_says_why(searcher: TruthfulOptunaSearch) -> None:

@@ -12,6 +12,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import StorageError
+from sepl.tuning.names import IS_LAST
 from sepl.tuning.trainable import SeplTrainable
 
 NUM_EPOCHS = 4
@@ -59,6 +60,32 @@ def test_an_epoch_comes_back_as_plain_values(dataset: PreparedDataset) -> None:
     assert set(result["skills"]) == set(dataset.tasks.names)
     for value in [*result["skills"].values(), *result.values()]:
         assert isinstance(value, int | float | bool | dict)
+
+
+def test_a_trial_that_gets_no_better_ends_itself_and_is_saved(dataset: PreparedDataset) -> None:
+    stalled = {"learning_rate": 1e-12, "num_epochs": 50, "early_stopping_epochs": 1, "warmup_epochs": 0.0}
+    trainable = SeplTrainable(config_of(dataset, backbone="test_vit", **stalled))
+
+    results = [trainable.step()]
+    while not results[-1]["done"] and len(results) < 50:
+        results.append(trainable.step())
+
+    assert len(results) < 50
+    assert [result[IS_LAST] for result in results] == [False] * (len(results) - 1) + [True]
+    assert results[-1][SHOULD_CHECKPOINT]
+    assert results[-1]["best_skill"] == results[-2]["best_skill"]
+
+
+def test_a_finished_trial_whose_driver_died_before_it_was_told_repeats_itself(
+    dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    first = SeplTrainable(config_of(dataset))
+    expected = skills(first, NUM_EPOCHS)
+    first.save_checkpoint(str(tmp_path))
+
+    again = SeplTrainable(config_of(dataset, resume_from=tmp_path))
+
+    assert skills(again, NUM_EPOCHS) == expected
 
 
 def test_a_trial_is_saved_when_it_has_run_all_its_epochs(dataset: PreparedDataset) -> None:

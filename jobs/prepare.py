@@ -1,11 +1,12 @@
 """Decode, check and split a cohort once: `python -m jobs.prepare --cohort cohort.toml --out URI --image-size PX`."""
 
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from jobs._command import run_command
 from sepl.data.cohort import read_cohort
+from sepl.data.parallel import Executor
 from sepl.data.prepare import prepare
 from sepl.data.summary import describe_prepared
 
@@ -53,7 +54,7 @@ def main(
     print(f"dataset: {out}")
 
 
-def _executor(address: str | None, num_workers: int | None):  # noqa: ANN202
+def _executor(address: str | None, num_workers: int | None) -> AbstractContextManager[Executor | None]:
     if address is None:
         return nullcontext(None)
     from sepl.distributed.prepare import connect  # Ray takes seconds to load, and most runs need none

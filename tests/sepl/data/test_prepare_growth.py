@@ -260,3 +260,18 @@ def stopped_before(step, calls, monkeypatch, work):
         except KeyboardInterrupt:
             return True
     return False
+
+
+def test_the_refused_that_are_shown_are_those_of_a_fresh_run(tmp_path):
+    cohort_file = build_cohort(tmp_path / "larger", num_patients=60)
+    limit_quality(cohort_file, "{low = 0.3}")
+    assert run(cohort_file, tmp_path / "out").rejected["not gradeable"] > 12
+    change_rows(cohort_file, lambda rows: rows[30:])
+
+    run(cohort_file, tmp_path / "out")
+
+    run(cohort_file, tmp_path / "afresh")
+    after, afresh = published(tmp_path / "out"), published(tmp_path / "afresh")
+    assert len([name for name in after if name.startswith("row-")]) >= 12
+    after.pop("sealed.json"), afresh.pop("sealed.json")
+    assert after == afresh

@@ -290,11 +290,17 @@ class TrainingRun:
                 validation.photographs.shards,
                 self._data.image_spec,
                 device=self._data.device,
+                batch_size=self._validation_batch_size(),
                 patients=validation.photographs.patient_index,
                 labels_NT=labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler),
             )
         self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs")
         return validation_skills(outputs_NT, validation, self._data.scaler, self._data.tasks)
+
+    def _validation_batch_size(self) -> int:
+        """Without gradients there is room for more photographs at once than a step has, but not for any number."""
+        at_once = self._backward.micro_batch_size
+        return min(64, 4 * at_once) if at_once else 64
 
     def _keep_if_best(self, skill: float) -> None:
         if self._data.validation is None:

@@ -43,7 +43,7 @@ ALONE: Family = "single_task"
 HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")
 """What ratios are taken of or against; always among those compared."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
-CONSOLE = Console(highlight=False, width=160)
+CONSOLE = Console(highlight=False, width=200)
 
 # A backbone of search_spaces/smoke.py, and what suits so few epochs: rates thirty times those for pretrained weights.
 _SMALL: dict[str, Any] = {"backbone": "test_convnext", "weights": "none", "batch_size": 32}
@@ -79,11 +79,15 @@ def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> Tr
 def _draw(family: Family, num_trials: int) -> list[TrialConfig]:
     """The family's usual setting, then random ones; what families have in common is drawn alike for all of them."""
     usual = next(point for point in space.FIRST_POINTS if point["family"] == family)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=7))
-    trials = [OfFamily(study.ask(), family) for _ in range(num_trials - 1)]
+    trials = [OfFamily(_random_trial(number), family) for number in range(1, num_trials)]
     drawn = [{**space.space(trial), **trial.params} for trial in trials]
     return [_small(params) for params in (usual, *drawn)]
+
+
+def _random_trial(number: int) -> optuna.Trial:
+    """Of a study of its own, so that what one family is asked beside others does not change the answers that follow."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number)).ask()
 
 
 def _small(params: Mapping[str, Any]) -> TrialConfig:
@@ -140,9 +144,9 @@ def _training_step(config: TrialConfig, data: TrainingData) -> Callable[[], None
 
 def _relative_gain(skills_SBT: Floats, alone_SBT: Floats, tasks: TaskTable) -> Floats:
     """Δm in %, (S, B). Skill is 1 − MAE / MAE(median) or 2 AUC − 1, so errors' and AUCs' ratios follow from it."""
-    error_SBT = 1 - (1 - skills_SBT) / (1 - alone_SBT)
-    auc_SBT = (skills_SBT - alone_SBT) / (1 + alone_SBT)
-    return 100 * np.where(tasks.is_binary, auc_SBT, error_SBT).mean(axis=2)
+    is_binary_T = np.array(tasks.is_binary)
+    of_SBT = np.where(is_binary_T, 1 + alone_SBT, 1 - alone_SBT)  # 2 AUC, or MAE / MAE(median): 0 in no fair resample
+    return 100 * ((skills_SBT - alone_SBT) / np.where(of_SBT > 0, of_SBT, np.nan)).mean(axis=2)
 
 
 def _report(
@@ -163,12 +167,10 @@ def _report(
             "skill": {
                 name: interval(over_seeds(values_SBT[:, :, index])) for index, name in enumerate(dataset.tasks.names)
             },
-            "config": tuned[family].to_params(),
+            "setting": _searched(tuned[family]),
         }
         for family, values_SBT in skills.items()
     }
-    _print_summary(rows)
-    _print_skills(rows, dataset.tasks.names)
     report(
         options,
         name="families",
@@ -182,8 +184,21 @@ def _report(
             "settings a family": options.num_trials,
             "epochs a setting": options.search_epochs,
             "epochs a seed": options.num_epochs,
+            "backbone": _SMALL["backbone"],
             "families": rows,
         },
+    )
+    _print_skills(rows, dataset.tasks.names)
+    _print_summary(rows)
+
+
+def _searched(config: TrialConfig) -> str:
+    """What differs from the defaults, but for what all families have in common."""
+    usual = TrialConfig().to_params()
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in config.to_params().items()
+        if value != usual[name] and name not in (*_SMALL, "family", "num_epochs")
     )
 
 
@@ -204,12 +219,12 @@ def _print_summary(rows: Mapping[Family, Mapping[str, Any]]) -> None:
 def _print_skills(rows: Mapping[Family, Mapping[str, Any]], names: Sequence[str]) -> None:
     table = Table("skill", *rows)
     for name in names:
-        table.add_row(name, *(_shown(row["skill"][name], ".2f") for row in rows.values()))
+        table.add_row(name, *(_shown(row["skill"][name], ".2f", "\n") for row in rows.values()))
     CONSOLE.print(table)
 
 
-def _shown(estimate: Mapping[str, float], form: str) -> str:
-    return f"{estimate['value']:{form}} ({estimate['low']:{form}} to {estimate['high']:{form}})"
+def _shown(estimate: Mapping[str, float], form: str, between: str = " ") -> str:
+    return f"{estimate['value']:{form}}{between}({estimate['low']:{form}} … {estimate['high']:{form}})"
 
 
 def _options() -> argparse.Namespace:

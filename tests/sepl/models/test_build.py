@@ -27,18 +27,6 @@ def test_every_split_and_propagation_gives_an_output_a_task(task_split: str, pro
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("family", ["sepl", "hard_sharing"])
-def test_outputs_are_predictions_from_the_representation(family: str) -> None:
-    network = build_network(config(family=family), TASKS, 32).eval()
-    images_BCHW = torch.randn(2, 3, 32, 32)
-
-    outputs_BK = network(images_BCHW)
-
-    assert outputs_BK.shape == (2, 15)
-    assert torch.equal(outputs_BK, network.predict(network.represent(images_BCHW)))
-    assert network.penalty() == 0
-
-
 @pytest.mark.parametrize("backbone", ["test_vit", "test_convnext", "mobilenetv4_conv_small_035"])
 def test_one_step_of_gradient_lowers_the_loss(backbone: str) -> None:
     network = build_network(config(backbone=backbone), TASKS, 32)

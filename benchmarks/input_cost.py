@@ -16,13 +16,11 @@ from itertools import repeat
 from pathlib import Path
 from statistics import median
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from benchmarks._released_input import ReleasedPhotographs
 from benchmarks._report import benchmark_parser, interleaved_seconds, report
 from sepl.config import TrialConfig
 from sepl.data.cohort import read_cohort
@@ -122,48 +120,16 @@ class ReleasedPixels:
         self._device = device
         self._order: list[list[int]] = []
         self._loader = DataLoader(
-            _ReleasedPhotographs(files), batch_sampler=self._order, num_workers=_num_cores(), persistent_workers=True
+            ReleasedPhotographs(files, IMAGE_SIZE),
+            batch_sampler=self._order,
+            num_workers=_num_cores(),
+            persistent_workers=True,
         )
 
     def batches(self, order_SB: Tensor) -> Iterator[Tensor]:
         self._order[:] = order_SB.tolist()
         for pixels_BHWC in self._loader:
             yield pixels_BHWC.to(self._device)
-
-
-class _ReleasedPhotographs(Dataset[NDArray[np.uint8]]):
-    def __init__(self, files: list[Path]) -> None:
-        self._files = files
-        self._rng = np.random.default_rng()
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        photograph = cv2.imread(str(self._files[index]))
-        assert photograph is not None, f"{self._files[index]} was just written"
-        return self._augmented(_centre_crop(_equalise(photograph)))
-
-    def _augmented(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Exactly one of identity, horizontal flip, vertical flip and rotation by up to 15°."""
-        choice = self._rng.integers(4)
-        if choice == 3:
-            centre = (IMAGE_SIZE - 1) / 2
-            matrix = cv2.getRotationMatrix2D((centre, centre), self._rng.uniform(-15, 15), 1.0)
-            return np.asarray(cv2.warpAffine(pixels, matrix, (IMAGE_SIZE, IMAGE_SIZE)), np.uint8)
-        return np.ascontiguousarray((pixels, pixels[:, ::-1], pixels[::-1])[choice])
-
-
-def _equalise(photograph: NDArray) -> NDArray[np.uint8]:
-    """RGB with contrast-limited histogram equalisation of the lightness, at full size."""
-    lightness, *colour = cv2.split(cv2.cvtColor(photograph, cv2.COLOR_BGR2LAB))
-    equalised = cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(lightness)
-    return np.asarray(cv2.cvtColor(cv2.merge([equalised, *colour]), cv2.COLOR_LAB2RGB), np.uint8)
-
-
-def _centre_crop(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resized to 256/224 of the network's input, then cropped to it."""
-    size = round(IMAGE_SIZE * 256 / 224)
-    margin = (size - IMAGE_SIZE) // 2
-    resized = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized[margin : margin + IMAGE_SIZE, margin : margin + IMAGE_SIZE], np.uint8)
 
 
 def _num_cores() -> int:

@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchjd.autojac import jac
 
 from sepl.config import Precision, TrialConfig
 from sepl.errors import ConfigError
@@ -31,6 +30,7 @@ from sepl.models.pixels import to_input
 from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.batches import TrainingData
 from sepl.training.device import autocast
+from sepl.training.gradient_weightings import task_jacobians
 from sepl.training.loop import EpochResult, TrainingRun, train
 from sepl.training.losses import task_losses
 from sepl.training.weighting_base import as_tuple
@@ -140,7 +140,7 @@ class AffinityProbe:
             leaves = tuple(part.detach().requires_grad_() for part in parts)
             outputs_BT = self._network.predict(leaves[0] if len(leaves) == 1 else leaves)
         losses_T = self._losses(outputs_BT, targets_BT, present_BT)
-        jacobians: Sequence[Tensor] = jac(losses_T[present_P], leaves)
+        jacobians = task_jacobians(losses_T[present_P], leaves)
         self._add_cosines(present_P, jacobians)
         source = self._take_source(present_P)
         row = present_P.tolist().index(source)

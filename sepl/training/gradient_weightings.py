@@ -10,7 +10,7 @@ experts and gates are such.
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -85,11 +85,9 @@ class GradientWeighting(Weighting):
 
     needs_shared_trunk = True
 
-    def __init__(self, method: GradientMethod, *, is_compiled: bool = False) -> None:
-        """`is_compiled`: whether the head goes through torch.compile, past which no batched backward pass leads."""
+    def __init__(self, method: GradientMethod) -> None:
         super().__init__()
         self._method = method
-        self._at_once = 1 if is_compiled else None
         self._leaves: tuple[Tensor, ...] = ()
 
     def branch(self, representation: Representation | None) -> Representation | None:
@@ -120,7 +118,7 @@ class GradientWeighting(Weighting):
         rows_P = present_T.nonzero().flatten()
         if len(rows_P) == 0:
             return [torch.zeros_like(leaf) for leaf in leaves]
-        jacobians = jac(losses_T[rows_P], leaves, retain_graph=True, parallel_chunk_size=self._at_once)
+        jacobians = task_jacobians(losses_T[rows_P], leaves, retain_graph=True)
         vectors = self._aggregate([jacobian.flatten(1).float() for jacobian in jacobians])
         return [vector_R.view_as(leaf).to(leaf.dtype) for vector_R, leaf in zip(vectors, leaves, strict=True)]
 
@@ -143,6 +141,13 @@ class GradientWeighting(Weighting):
             warnings.simplefilter("ignore", UserWarning)  # of cvxpy, each step, on how TorchJD poses Nash-MTL's problem
             vector_R = factor / scale * aggregator(torch.cat(matrices, dim=1) * scale)
         return list(vector_R.split([matrix_PR.shape[1] for matrix_PR in matrices]))
+
+
+def task_jacobians(losses_P: Tensor, leaves: Sequence[Tensor], *, retain_graph: bool = False) -> tuple[Tensor, ...]:
+    """The gradients of each loss at the leaves, (P, …) each, in one batched pass."""
+    with warnings.catch_warnings():  # of attention, which is then passed loss by loss (ctan)
+        warnings.filterwarnings("ignore", message=".*not yet implemented the batching rule", category=UserWarning)
+        return jac(losses_P, leaves, retain_graph=retain_graph)
 
 
 def _gradients_of(penalty: Tensor, leaves: tuple[Tensor, ...]) -> list[Tensor]:

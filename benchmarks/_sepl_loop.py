@@ -50,6 +50,7 @@ class PlainLoop(nn.Module):
         experts = head.experts
         assert head.prior_heads is not None
         assert experts.attention is not None
+        assert head.gates is not None
         num_experts, num_features, hidden_width = experts.image.weight.shape
         num_priors, num_targets = head.prior_heads.out_features, head.target_heads.out_features
         loop = cls(num_features, num_priors, num_targets, num_experts, hidden_width)

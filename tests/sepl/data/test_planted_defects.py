@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from planted import DEFECTS, NUM_PATIENTS, Defect, places, row_number, write_planted_cohort
+from planted_defects import DEFECTS, NUM_PATIENTS, Defect, places, row_number, write_planted_cohort
 
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare

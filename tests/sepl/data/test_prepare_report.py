@@ -17,7 +17,7 @@ from sepl.data.prepared import Manifest
 from sepl.data.quality import QualityThresholds
 from sepl.data.report_counts import PreparedLabels, count_findings, count_labels, count_refusals, histogram
 from sepl.data.scaling import LabelScaler
-from sepl.data.shards import write_shard
+from sepl.data.shards import write_pixels
 from sepl.data.splits import COHORT_SPLITS
 from sepl.data.thumbnails import encode_thumbnail
 from sepl.storage import resolve
@@ -53,7 +53,9 @@ def build_tables(folder, splits, labels, *, tasks=TASKS, shards=None, **columns)
     for name in COHORT_SPLITS:
         if count := splits.count(name):
             pixels = rng.integers(0, 255, (count, SIZE, SIZE, 3), np.uint8)
-            written.append(write_shard(place, name, pixels))
+            shard = write_pixels(place / "new.arrow", pixels).as_shard(name)
+            (place / "new.arrow").local_path().rename((place / shard.file).local_path())
+            written.append(shard)
             files += [written[-1].file] * count
             rows += range(count)
     table = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from planted import CAUSE_OF, TASKS, planted_data
+from causal_cohort import CAUSE_OF, TASKS, planted_data
 from torch import nn
 
 from sepl.config import TrialConfig

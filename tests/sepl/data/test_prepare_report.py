@@ -53,8 +53,8 @@ def build_tables(folder, splits, labels, *, tasks=TASKS, shards=None, **columns)
     for name in COHORT_SPLITS:
         if count := splits.count(name):
             pixels = rng.integers(0, 255, (count, SIZE, SIZE, 3), np.uint8)
-            shard = write_pixels(place / "new.arrow", pixels).as_shard(name)
-            (place / "new.arrow").local_path().rename((place / shard.file).local_path())
+            shard = write_pixels(resolve(folder) / "pixels", pixels).as_shard(name)  # its name tells its content
+            write_pixels(place / shard.file, pixels)
             written.append(shard)
             files += [written[-1].file] * count
             rows += range(count)

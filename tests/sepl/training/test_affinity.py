@@ -5,9 +5,9 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 import torch
+from causal_cohort import CAUSE_OF, TASKS, planted_data
 from hypothesis import given
 from hypothesis import strategies as st
-from causal_cohort import CAUSE_OF, TASKS, planted_data
 from torch import nn
 
 from sepl.config import TrialConfig

@@ -6,7 +6,7 @@ a percentage, that can be seen by looking at the photograph. They refuse what no
 fundus photograph; they cannot tell a retina from every other red round thing.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Self
 
 import cv2
@@ -53,7 +53,7 @@ class QualityMeasures:
 
     def as_dict(self) -> dict[str, float]:
         """By name, in the order of `NAMES`."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in NAMES}  # asdict would copy each value deeply
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(QualityMeasures))

@@ -50,8 +50,11 @@ class Autosave:
         self._note()
 
     def clear(self) -> None:
-        """The run is over and published: removes its saves."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """The run is over and published: removes its saves, and the folder unless something else is in it."""
+        for save in self._saves():
+            shutil.rmtree(save, ignore_errors=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
 
     def _note(self) -> None:
         self._saved_steps, self._saved_at = self._run.steps_done, time.monotonic()

@@ -76,10 +76,17 @@ def test_a_place_that_takes_no_files_is_named(config: TrialConfig, data: Trainin
         Autosave(TrainingRun(config, data), tmp_path / "file").save()
 
 
-def test_what_is_cleared_is_gone(config: TrialConfig, data: TrainingData, tmp_path: Path) -> None:
-    autosave = Autosave(TrainingRun(config, data), tmp_path / "saves")
+@pytest.mark.parametrize("others", [[], ["notes.txt"]])
+def test_what_is_cleared_is_gone_and_nothing_else(
+    others: list[str], config: TrialConfig, data: TrainingData, tmp_path: Path
+) -> None:
+    folder = tmp_path / "saves"
+    autosave = Autosave(TrainingRun(config, data), folder)
     autosave.save()
+    for name in others:
+        (folder / name).touch()
 
     autosave.clear()
 
-    assert not (tmp_path / "saves").exists()
+    assert folder.exists() == bool(others)
+    assert not others or [path.name for path in folder.iterdir()] == others

@@ -4,7 +4,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sepl.errors import ConfigError
-from sepl.tasks import BUILT_IN_TASKS, CARDIOMETABOLIC_TASKS, TASK_SPLITS, Task, TaskSplit, TaskTable
+from sepl.tasks import (
+    BUILT_IN_TASKS,
+    CARDIOMETABOLIC_TASKS,
+    TASK_SPLITS,
+    Task,
+    TaskSplit,
+    TaskTable,
+    parse_task_groups,
+)
 
 ALL = TaskTable.of(CARDIOMETABOLIC_TASKS)
 tables = st.lists(st.sampled_from(CARDIOMETABOLIC_TASKS), min_size=1, unique=True).map(TaskTable.of)
@@ -157,3 +165,33 @@ def test_a_prior_chosen_by_hand_that_hands_over_the_answer_is_refused():
 
 def test_a_derived_task_may_be_a_prior_beside_its_inputs():
     assert "hypertension" in TaskSplit.parse("hypertension+both+sbp+dbp", WITH_DERIVED).priors
+
+
+TABLE = TaskTable.of(CARDIOMETABOLIC_TASKS[:5])
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("each", (("sex",), ("age",), ("height",), ("weight",), ("bmi",))),
+        ("age+sex/bmi", (("sex", "age"), ("bmi",), ("height", "weight"))),
+        ("age/sex+height+weight+bmi", (("age",), ("sex", "height", "weight", "bmi"))),
+    ],
+)
+def test_task_groups_hold_every_task_once(text: str, groups: tuple[tuple[str, ...], ...]) -> None:
+    assert parse_task_groups(text, TABLE) == groups
+
+
+def test_a_named_grouping_keeps_to_the_tasks_of_the_dataset() -> None:
+    tasks = TaskTable.of([BUILT_IN_TASKS[name] for name in ("age", "uric_acid", "sbp", "dbp")])
+
+    assert parse_task_groups("physiological", tasks) == (("age",), ("sbp", "dbp"), ("uric_acid",))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("age/pulse", "not a task: pulse"), ("age/sex+age", "named twice"), ("sex+age+height+weight+bmi", "two groups")],
+)
+def test_groups_that_cannot_be_are_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        parse_task_groups(text, TABLE)

@@ -78,6 +78,18 @@ def test_every_way_learns_and_a_restored_run_ends_with_the_same_bits(
     assert all(torch.equal(value, expected[name]) for name, value in second.best_state().items())
 
 
+@pytest.mark.parametrize(
+    "options", [{"fusion": "attention"}, {"weighting": "upgrad"}, {"weighting": "stch"}, {"propagation": "oracle"}]
+)
+def test_turns_go_with_fusion_weightings_and_labels(
+    options: dict[str, Any], config: TrialConfig, data: TrainingData
+) -> None:
+    results = list(train(TrainingRun(cooperative(config, cooperative_noise="ascent", **options), data)))
+
+    assert math.isfinite(results[-1].train_loss)
+    assert options.get("weighting") == "stch" or results[-1].train_loss < results[0].train_loss
+
+
 @pytest.mark.parametrize("place", ["features", "parameters"])
 def test_a_turn_moves_no_other_groups_sub_model_and_heeds_no_other_groups_labels(
     place: str, config: TrialConfig, data: TrainingData

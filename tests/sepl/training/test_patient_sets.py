@@ -93,9 +93,14 @@ def test_a_patient_is_judged_by_all_photographs_at_validation(config: TrialConfi
     )
 
     alone_NT = predict_outputs(network, photographs.shards, data.image_spec, device=data.device)
+    pixels_NHWC = np.concatenate(photographs.shards)
     for patient in range(photographs.num_patients):
         of_patient = photographs.patient_index == patient
-        assert (outputs_NT[of_patient] == outputs_NT[of_patient][0]).all()
+        nobody_else = np.zeros(of_patient.sum(), np.int64)
+        expected_NT = predict_outputs(
+            network, [pixels_NHWC[of_patient]], data.image_spec, device=data.device, patients=nobody_else
+        )
+        np.testing.assert_allclose(outputs_NT[of_patient], expected_NT, atol=1e-5, rtol=1e-4)
     assert not np.allclose(outputs_NT, alone_NT)
 
 
@@ -107,6 +112,20 @@ def test_a_run_of_patients_in_parts_comes_to_the_same(config: TrialConfig, data:
     parts.run_epoch()
 
     torch.testing.assert_close(whole.best_state(), parts.best_state(), atol=1e-4, rtol=1e-3)
+
+
+def test_a_batch_hands_on_its_own_labels_or_its_neighbours() -> None:
+    photographs = train_set([1] * 8)
+    photographs.present_NT[3] = 0
+
+    for rows in (photographs, PatientTrainSet.of(photographs, 1)):
+        for how, moved in (("oracle", 0), ("shuffled", 1)):
+            [batch] = rows.epoch(8, torch.Generator().manual_seed(1), handed_on=how)
+
+            assert batch.labels_BT is not None
+            expected_BT = batch.targets_BT.masked_fill(batch.present_BT == 0, torch.nan).roll(moved, dims=0)
+            torch.testing.assert_close(batch.labels_BT, expected_BT, equal_nan=True, atol=0, rtol=0)
+            assert batch.labels_BT.isnan().sum() == 1
 
 
 @pytest.mark.parametrize("fusion", ["none", "mean"])

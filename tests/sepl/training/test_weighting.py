@@ -401,7 +401,7 @@ def test_a_weight_of_no_task_is_refused_by_name() -> None:
 
 
 def test_an_option_of_another_weighting_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cagrad_radius should stay 0.5 unless weighting is 'cagrad'"):
+    with pytest.raises(ConfigError, match=r"cagrad_radius should stay 0.5 unless weighting is 'cagrad'"):
         build("upgrad", cagrad_radius=0.2)
     with pytest.raises(ConfigError, match=r"task_weights.age should be greater than or equal to 0, was -1"):
         build("fixed", task_weights={"age": -1.0})

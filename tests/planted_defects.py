@@ -285,7 +285,7 @@ def _finding(kind: str, column: str = "", **labels: float) -> Verdict:
 
 NAN = float("nan")
 OTHER_DATE = _finding("table and header differ", "ODT")
-LINKED_FILE = Verdict(finding="same file of another patient", finding_row=2, same_side_as_next=True)
+LINKED_FILE = Verdict(finding="same pixels of another patient", finding_row=2, same_side_as_next=True)
 LINKED_PICTURE = Verdict(finding="same picture of another patient", finding_row=2, same_side_as_next=True)
 DEFECTS: tuple[Defect, ...] = (
     # files that cannot be decoded

@@ -1,4 +1,4 @@
-"""Which photographs of a cohort are the same picture: byte for byte, or as copies re-encoded, resized or brightened.
+"""Which photographs of a cohort are the same picture: pixel for pixel, or as copies re-encoded, resized or brightened.
 
 The same picture under two patients would stand on both sides of a split; within a patient it would count twice.
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sepl.data.picture_code import SCALE, encode_picture
 
 Link = tuple[int, int, str]
-"""Indices i < j of two photographs, and what they share: SAME_FILE or SAME_PICTURE."""
-SAME_FILE = "same file"
+"""Indices i < j of two photographs, and what they share: SAME_PIXELS or SAME_PICTURE."""
+SAME_PIXELS = "same pixels"
 SAME_PICTURE = "same picture"
 
 MAX_DISTANCE = 0.36
@@ -38,7 +38,7 @@ class Duplicates:
     """Pairs of photographs that show the same picture."""
 
     links: tuple[Link, ...]
-    """Ordered. Of many copies of one file, each is linked with the first."""
+    """Ordered. Of many with the same pixels, each is linked with the first."""
     groups: tuple[tuple[int, ...], ...]
     """Photographs connected by links, ordered within and by their first."""
     across_patients: tuple[Link, ...]
@@ -61,7 +61,7 @@ def find_duplicates(
     With `signatures_NC` (N, 128), copies with changed light, size or up to 2 % of cropping are found; without them only
     what differs in two bits of the hash, since retinas are too alike for 64 bits to tell more.
     """
-    links: list[Link] = [(i, j, SAME_FILE) for i, j in _same_files(sha256)]
+    links: list[Link] = [(i, j, SAME_PIXELS) for i, j in _same_pixels(sha256)]
     copies = {j for _, j, _ in links}
     rest = np.array([index for index in range(len(sha256)) if index not in copies], np.int64)
     rest = rest[perceptual_N[rest] != 0]  # nothing in it that could be compared
@@ -75,7 +75,7 @@ def find_duplicates(
     )
 
 
-def _same_files(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _same_pixels(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
     first: dict[str, int] = {}
     for index, digest in enumerate(sha256):
         if first.setdefault(digest, index) != index:

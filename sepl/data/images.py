@@ -53,7 +53,7 @@ class Photograph:
     pixels_HWC: NDArray[np.uint8]
     quality: QualityMeasures
     sha256: str
-    """Of the file; of a frame beyond the first, of the file and the frame's number."""
+    """Of the thumbnail's pixels, which a copy of the file shares, whatever its header says."""
     perceptual: int
     """64 bits that a copy nearly shares; see `sepl.data.picture_code`."""
     signature: bytes
@@ -90,7 +90,7 @@ def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: s
     return Photograph(
         pixels_HWC=_finish(pixels_HWC, spec, eye),
         quality=measure_thumbnail(small),
-        sha256=_sha256(source, frame),
+        sha256=hashlib.sha256(small.pixels_HWC.data).hexdigest(),
         perceptual=code.perceptual,
         signature=code.signature,
     )
@@ -167,10 +167,3 @@ def _equalise(pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     lightness, *colour = cv2.split(cv2.cvtColor(pixels_HWC, cv2.COLOR_RGB2LAB))
     equalised = cv2.createCLAHE(clipLimit=_CLAHE_CLIP, tileGridSize=_CLAHE_TILES).apply(lightness)
     return cv2.cvtColor(cv2.merge([equalised, *colour]), cv2.COLOR_LAB2RGB)  # type: ignore[return-value]
-
-
-def _sha256(source: bytes, frame: int) -> str:
-    digest = hashlib.sha256(source)
-    if frame:
-        digest.update(f"frame {frame}".encode())
-    return digest.hexdigest()

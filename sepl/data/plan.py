@@ -28,7 +28,7 @@ from sepl.data.splits import COHORT_SPLITS
 from sepl.errors import StorageError
 from sepl.storage import Location
 
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 """Raised when the same file gives other pixels or measures than before: nothing decoded earlier is then used."""
 _LOOKS_AT_A_TIME = 16
 """Files looked at together; a network disk answers many at once."""

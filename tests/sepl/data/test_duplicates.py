@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.duplicates import SAME_FILE, SAME_PICTURE, find_duplicates, perceptual_hash
+from sepl.data.duplicates import SAME_PICTURE, SAME_PIXELS, find_duplicates, perceptual_hash
 from sepl.data.images import ImageSpec, examine_photograph
 from sepl.data.picture_code import NUM_WAVES, SCALE
 from sepl.data.simulate.cohort import simulate_patient
@@ -70,14 +70,15 @@ def test_a_copy_is_found_and_nothing_else(kind, originals):
 
     links = links_of([*originals, *copies], [f"P{index}" for index in range(2 * number)])
 
-    assert links == tuple((index, index + number, SAME_PICTURE) for index in range(number))
+    expected = SAME_PIXELS if kind == "as PNG" else SAME_PICTURE
+    assert links == tuple((index, index + number, expected) for index in range(number))
 
 
 @pytest.mark.parametrize("with_signatures", [True, False])
 def test_the_same_file_is_found_with_and_without_signatures(originals, with_signatures):
     links = links_of([*originals, originals[2], originals[2]], [""] * 18, with_signatures=with_signatures)
 
-    assert links == ((2, 16, SAME_FILE), (2, 17, SAME_FILE))
+    assert links == ((2, 16, SAME_PIXELS), (2, 17, SAME_PIXELS))
 
 
 def test_links_say_whether_they_cross_patients_and_join_into_groups(originals):
@@ -87,8 +88,8 @@ def test_links_say_whether_they_cross_patients_and_join_into_groups(originals):
 
     found = find_duplicates(sha256, hashes, ["a", "b", "c", "a", "b"], signatures)
 
-    assert found.links == ((0, 2, SAME_FILE), (0, 3, SAME_PICTURE), (1, 4, SAME_FILE))
-    assert found.across_patients == ((0, 2, SAME_FILE),)
+    assert found.links == ((0, 2, SAME_PIXELS), (0, 3, SAME_PICTURE), (1, 4, SAME_PIXELS))
+    assert found.across_patients == ((0, 2, SAME_PIXELS),)
     assert found.groups == ((0, 2, 3), (1, 4))
 
 

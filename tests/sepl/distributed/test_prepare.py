@@ -1,11 +1,13 @@
 """One process, many, Ray Data and a cluster of nodes, on a disk and in an object store: the same bytes."""
 
 import os
+import sys
 import tempfile
 
 import pytest
 import ray
 from builders import build_cohort
+from ray import cloudpickle
 from ray.cluster_utils import Cluster
 from s3 import new_place, serve_s3
 
@@ -16,6 +18,8 @@ from sepl.data.prepared import PreparedDataset
 from sepl.distributed.prepare import RayDataExecutor, connect
 from sepl.errors import StorageError
 from sepl.storage import resolve
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's processes cannot import a test module
 
 # Ray Data 2.60 sets its own deprecated settings whenever its context is made
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data")

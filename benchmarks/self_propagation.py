@@ -27,23 +27,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import nn
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, report
+from benchmarks._skills import Floats, interval, over_seeds, test_skills, trained_network
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
-from sepl.metrics.measures import skill
-from sepl.models.build import build_network
-from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskSplit
 from sepl.training.batches import TrainingData, TrainSet, ValidationSet
-from sepl.training.loop import TrainingRun, train
 
-Floats = NDArray[np.float64]
-
-NUM_BOOTSTRAP = 2000
 WITH, NOT_PROPAGATED, OFF = "with priors", "not propagated", "priors off"
 CONSOLE = Console(highlight=False)
 
@@ -78,11 +71,12 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     if not split.priors:
         raise ConfigError("task_split should name priors, had none, so that there is nothing to switch off")
     arms = _arms(config, _judged_by(TrainingData.load(dataset), split.targets), split.targets)
+    indices = [dataset.tasks.index(name) for name in split.targets]
     skills: dict[str, list[Floats]] = {arm: [] for arm in arms}
     for seed in range(options.num_seeds):
         for arm, (trial, data) in arms.items():
-            network = _trained(trial.with_params(seed=seed), data)
-            skills[arm].append(_test_skills(network, dataset, split.targets))
+            network = trained_network(trial.with_params(seed=seed), data)
+            skills[arm].append(test_skills(network, dataset)[:, indices])
             CONSOLE.print(f"seed {seed} · {arm}: mean target skill {skills[arm][-1][0].mean():.3f}")
     _report(options, config, dataset, {arm: np.stack(values) for arm, values in skills.items()})
 
@@ -116,43 +110,6 @@ def _is_in(names: Sequence[str], data: TrainingData) -> NDArray[np.bool_]:
     return np.array([name in names for name in data.tasks.names])
 
 
-def _trained(config: TrialConfig, data: TrainingData) -> nn.Module:
-    run = TrainingRun(config, data)
-    for _ in train(run):
-        pass
-    network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
-    network.load_state_dict(run.best_state())
-    return network.to(data.device)
-
-
-def _test_skills(network: nn.Module, dataset: PreparedDataset, targets: Sequence[str]) -> Floats:
-    """Skill of every target on the sealed test patients, (1 + B, targets): the sample itself, then its resamples."""
-    test = dataset.photographs("test")
-    device = next(network.parameters()).device
-    outputs_NT = predict_outputs(network, test.shards, dataset.image_spec, device=device)
-    values_PT = test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64)))
-    labels_PT = test.per_patient(test.labels_NT)
-    weights_BP = _resamples(len(labels_PT))
-    return np.column_stack(
-        [_task_skills(dataset, dataset.tasks.index(name), values_PT, labels_PT, weights_BP) for name in targets]
-    )
-
-
-def _resamples(num_patients: int) -> Floats:
-    """The same for both arms and all seeds, so that differences are paired."""
-    shares_P = np.full(num_patients, 1 / num_patients)
-    draws_BP = np.random.default_rng(0).multinomial(num_patients, shares_P, NUM_BOOTSTRAP)
-    return np.vstack([np.ones(num_patients), draws_BP]).astype(np.float64)
-
-
-def _task_skills(
-    dataset: PreparedDataset, index: int, values_PT: Floats, labels_PT: Floats, weights_BP: Floats
-) -> Floats:
-    present_P = np.isfinite(labels_PT[:, index])
-    task, median = dataset.tasks.root[index], dataset.scaler.medians[index]
-    return skill(task, values_PT[present_P, index], labels_PT[present_P, index], weights_BP[:, present_P], median)
-
-
 def _report(
     options: argparse.Namespace, config: TrialConfig, dataset: PreparedDataset, skills: dict[str, Floats]
 ) -> None:
@@ -168,7 +125,7 @@ def _report(
             "cohort split": "test",
             "test patients": dataset.photographs("test").num_patients,
             "training patients": dataset.photographs("train").num_patients,
-            "mean target skill": {arm: _interval(_over_seeds(values_SB)) for arm, values_SB in means.items()},
+            "mean target skill": {arm: interval(over_seeds(values_SB)) for arm, values_SB in means.items()},
             "with priors against": {arm: _difference(means[WITH], means[arm]) for arm in (OFF, NOT_PROPAGATED)},
             "target skill": {
                 name: {arm: round(float(values_SBT[:, 0, index].mean()), 4) for arm, values_SBT in skills.items()}
@@ -182,23 +139,9 @@ def _report(
 def _difference(skills_SB: Floats, other_SB: Floats) -> dict[str, object]:
     return {
         "ratio": float(skills_SB[:, 0].mean() / other_SB[:, 0].mean()),
-        "difference": _interval(_over_seeds(skills_SB - other_SB)),
+        "difference": interval(over_seeds(skills_SB - other_SB)),
         "difference per seed": [round(float(value), 4) for value in (skills_SB - other_SB)[:, 0]],
     }
-
-
-def _over_seeds(values_SB: Floats) -> Floats:
-    """Mean over the seeds; in resamples of patients, over a resample of seeds too."""
-    rng = np.random.default_rng(1)
-    num_seeds, num_rows = values_SB.shape
-    drawn_SB = rng.integers(0, num_seeds, (num_seeds, num_rows))
-    drawn_SB[:, 0] = np.arange(num_seeds)
-    return np.take_along_axis(values_SB, drawn_SB, axis=0).mean(axis=0)
-
-
-def _interval(figures_B: Floats) -> dict[str, float]:
-    low, high = np.quantile(figures_B[1:], [0.025, 0.975])
-    return {"value": float(figures_B[0]), "low": float(low), "high": float(high)}
 
 
 def _options() -> argparse.Namespace:

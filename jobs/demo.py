@@ -18,7 +18,7 @@ STUDY = "demo"
 
 
 def main(
-    out: Path = Path("demo"), num_patients: int = 800, image_size: int = 64, num_trials: int = 16, seed: int = 1
+    out: Path = Path("demo"), num_patients: int = 1200, image_size: int = 64, num_trials: int = 16, seed: int = 1
 ) -> None:
     """Simulates, prepares, searches, publishes, scores and serves below one folder.
 

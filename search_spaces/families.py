@@ -11,24 +11,13 @@ learning rates (Kurin et al. 2022, arXiv 2201.04122), so read the leaderboard fa
 `python -m benchmarks.families`, whose budget is equal by design, say which is better.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from search_spaces._trial import Trial
+from sepl.config import Family
 
 NUM_EPOCHS = 30
 
-_FAMILIES = [
-    "sepl",
-    "single_task",
-    "hard_sharing",
-    "soft_sharing",
-    "mmoe",
-    "cgc",
-    "ple",
-    "mtan",
-    "ctan",
-    "cross_stitch",
-]
 _COMMON: dict[str, Any] = {
     "learning_rate": 1e-4,
     "weight_decay": 0.05,
@@ -45,12 +34,12 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 FIRST_POINTS: list[dict[str, Any]] = [
     {"family": family, **_COMMON, **_USUAL.get(family, {})}
-    for family in _FAMILIES  # SePL first, in the paper's setting but for a little regularisation
+    for family in get_args(Family)  # SePL first, in the paper's setting but for a little regularisation
 ]
 
 
 def space(trial: Trial) -> dict[str, Any]:
-    family = trial.suggest_categorical("family", _FAMILIES)
+    family = trial.suggest_categorical("family", get_args(Family))
     trial.suggest_float("learning_rate", 1e-5, 1e-3, log=True)
     trial.suggest_categorical("weight_decay", [0.0, 1e-3, 1e-2, 5e-2])
     trial.suggest_float("drop_path", 0.0, 0.4, step=0.1)

@@ -21,6 +21,7 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import ModelConfig, Settings, TrainingConfig, TrialConfig
 from sepl.data.images import ImageSpec
 from sepl.data.scaling import LabelScaler
+from sepl.data.sepl_release import TASK_COLUMNS
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.torchvision_names import convnext_from_torchvision
@@ -37,22 +38,8 @@ _STEMS = {  # of each task's gate and head, where it is not the task's own name
     "total_cholesterol": "tchol",
     "triglycerides": "tg",
 }
-_COLUMNS = {  # of the released code's label table, the keys of its scalers
-    "age": "AGE",
-    "height": "Height",
-    "weight": "Weight",
-    "bmi": "BMI",
-    "waist": "waist",
-    "sbp": "SBP",
-    "dbp": "DBP",
-    "total_cholesterol": "t-chol",
-    "glucose": "gluc",
-    "triglycerides": "TG",
-    "hba1c": "HbA1c",
-    "bun": "BUN",
-    "creatinine": "Creatinin",
-    "uric_acid": "Uric Acid",
-}
+_COLUMNS = {task: column for task, column in TASK_COLUMNS.items() if task != "sex"}
+"""Of the released code's label table, the keys of its scalers; sex is not scaled."""
 _BACKBONE = "feature_extractor.cnn."
 _FIRST_EXPERT = "experts.0.img_fc.weight"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data import html_page as html
+from sepl import html_page as html
 from sepl.data.prepared import FINDINGS_FILE, LABELS_FILE, REJECTED_FILE, Manifest, read_manifest
 from sepl.data.quality import Limits, QualityThresholds
 from sepl.data.report_counts import (

@@ -97,6 +97,7 @@ tbody tr:nth-child(odd) { background: #fafbfc; }
 .sheet { width: 100%; height: auto; display: block; border-radius: 6px; }
 .strip { display: flex; flex-wrap: wrap; margin-bottom: 12px; }
 code { font-size: 13px; overflow-wrap: anywhere; }
+pre { background: #f5f7fa; border-radius: 8px; padding: 12px; font-size: 12.5px; white-space: pre-wrap; }
 @media print { body { background: #fff; } section { break-inside: avoid; } }
 </style>
 </head>

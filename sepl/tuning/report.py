@@ -2,13 +2,10 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from string import Template
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
+from sepl import html_page as html
 from sepl.bundle.manifest import BundleManifest
 from sepl.bundle.registry import Registry
 from sepl.errors import StudyError
@@ -37,17 +34,24 @@ def write_report(storage: str, study: str, out: Location) -> None:
     sections = [
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
         _skill_section(evaluation),
-        _section("Optimisation history", _plot(history_figure(board)), "Validation patients; one point a trial."),
-        _section("Learning curves", _plot(curves_figure(board)), "A cross where a trial was stopped early."),
+        html.section(
+            "Optimisation history",
+            html.plot(history_figure(board), "history"),
+            note="Validation patients; one point a trial.",
+        ),
+        html.section(
+            "Learning curves",
+            html.plot(curves_figure(board), "curves"),
+            note="A cross where a trial was stopped early.",
+        ),
         _importance_section(importance(trials)),
         _affinity_section(folder.affinity()),
-        _section("Trials", _trials_table(board), f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}."),
+        html.section(
+            "Trials", _trials_table(board), note=f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}."
+        ),
         _reproduction(record, folder, board, manifest),
     ]
-    page = _PAGE.substitute(
-        study=escape(study), data=escape(record.dataset), plotly=get_plotlyjs(), sections="\n".join(sections)
-    )
-    out.write_bytes(page.encode())
+    out.write_bytes(html.page(study, f"Search on {record.dataset}", sections).encode())
 
 
 def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | None) -> str:
@@ -63,24 +67,20 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
         mean, floor = evaluation.mean_skill, evaluation.floor_mean_skill
         tiles.append(("test skill", _figure(mean.value), f"{mean}, {evaluation.num_patients} patients"))
         tiles.append(("floor", _figure(floor.value), f"{floor}, age and sex alone"))
-    return '<div class="tiles">' + "".join(_tile(*tile) for tile in tiles) + "</div>"
-
-
-def _tile(name: str, value: str, note: str) -> str:
-    return f"<div><h3>{escape(name)}</h3><b>{escape(value)}</b><p>{escape(note)}</p></div>"
+    return html.tiles(tiles)
 
 
 def _skill_section(evaluation: Evaluation | None) -> str:
     if evaluation is None:
-        return _section("Skill per factor", "<p>No model has been selected yet.</p>")
+        return html.section("Skill per factor", note="No model has been selected yet.")
     note = (
         f"{evaluation.num_patients} sealed {evaluation.cohort_split} patients, evaluated once after selection; 95 % "
         f"patient-bootstrap intervals over {evaluation.num_bootstrap} resamples. Skill is 1 − MAE / MAE of the median "
         "predictor, or 2 · AUC − 1; the median predictor has 0. The floor is what age and sex alone predict."
     )
     heading = ("factor", "role", "patients", "skill", "floor", "above floor", "reachable", "error", "median's error")
-    table = _table(heading, (_skill_cells(task) for task in evaluation.tasks))
-    return _section("Skill per factor", _plot(skill_figure(evaluation)) + table, note)
+    table = html.table(heading, (_skill_cells(task) for task in evaluation.tasks), num_text_columns=2)
+    return html.section("Skill per factor", html.plot(skill_figure(evaluation), "skill"), table, note=note)
 
 
 def _skill_cells(task: TaskEvaluation) -> list[str]:
@@ -100,8 +100,9 @@ def _skill_cells(task: TaskEvaluation) -> list[str]:
 
 def _importance_section(found: Importance | None) -> str:
     if found is None:
-        return _section("Parameter importance", "<p>Too few trials to tell.</p>")
-    return _section("Parameter importance", _plot(importance_figure(found)), f"PED-ANOVA of the {found.basis}.")
+        return html.section("Parameter importance", note="Too few trials to tell.")
+    plot = html.plot(importance_figure(found), "importance")
+    return html.section("Parameter importance", plot, note=f"PED-ANOVA of the {found.basis}.")
 
 
 def _affinity_section(text: bytes | None) -> str:
@@ -113,9 +114,8 @@ def _affinity_section(text: bytes | None) -> str:
         "Splits are ranked by what targets may gain when their priors are known; the first three were offered."
     )
     rows = ([split.task_split.replace("+", ", "), _figure(split.score)] for split in affinity.splits)
-    return _section(
-        "What to predict first", _plot(affinity_figure(affinity)) + _table(("predicted first", "score"), rows), note
-    )
+    table = html.table(("predicted first", "score"), rows, num_text_columns=2)
+    return html.section("What to predict first", html.plot(affinity_figure(affinity), "affinity"), table, note=note)
 
 
 def _trials_table(board: Leaderboard) -> str:
@@ -130,7 +130,7 @@ def _trials_table(board: Leaderboard) -> str:
         "seconds",
         *(name.replace("_", " ") for name in names),
     ]
-    return _table(heading, (_trial_cells(row, names) for row in rows))
+    return html.table(heading, (_trial_cells(row, names) for row in rows), num_text_columns=2)
 
 
 def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[str]:
@@ -166,55 +166,8 @@ def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, 
             f"and validation patients, sepl {escape(source.sepl_version)}, {source.created:%Y-%m-%d %H:%M} UTC. "
             f"Its setting, for <code>python -m jobs.train --config</code>:</p><pre>{escape(config)}</pre>"
         )
-    return _section("How to reproduce", "".join(parts))
-
-
-def _section(title: str, body: str, note: str = "") -> str:
-    return f"<section><h2>{escape(title)}</h2>{f'<p>{escape(note)}</p>' if note else ''}{body}</section>"
-
-
-def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _plot(figure: go.Figure) -> str:
-    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+    return html.section("How to reproduce", *parts)
 
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$study · sepl</title>
-<script>$plotly</script>
-<style>
-body { margin: 0; background: #f5f7fa; color: #1f2933; font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { margin: 0; font-size: 28px; } h2 { margin: 0 0 4px; font-size: 18px; }
-h3 { margin: 0; font-size: 12px; font-weight: 600; color: #7b8794; text-transform: uppercase; letter-spacing: .05em; }
-section, .tiles > div { background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; }
-section { margin-top: 16px; padding: 18px 22px; }
-section > p, header p { margin: 0 0 8px; color: #52606d; max-width: 85ch; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; margin-top: 20px; }
-.tiles > div { padding: 14px 18px; } .tiles b { font-size: 26px; }
-.tiles p { margin: 0; font-size: 13px; color: #52606d; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13px; margin-top: 8px; }
-th { text-align: left; color: #52606d; font-weight: 600; border-bottom: 2px solid #e4e7eb; }
-th, td { padding: 5px 12px 5px 0; white-space: nowrap; font-variant-numeric: tabular-nums; }
-tbody tr:nth-child(odd) { background: #fafbfc; }
-pre { background: #f5f7fa; border-radius: 8px; padding: 12px; font-size: 12.5px; white-space: pre-wrap; }
-</style>
-</head>
-<body><main>
-<header><h1>$study</h1><p>Search on $data</p></header>
-$sections
-</main></body>
-</html>
-""")

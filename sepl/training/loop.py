@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError, DivergedError
+from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.depth import freeze_stages
 from sepl.models.network import MultiTaskNetwork
@@ -84,6 +85,8 @@ class TrainingRun:
         """
         if device != "auto" and pick_device(device) != data.device:
             raise ConfigError(f"device should be {data.device}, where the training data lie, was {device}")
+        if data.device.type == "cpu":
+            keep_freed_memory()
         training = config.training
         self._config, self._data = config, data
         self._streams = RandomStreams(training.seed, data.device)

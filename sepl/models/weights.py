@@ -5,12 +5,10 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import timm.models
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
@@ -23,6 +21,8 @@ NUM_KEPT = 4
 """Files, and published weights, that a process keeps: a search has a handful of backbones, the largest of them 1 GB."""
 _DECODER = ("decoder_", "mask_token")
 """What masked pre-training (He et al. 2022; RETFound) has beside the encoder."""
+_TEACHER = "teacher"
+"""Where self-distillation (DINO, DINOv2; RETFound's second release) keeps the network that is meant to be used."""
 
 
 def is_weight_file(weights: str) -> bool:
@@ -34,12 +34,13 @@ def load_weights(backbone: nn.Module, path: str) -> None:
     """Fills a timm backbone without classifier from a file that timm or torchvision training wrote.
 
     Read are .safetensors and torch files of plain tensors (nothing is unpickled beyond them but the list of options
-    that training scripts put beside), bare or below 'state_dict' or 'model'. The decoder of masked pre-training
-    (RETFound) and a classifier, of any size, are left out; position embeddings are resized to the backbone's image
-    size. Every tensor of the backbone must be in the file: ConfigError names what is missing or does not fit, rather
-    than training on with a part at random.
+    that training scripts put beside), bare or below 'state_dict', 'model' or 'teacher', of the backbone alone or of a
+    network that has it as a part ('backbone.…', 'encoder.…'). The decoder of masked pre-training (RETFound) and a
+    classifier, of any size, are left out; position embeddings are resized to the backbone's image size. Every tensor of
+    the backbone must be in the file: ConfigError names what is missing or does not fit, rather than training on with a
+    part at random.
     """
-    state = _without_classifier(_convert(read_tensors(path), backbone), backbone)
+    state = _without_classifier(_convert(_part_for(backbone, read_tensors(path)), backbone), backbone)
     try:
         missing, _ = backbone.load_state_dict(state, strict=False)
     except RuntimeError as problem:
@@ -67,9 +68,20 @@ def _read(path: str, changed_ns: int, num_bytes: int) -> Mapping[str, Tensor]:  
         # Pre-training scripts such as RETFound's save their parsed options beside the weights: names and plain values.
         with torch.serialization.safe_globals([argparse.Namespace]):
             state = timm.models.load_state_dict(path, use_ema=False, weights_only=True)
-    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as problem:
+        state = state[_TEACHER] if isinstance(state.get(_TEACHER), dict) else state
+    except Exception as problem:  # other bytes, and lists of tensors, fail in as many ways as there are to read them
         raise ConfigError(f"weights {path} cannot be read as plain tensors: {_first_line(problem)}") from None
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+
+
+def _part_for(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What lies below the prefix that the backbone's names have in a larger network; all of it where they have none."""
+    first = next(name for name, parameter in backbone.named_parameters() if parameter.ndim > 1)
+    prefixes = [name.removesuffix(first) for name in state if name.endswith(f".{first}")]
+    if first in state or not prefixes:
+        return state
+    prefix = min(prefixes, key=len)  # 'backbone.conv1.weight' rather than 'backbone.layer1.0.conv1.weight'
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def _convert(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
@@ -85,7 +97,7 @@ def _convert(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]
         return convert(state, backbone)
     except TypeError:
         return convert(state)  # timm's older converters take the state alone
-    except (KeyError, RuntimeError, ValueError, AttributeError):
+    except (LookupError, RuntimeError, ValueError, AttributeError):
         return state  # not this architecture's names: loading it then names what is missing
 
 

@@ -58,6 +58,27 @@ def test_weights_kept_below_a_key_are_found(key: str, tmp_path: Path) -> None:
     assert torch.equal(load("test_resnet", path)(images), trained(images))
 
 
+@pytest.mark.parametrize("prefix", ["backbone.", "module.model.encoder."])
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
+def test_a_backbone_that_was_part_of_a_network_is_found_by_its_prefix(name: str, prefix: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"img_size": 32} if name == "test_vit" else {}
+    trained = timm.create_model(name, num_classes=0, **options).eval()
+    state = {f"{prefix}{key}": tensor for key, tensor in trained.state_dict().items()}
+    path = write({"model": state | {"head.weight": torch.zeros(3, 3)}}, tmp_path / "trained.pth")
+    images = torch.randn(2, 3, 32, 32)
+
+    assert torch.equal(load(name, path)(images), trained(images))
+
+
+def test_the_teacher_of_self_distillation_is_taken(tmp_path: Path) -> None:
+    student, teacher = (timm.create_model("test_vit", num_classes=0, img_size=32).eval() for _ in range(2))
+    below = [{f"backbone.{key}": value for key, value in net.state_dict().items()} for net in (student, teacher)]
+    path = write({"student": below[0], "teacher": below[1]}, tmp_path / "trained.pth")
+    images = torch.randn(2, 3, 32, 32)
+
+    assert torch.equal(load("test_vit", path)(images), features(teacher, images))
+
+
 def test_position_embeddings_are_resized_to_the_image_size(tmp_path: Path) -> None:
     trained: Any = timm.create_model("test_vit", num_classes=3, img_size=64)
     path = write(trained.state_dict(), tmp_path / "trained.safetensors")
@@ -119,10 +140,27 @@ def test_a_file_that_holds_more_than_tensors_is_not_unpickled(tmp_path: Path) ->
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"model": 5}, {1: torch.zeros(3)}, {"model": None}])
+def test_a_file_without_named_tensors_is_refused(content: Any, tmp_path: Path) -> None:
+    path = write(content, tmp_path / "weights.pth")
+
+    with pytest.raises(ConfigError, match="cannot be read as plain tensors"):
+        load("test_resnet", path)
+
+
+def test_position_embeddings_of_another_shape_are_refused(tmp_path: Path) -> None:
+    state = timm.create_model("test_vit", num_classes=0, img_size=64).state_dict()
+    path = write({"model": state | {"pos_embed": torch.zeros(64)}}, tmp_path / "weights.pth")
+
+    with pytest.raises(ConfigError, match="do not fit the backbone: size mismatch for pos_embed"):
+        load("test_vit", path)
+
+
+@pytest.mark.parametrize("content", [b"not weights at all", b"hello", b""])
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_file_of_other_bytes_is_refused(suffix: str, tmp_path: Path) -> None:
+def test_a_file_of_other_bytes_is_refused(suffix: str, content: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"weights{suffix}"
-    path.write_bytes(b"not weights at all")
+    path.write_bytes(content)
 
     with pytest.raises(ConfigError, match="cannot be read as plain tensors"):
         load("test_resnet", path)

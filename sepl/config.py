@@ -58,10 +58,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], where: str, error: type[SeplError] = ConfigError) -> Self:
-        """Checked settings from a mapping; `where` (a file, an option) opens the one-line message of `error`."""
+    def parse(cls, values: object, where: str, error: type[SeplError] = ConfigError) -> Self:
+        """Checked settings from what should be a mapping; `where` (a file, an option) opens `error`'s one line."""
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(dict(values) if isinstance(values, Mapping) else values)
         except ValidationError as problem:
             raise error(f"{where}: {describe(problem)}") from None
 

@@ -90,9 +90,10 @@ def read_label_scales(path: Path) -> LabelScaler:
         raise ConfigError(f"{path}: label scales should be a JSON file, were not ({problem})") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: label scales should be a JSON object, were {type(raw).__name__}")
-    found = {task: raw[key] for task, column in _COLUMNS.items() for key in (column, task) if key in raw}
+    keys = {task: column if column in raw else task for task, column in _COLUMNS.items()}
+    found = {task: raw[key] for task, key in keys.items() if key in raw}
     absent = [column for task, column in _COLUMNS.items() if task not in found]
-    unknown = sorted(set(raw) - set(_COLUMNS) - set(_COLUMNS.values()))
+    unknown = sorted(set(raw) - set(keys.values()))  # among them a column that is there by both of its names
     if absent or unknown:
         raise ConfigError(
             f"{path}: label scales should be of {', '.join(_COLUMNS.values())}; "
@@ -106,11 +107,13 @@ def read_label_scales(path: Path) -> LabelScaler:
 
 def _config(state: Mapping[str, Tensor], where: str) -> TrialConfig:
     """The released defaults, with as many experts, as wide, as the checkpoint has."""
-    if _FIRST_EXPERT not in state:
-        raise ConfigError(f"{where} should be a state dict saved by the released SePL code, has no {_FIRST_EXPERT}")
+    if _FIRST_EXPERT not in state or state[_FIRST_EXPERT].ndim != 2:
+        raise ConfigError(
+            f"{where} should be a state dict saved by the released SePL code, has no matrix {_FIRST_EXPERT}"
+        )
     num_experts = len({key.split(".")[1] for key in state if key.startswith("experts.")})
     hidden_width = len(state[_FIRST_EXPERT])
-    model = ModelConfig(num_experts=num_experts, hidden_width=hidden_width, final_norm=False)
+    model = ModelConfig.parse({"num_experts": num_experts, "hidden_width": hidden_width, "final_norm": False}, where)
     training = TrainingConfig(num_epochs=100, batch_size=64, learning_rate=1e-4, warmup_epochs=0.0, seed=7226)
     return TrialConfig(model=model, training=training)
 
@@ -123,7 +126,9 @@ def _convert(state: Mapping[str, Tensor], model: ModelConfig, where: str) -> dic
 
     def take(key: str) -> Tensor:
         used.add(key)
-        return state[key]
+        if not state[key].isfinite().all():
+            raise ConfigError(f"{where} should hold numbers; not all of {key} are finite")
+        return state[key].float()
 
     try:
         backbone = {key.removeprefix(_BACKBONE): take(key) for key in state if key.startswith(_BACKBONE)}
@@ -131,6 +136,8 @@ def _convert(state: Mapping[str, Tensor], model: ModelConfig, where: str) -> dic
         converted |= {f"head.{key}": tensor for key, tensor in _head(take, model).items()}
     except KeyError as problem:
         raise ConfigError(f"{where} should hold {problem.args[0]}, does not") from None
+    except RuntimeError as problem:  # layers that should be alike are not, and cannot be joined
+        raise ConfigError(f"{where} should hold the released network: {problem}") from None
     unused = sorted(set(state) - used)
     misfits = sorted(
         {*wanted.keys() ^ converted.keys()}

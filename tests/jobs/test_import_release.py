@@ -103,9 +103,14 @@ def _with(name: str, tensor: Tensor) -> Callable[[dict[str, Tensor]], object]:
     [
         (_without("gating_tg.fc.weight"), r"should hold gating_tg\.fc\.weight, does not"),
         (_without("feature_extractor.cnn.features.3.1.block.5.bias"), r"in question: backbone\.stages\.1\.blocks\.1"),
-        (_without("experts.0.img_fc.weight"), r"saved by the released SePL code, has no experts\.0\.img_fc\.weight"),
+        (_without("experts.0.img_fc.weight"), r"saved by the released SePL code, has no matrix experts\.0\.img"),
         (_with("more", torch.zeros(2)), "nothing else; in question: more"),
         (_with("age_head.weight", torch.zeros(2, 768)), r"in question: head\.prior_heads\.weight"),
+        (_with("age_head.weight", torch.zeros(768)), "should hold the released network: Tensors must have same number"),
+        (_with("experts.1.img_fc.weight", torch.zeros(3, 768)), "should hold the released network: stack expects"),
+        (_with("experts.0.img_fc.weight", torch.zeros(9000, 768)), "hidden_width should be less than or equal to 8192"),
+        (_with("experts.0.img_fc.weight", torch.tensor(1.0)), r"has no matrix experts\.0\.img_fc\.weight"),
+        (_with("age_head.weight", torch.full((1, 768), torch.nan)), r"not all of age_head\.weight are finite"),
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused_by_the_tensor(
@@ -147,6 +152,9 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path: Path) -> None:
         (lambda scales: scales.update(ALT={"center": 1, "scale": 1}), "absent: none; unknown: ALT"),
         (lambda scales: scales.update(AGE={"center": 1, "scale": 0}), r"AGE: scale should be greater than 0, was 0"),
         (lambda scales: scales.update(AGE={"center": 1}), "AGE: scale is missing"),
+        (lambda scales: scales.update(AGE=5), "AGE: value should be a valid dictionary or instance of Scale, was 5"),
+        (lambda scales: scales.update(AGE=[1, 2]), r"AGE: value should be a valid dictionary .*, was \[1, 2\]"),
+        (lambda scales: scales.update(age={"center": 1, "scale": 1}), "absent: none; unknown: age"),
     ],
 )
 def test_scales_of_other_columns_are_refused_by_name(

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from jobs._command import run_command
 from sepl.bundle.format import write_bundle
-from sepl.bundle.manifest import Provenance
+from sepl.bundle.manifest import MANIFEST, Provenance
 from sepl.bundle.skills import evaluation_table
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
-from sepl.storage import resolve
+from sepl.storage import check_unpublished, resolve
 from sepl.training.autosave import Autosave
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun, train
@@ -51,6 +51,7 @@ def main(
         raise ConfigError(
             f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"
         )
+    check_unpublished(resolve(out), MANIFEST)  # rather than after hours of training
     dataset = PreparedDataset.open(data)
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)

@@ -120,8 +120,7 @@ def publish_folder(folder: Path, target: Location, last: str) -> None:
     a rename, and its files are the source's own where the disk can link them: do not write into these afterwards.
     Raises StorageError when `target` already holds a manifest or, on a local disk, anything else.
     """
-    if (target / last).exists():
-        raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")
+    check_unpublished(target, last)
     if target.is_local:
         _publish_locally(folder, target.local_path())
         return
@@ -132,9 +131,17 @@ def publish_folder(folder: Path, target: Location, last: str) -> None:
             pafs.copy_files(str(folder / name), place.path, pafs.LocalFileSystem(), target.filesystem)
 
 
+def check_unpublished(target: Location, last: str) -> None:
+    """Raises StorageError, as `publish_folder` would after the work, when it could not publish at `target`."""
+    if (target / last).exists():
+        raise StorageError(f"{target.uri} already holds a published {last}; give another place or remove it first")
+    if target.is_local:
+        path = target.local_path()
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise StorageError(f"{path} should be a new or an empty folder, holds something else")
+
+
 def _publish_locally(folder: Path, target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise StorageError(f"{target} should be a new or an empty folder, holds something else")
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from sepl.config import Settings, TrialConfig
 from sepl.errors import ConfigError, StorageError
+from sepl.storage import resolve
 
 PROGRESS_FILE = "progress.json"
 
@@ -70,7 +71,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     (folder / PROGRESS_FILE).unlink(missing_ok=True)
     for name in _PARTS:
         save_file(getattr(checkpoint, name), folder / f"{name}.safetensors")
-    (folder / PROGRESS_FILE).write_text(checkpoint.progress.model_dump_json(indent=2))
+    # At once: a process killed while it writes this one leaves no save that seems whole.
+    resolve(folder / PROGRESS_FILE).write_bytes(checkpoint.progress.model_dump_json(indent=2).encode())
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

@@ -16,7 +16,7 @@ from jobs import train as job
 from sepl.bundle.format import read_bundle
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import ConfigError
+from sepl.errors import ConfigError, StorageError
 from sepl.training.batches import TrainingData
 from sepl.training.checkpoint import PROGRESS_FILE
 from sepl.training.loop import TrainingRun, train
@@ -69,6 +69,18 @@ def test_a_setting_becomes_a_bundle_and_leaves_no_saves(
 def test_what_cannot_be_due_is_refused(dataset: PreparedDataset, config_file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--save-minutes should be above 0"):
         job.main(dataset.uri, config_file, str(tmp_path / "bundle"), save_minutes=0)
+
+
+def test_a_place_that_is_taken_is_refused_before_anything_is_trained(
+    dataset: PreparedDataset, config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "notes.txt").write_text("somebody's")
+
+    with pytest.raises(StorageError, match="bundle should be a new or an empty folder, holds something else"):
+        job.main(dataset.uri, config_file, str(tmp_path / "bundle"), device="cpu")
+
+    assert "epoch" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -53,6 +53,26 @@ def test_a_run_goes_on_from_the_newest_whole_save(config: TrialConfig, data: Tra
     assert saves(tmp_path) == [f"step-{run.steps_done:09d}"]
 
 
+def test_a_save_cut_short_at_its_last_file_leaves_the_one_before(
+    config: TrialConfig, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(config, data)
+    saves = Autosave(run, tmp_path)
+    saves.save()
+    run.run_epoch()
+
+    def die(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", die)
+    with pytest.raises(KeyboardInterrupt):
+        saves.save()
+
+    again = TrainingRun(config, data)
+    assert Autosave(again, tmp_path).resume()
+    assert again.steps_done == 0
+
+
 def test_without_a_save_a_run_begins(config: TrialConfig, data: TrainingData, tmp_path: Path) -> None:
     run = TrainingRun(config, data)
 

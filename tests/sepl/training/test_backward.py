@@ -203,6 +203,18 @@ def test_batch_norm_counts_each_photograph_once(config: TrialConfig, data: Train
             torch.testing.assert_close(buffer, buffers[name])
 
 
+def test_no_part_is_one_photograph_alone_where_more_fit(config: TrialConfig, data: TrainingData) -> None:
+    setting = {"backbone": "mobilenetv4_conv_small_035", "micro_batch_size": 3}  # its last norm follows the pooling
+    one = Pass(config.with_params(**setting), data)
+    sizes: list[int] = []
+    _run_out_above(one.network, NUM_PHOTOGRAPHS, sizes)
+    one.prepare()
+
+    one.run()
+
+    assert sorted(sizes) == [2, 2, 3, 3]
+
+
 @pytest.mark.slow
 def test_a_compiled_backbone_gives_the_same_gradients_and_the_second_finds_its_kernels(
     smooth: TrialConfig, data: TrainingData, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch

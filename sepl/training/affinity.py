@@ -28,6 +28,7 @@ from sepl.errors import ConfigError
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_matrix
+from sepl.training.backward import free_memory
 from sepl.training.batches import TrainingData
 from sepl.training.device import autocast
 from sepl.training.gradient_weightings import task_jacobians
@@ -48,16 +49,19 @@ def measure_affinity(
 ) -> Affinity:
     """Trains as `config` says and measures every so many steps; the training is the same as without.
 
-    Raises ConfigError for a family whose tasks share no representation, for a network that takes labels, and for data
-    without patients to validate on.
+    Raises ConfigError for a family whose tasks share no representation, for a network that takes labels, for data
+    without patients to validate on, and for fewer steps than `every`.
     """
     if data.validation is None:
         raise ConfigError("affinity should be measured with patients to validate on, had none")
     run = TrainingRun(config, data)
+    if every > run.num_steps:
+        raise ConfigError(f"affinity should be measured within the run's {run.num_steps} steps, was every {every}")
     probe = AffinityProbe(run.network, data, config, every=every)
     start = time.perf_counter()
     best_skill, skills = -math.inf, {}
     for epoch in train(run, after_step=probe):
+        probe()  # an epoch's last step too: a small cohort has one alone
         on_epoch(epoch)
         if epoch.validation_skill > best_skill:
             best_skill, skills = epoch.validation_skill, epoch.skill_per_task
@@ -100,7 +104,9 @@ class AffinityProbe:
         self.seconds = 0.0
         self.num_measurements = 0
         self._network, self._data, self._every = network, data, every
-        self._batch_size = min(config.training.batch_size, data.train.pixels.num_photographs)
+        training = config.training
+        most = min(training.batch_size, training.micro_batch_size or training.batch_size)
+        self._batch_size = min(most, data.train.pixels.num_photographs)
         self._learning_rate = config.training.learning_rate
         self._precision: Precision = config.training.precision
         self._order = torch.Generator().manual_seed(0)  # of no influence on the training
@@ -118,7 +124,7 @@ class AffinityProbe:
             torch.cuda.synchronize(self._data.device)  # steps still under way are not the measurement's
         start = time.perf_counter()
         with _at_rest(self._network):
-            self._measure()
+            self._measure_within_memory()
         self.num_measurements += 1
         self.seconds += time.perf_counter() - start
 
@@ -129,6 +135,17 @@ class AffinityProbe:
     def lookahead(self) -> NDArray[np.float64]:
         """Mean affinities (T, T) from the row's task to the column's; NaN where not measured."""
         return self._lookaheads.value()
+
+    def _measure_within_memory(self) -> None:
+        """On half the photographs from now on where memory runs out, as training goes on in halves."""
+        while True:
+            try:
+                return self._measure()
+            except torch.OutOfMemoryError:
+                if self._batch_size == 1:
+                    raise
+                self._batch_size = -(-self._batch_size // 2)
+            free_memory()  # here no traceback holds the failed attempt's tensors
 
     def _measure(self) -> None:
         images_BCHW, targets_BT, present_BT = self._draw()
@@ -141,13 +158,13 @@ class AffinityProbe:
             outputs_BT = self._network.predict(leaves[0] if len(leaves) == 1 else leaves)
         losses_T = self._losses(outputs_BT, targets_BT, present_BT)
         jacobians = task_jacobians(losses_T[present_P], leaves)
-        self._add_cosines(present_P, jacobians)
         source = self._take_source(present_P)
         row = present_P.tolist().index(source)
         with self._stepped(parts, [jacobian[row] for jacobian in jacobians]), torch.no_grad(), self._autocast():
             after_BT = self._network(images_BCHW)
         after_T = self._losses(after_BT, targets_BT, present_BT)
         helped_P = (1 - after_T / losses_T.detach())[present_P].cpu().numpy()
+        self._add_cosines(present_P, jacobians)
         self._lookaheads.add(np.array([source]), present_P.numpy(), helped_P[None])
 
     def _add_cosines(self, present_P: Tensor, jacobians: Sequence[Tensor]) -> None:

@@ -144,6 +144,47 @@ def test_what_cannot_be_measured_is_refused(data: TrainingData, config: TrialCon
         measure_affinity(config, replace(data, validation=None))
     with pytest.raises(ConfigError, match="every 1 or more steps, was 0"):
         measure_affinity(config, data, every=0)
+    with pytest.raises(ConfigError, match=r"within the run's \d+ steps, was every 1000"):
+        measure_affinity(config, data, every=1000)
+
+
+def test_a_cohort_of_one_step_an_epoch_is_measured_too() -> None:
+    data = planted_data(0, num_train=32)
+
+    affinity = measure_affinity(SETTING.with_params(num_epochs=3), data, every=1)
+
+    assert affinity.num_measurements == affinity.num_steps == 3
+    assert np.isfinite(to_array(affinity.gradient_cosine)).all()
+
+
+def test_where_memory_runs_out_half_the_photographs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = planted_data(0, num_train=64)
+    run = TrainingRun(SETTING, data)
+    probe, whole, tried = AffinityProbe(run.network, data, SETTING, every=1), run.network.represent, []
+
+    def represent(images_BCHW: torch.Tensor) -> object:
+        tried.append(len(images_BCHW))
+        if len(images_BCHW) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(images_BCHW)
+
+    monkeypatch.setattr(run.network, "represent", represent)
+    probe()
+    probe()
+
+    assert tried == [32, 16, 8, 8, 8, 8]  # the second pass of a measurement is the lookahead's
+    assert probe.num_measurements == 2
+
+
+def test_as_many_photographs_are_measured_at_once_as_training_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, data = SETTING.with_params(micro_batch_size=4), planted_data(0, num_train=64)
+    run = TrainingRun(config, data)
+    probe, whole, tried = AffinityProbe(run.network, data, config, every=1), run.network.represent, []
+    monkeypatch.setattr(run.network, "represent", lambda images: (tried.append(len(images)), whole(images))[1])
+
+    probe()
+
+    assert tried == [4, 4]
 
 
 def test_an_affinity_survives_its_file() -> None:

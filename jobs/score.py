@@ -1,6 +1,8 @@
 """Scores photographs offline: `python -m jobs.score --bundle URI --input (Parquet|CSV|folder) --out scores.parquet`.
 
-One row a photograph; the values are those that the server gives. Memory does not grow with the number of photographs.
+One row a photograph, in the input's order; the values are those that the server gives. Photographs of one patient are
+judged together when the table says whose they are. Memory does not grow with the number of photographs; with patients
+it grows by their names, never by pixels.
 """
 
 import time
@@ -21,10 +23,14 @@ def main(
     image_column: str = "image",
     images: str | None = None,
     eye_column: str | None = None,
+    patient_column: str | None = None,
     device: DeviceName = "auto",
     batch_size: int = 64,
 ) -> None:
-    """Score photographs to Parquet: image, status, reason, per task value, _lo, _hi, bundle id; units in the metadata.
+    """Score photographs to Parquet, one row a photograph in the input's order.
+
+    Columns: image, patient, status, reason, num_photographs (of the patient, that the row's values rest on), per task
+    value, _lo, _hi, and bundle_id; units in the metadata.
 
     Args:
         bundle: A bundle's folder, or REGISTRY#ALIAS.
@@ -35,13 +41,17 @@ def main(
         images: Where the table's paths begin; the table's own folder unless given.
         eye_column: The table's column that says left or right; models that see left eyes mirrored need it, except of
             DICOM files.
+        patient_column: The table's column that says whose a photograph is: those of one patient, wherever they stand in
+            the table, are judged together, as when the model was calibrated and tested. Each keeps its row; those that
+            can be scored all have the patient's values. A row without a patient is judged alone, as are all without
+            this option.
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
     start = time.perf_counter()
-    source = find_photographs(input, image_column, images, eye_column)
+    source = find_photographs(input, image_column, images, eye_column, patient_column)
     scorer = Scorer(open_bundle(bundle), device, batch_size)
-    batches = scorer.stream(track(source, source.num_photographs, "score"))
+    batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)
     counts = write_scores(batches, scorer.bundle.manifest, out)
     seconds = time.perf_counter() - start
     told = ", ".join(f"{counts[status]} {status}" for status in STATUSES)

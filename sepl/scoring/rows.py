@@ -31,4 +31,8 @@ class Score:
     """Why it was rejected or failed."""
     bundle_id: str
     values: Mapping[str, Prediction] = field(default_factory=dict)
-    """By task, in the order of the bundle's tasks; empty unless the status is ok."""
+    """By task, in the order of the bundle's tasks; empty unless the status is ok. The patient's, where one is given."""
+    patient: str = ""
+    """Whose it is, as given; empty when nobody said."""
+    num_photographs: int = 0
+    """How many photographs of the patient the values rest on; 0 where there are none."""

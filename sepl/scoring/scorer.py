@@ -3,32 +3,46 @@
     bytes ── read_photograph, gate (threads) ──► pixels ── forward (calling thread) ──► outputs ── calibration ──► Score
 
 Every photograph gives exactly one row, in order; one that cannot be read or is no fundus photograph costs its own row.
-A photograph's values do not depend on the others of its batch.
+Photographs of one patient are judged together, as in validation, calibration and test: by a network with fusion, else
+by the mean of their outputs. Each of them that can be scored has the patient's values; one that cannot changes nothing
+for the others. A photograph without a patient is judged by itself. No value depends on other patients.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
 from sepl.data.dicom import is_dicom, read_facts
 from sepl.data.images import read_photograph
 from sepl.errors import BundleError, ConfigError, ImageError
+from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
+from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.scoring.gate import reason_to_reject
 from sepl.scoring.intervals import calibrated_values
+from sepl.scoring.joint import join, represent
+from sepl.scoring.patients import (
+    Piece,
+    group_patients,
+    in_pieces,
+    order_by_patient,
+    patient_keys,
+    restore_order,
+)
 from sepl.scoring.rows import Prediction, Score, Status
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -42,6 +56,8 @@ class Photograph:
     read: Callable[[], bytes]
     eye: str = ""
     """"left" or "right"; empty when nobody says. A DICOM file says it itself."""
+    patient: str = ""
+    """Whose it is; empty: of a patient of whom there is no other."""
 
 
 @dataclass(frozen=True)
@@ -52,68 +68,132 @@ class Reading:
     status: Status
     pixels: NDArray[np.uint8] | None = None
     reason: str | None = None
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """A photograph whose patient is judged. Small, since it may wait for the rows before it."""
+
+    reading: Reading
+    """Without its pixels."""
+    outputs_T: NDArray[np.float64] | None
+    """Its patient's; None unless the status is ok."""
+    num_photographs: int
+    """That the outputs rest on."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Represented:
+    """What is kept of a piece."""
+
+    readings: list[Reading]
+    """Without their pixels."""
+    patients: list[int]
+    """Of each reading, its place in the piece."""
+    kept: Tensor | None
+    """A row for each reading that is ok."""
 
 
 class Scorer:
     """A bundle's network on a device, ready to score.
 
-    `read` may be called from several threads at once, `score_readings` and `outputs` from one at a time. Raises
-    BundleError when the bundle's weights do not fit its own config, ConfigError for a GPU that is not there.
+    `read` may be called from several threads at once, everything else from one at a time. Raises BundleError when the
+    bundle's weights do not fit its own config, ConfigError for a GPU that is not there.
     """
 
     def __init__(self, bundle: ModelBundle, device: DeviceName = "auto", batch_size: int = 64) -> None:
         self.bundle = bundle
         self.batch_size = batch_size
         self.device = _pick_device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.network = _load_network(bundle).to(self.device)
 
-    def score_bytes(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
-        """Scores of encoded photographs, given with their names."""
-        sources = (Photograph(name, partial(_same, data)) for name, data in photographs)
-        return [score for scores in self.stream(sources) for score in scores]
+    def score_bytes(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
+        """Scores of encoded photographs, given with their names.
 
-    def score_files(self, paths: Sequence[Path]) -> list[Score]:
-        """Scores of files; the names are the paths as given."""
-        sources = (Photograph(str(path), path.read_bytes) for path in paths)
-        return [score for scores in self.stream(sources) for score in scores]
-
-    def score_pixels(self, names: Sequence[str], pixels_NHWC: NDArray[np.uint8]) -> list[Score]:
-        """Scores of photographs that `read_photograph` already made pixels of, by the bundle's image spec."""
-        readings = [_gated(name, pixels) for name, pixels in zip(names, pixels_NHWC, strict=True)]
-        return self.score_readings(readings)
-
-    def stream(self, photographs: Iterable[Photograph]) -> Generator[list[Score], None, None]:
-        """Scores in order, a batch at a time: the next batches are read by threads while one is in the network.
-
-        At most three batches are in memory, however many photographs there are.
+        `patients`, here and below, says whose each photograph is, in any order; empty, or none at all: each is a
+        patient of its own. Raises ConfigError when they are not as many as photographs.
         """
+        keys = patient_keys(patients, len(photographs))
+        return self._score(
+            [
+                Photograph(name, partial(_same, data), "", key)
+                for (name, data), key in zip(photographs, keys, strict=True)
+            ]
+        )
+
+    def score_files(self, paths: Sequence[Path], patients: Sequence[str] = ()) -> list[Score]:
+        """Scores of files; the names are the paths as given."""
+        keys = patient_keys(patients, len(paths))
+        return self._score(
+            [Photograph(str(path), path.read_bytes, "", key) for path, key in zip(paths, keys, strict=True)]
+        )
+
+    def score_pixels(
+        self, names: Sequence[str], pixels_NHWC: NDArray[np.uint8], patients: Sequence[str] = ()
+    ) -> list[Score]:
+        """Scores of photographs that `read_photograph` already made pixels of, by the bundle's image spec."""
+        keys = patient_keys(patients, len(names))
+        rows = zip(names, pixels_NHWC, keys, strict=True)
+        return self.score_readings([_gated(name, pixels, key) for name, pixels, key in rows])
+
+    def _score(self, photographs: Sequence[Photograph]) -> list[Score]:
+        order = order_by_patient([photograph.patient for photograph in photographs])
+        scores = self.stream((photographs[place] for place in order), order)
+        return list(chain.from_iterable(scores))
+
+    def stream(
+        self, photographs: Iterable[Photograph], order: NDArray[np.int64] | None = None
+    ) -> Generator[list[Score], None, None]:
+        """Scores, a batch at a time: the next batches are read by threads while one is in the network.
+
+        The pixels of at most three batches are in memory, however many photographs there are, or a patient has.
+
+        Args:
+            photographs: each patient's one after the other.
+            order: (N,) the place of each photograph's row among the scores, for photographs that a patient's table does
+                not have one after the other; a row waits until those before it are known. None: the rows come as the
+                photographs do.
+
+        Raises:
+            ConfigError: a patient's photographs come one after the other, and then there are more.
+        """
+        pieces = in_pieces(group_patients(photographs), self.batch_size)
         num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        remaining = iter(photographs)
         with ThreadPoolExecutor(num_threads, thread_name_prefix="read") as pool:
+            judged = self._judge(self._read_ahead(pieces, pool))
+            if order is not None:
+                judged = restore_order(judged, order, self.batch_size)
+            yield from map(self._rows, judged)
 
-            def submit_batch() -> list[Future[Reading]]:
-                return [pool.submit(self.read, photograph) for photograph in islice(remaining, self.batch_size)]
+    def _read_ahead(self, pieces: Iterator[Piece[Photograph]], pool: ThreadPoolExecutor) -> Iterator[Piece[Reading]]:
+        def submit(piece: Piece[Photograph]) -> Piece[Future[Reading]]:
+            return Piece([[pool.submit(self.read, row) for row in rows] for rows in piece.patients], piece.goes_on)
 
-            ahead = deque(batch for _ in range(2) if (batch := submit_batch()))
-            while ahead:
-                readings = [future.result() for future in ahead.popleft()]
-                if batch := submit_batch():
-                    ahead.append(batch)
-                yield self.score_readings(readings)
+        submitted = map(submit, pieces)
+        ahead = deque(piece for _ in range(2) if (piece := next(submitted, None)))
+        while ahead:
+            piece = ahead.popleft()
+            read: Piece[Reading] = Piece([[row.result() for row in rows] for rows in piece.patients], piece.goes_on)
+            if following := next(submitted, None):
+                ahead.append(following)
+            yield read
 
     def read(self, photograph: Photograph) -> Reading:
         """Reads, decodes and checks one photograph; never raises for what is wrong with the photograph."""
         try:
             pixels = self._read_pixels(photograph)
         except FileNotFoundError:
-            return Reading(photograph.name, "failed", reason="file not found")
+            return _unread(photograph, "failed", "file not found")
         except ImageError as problem:
             # pixels were there, but no retina among them
             status: Status = "rejected" if str(problem).startswith("no field of view") else "failed"
-            return Reading(photograph.name, status, reason=str(problem))
+            return _unread(photograph, status, str(problem))
         except OSError as problem:
-            return Reading(photograph.name, "failed", reason=f"cannot be opened: {problem}")
-        return _gated(photograph.name, pixels)
+            return _unread(photograph, "failed", f"cannot be opened: {problem}")
+        return _gated(photograph.name, pixels, photograph.patient)
 
     def _read_pixels(self, photograph: Photograph) -> NDArray[np.uint8]:
         source, spec = photograph.read(), self.bundle.manifest.image
@@ -125,9 +205,16 @@ class Scorer:
         return read_photograph(source, spec, eye=eye)
 
     def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
-        """Scores of photographs that were read, in order, with one pass through the network."""
-        predictions = iter(self._predict([reading.pixels for reading in readings if reading.pixels is not None]))
-        return [self._score(reading, None if reading.pixels is None else next(predictions)) for reading in readings]
+        """Scores of photographs that were read, in order; a patient's may stand anywhere."""
+        order = order_by_patient([reading.patient for reading in readings])
+        patients = group_patients(readings[place] for place in order)
+        judged = restore_order(self._judge(in_pieces(patients, self.batch_size)), order, len(readings))
+        return list(chain.from_iterable(map(self._rows, judged)))
+
+    def score_patients(self, patients: Sequence[Sequence[Reading]]) -> list[list[Score]]:
+        """Scores of photographs that were read, by patient, whatever their keys."""
+        judged = chain.from_iterable(map(self._rows, self._judge(in_pieces(patients, self.batch_size))))
+        return [[next(judged) for _ in readings] for readings in patients]
 
     def outputs(
         self, shards: Sequence[NDArray[np.uint8]], patients: NDArray[np.int64] | None = None
@@ -135,11 +222,11 @@ class Scorer:
         """Network outputs (N, T) of pixels (n, size, size, 3): scaled values, logits for binary tasks.
 
         `patients` (N,) 0 … P−1 tells a network with fusion which photographs are one patient's: all of these get the
-        patient's outputs. Without it each photograph is judged by itself, as photographs to score are.
+        patient's outputs. Without it each photograph is judged by itself.
 
         In full float32: a GPU's TF32 convolutions would make a value depend on the machine in its third digit.
         """
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with _full_precision():
             return predict_outputs(
                 self.network,
                 shards,
@@ -149,22 +236,79 @@ class Scorer:
                 patients=patients,
             )
 
-    def _score(self, reading: Reading, predictions: list[Prediction] | None) -> Score:
-        bundle_id = self.bundle.bundle_id
-        if predictions is None:
-            return Score(reading.name, reading.status, reading.reason, bundle_id)
-        if not all(np.isfinite(prediction.value) for prediction in predictions):
-            return Score(reading.name, "failed", "the model's output is not finite", bundle_id)
-        names = self.bundle.manifest.tasks.names
-        return Score(reading.name, "ok", None, bundle_id, dict(zip(names, predictions, strict=True)))
+    def _judge(self, pieces: Iterable[Piece[Reading]]) -> Iterator[list[_Judged]]:
+        begun: list[_Represented] = []
+        for piece in pieces:
+            begun.append(self._represent(piece))
+            if not piece.goes_on:
+                yield self._join(begun)
+                begun = []
 
-    def _predict(self, pixels: Sequence[NDArray[np.uint8]]) -> list[list[Prediction]]:
-        if not pixels:
+    def _represent(self, piece: Piece[Reading]) -> _Represented:
+        readings = [reading for rows in piece.patients for reading in rows]
+        pixels = [reading.pixels for reading in readings if reading.pixels is not None]
+        kept = None
+        if pixels:
+            with _full_precision(), torch.inference_mode():
+                kept = represent(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
+        numbers = [number for number, rows in enumerate(piece.patients) for _ in rows]
+        return _Represented([replace(reading, pixels=None) for reading in readings], numbers, kept)
+
+    def _join(self, parts: Sequence[_Represented]) -> list[_Judged]:
+        """The outputs of patients whose photographs are all represented; what is not finite is nobody's."""
+        readings = [reading for part in parts for reading in part.readings]
+        patients = np.array([number for part in parts for number in part.patients], np.int64)
+        is_used = np.array([reading.status == "ok" for reading in readings], bool)
+        kept = [part.kept for part in parts if part.kept is not None]
+        outputs: dict[int, tuple[NDArray[np.float64], int]] = {}
+        if kept:
+            kept_N = torch.cat(kept)
+            is_finite_N = kept_N.isfinite().flatten(1).all(dim=1)
+            is_used[is_used] = is_finite_N.cpu().numpy()
+            outputs = self._outputs_of(kept_N[is_finite_N], patients[is_used])
+        return [
+            _judged(reading, outputs.get(patient) if used else None)
+            for reading, patient, used in zip(readings, patients.tolist(), is_used.tolist(), strict=True)
+        ]
+
+    def _outputs_of(self, kept_N: Tensor, patient_N: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.float64], int]]:
+        """By patient: outputs (T,), and the number of photographs that they rest on."""
+        if not len(patient_N):
+            return {}
+        found_P, index_N, counts_P = np.unique(patient_N, return_inverse=True, return_counts=True)
+        with _full_precision(), torch.inference_mode():
+            outputs_PT = join(self.network, kept_N, index_N)
+        rows = zip(found_P.tolist(), outputs_PT, counts_P.tolist(), strict=True)
+        # copies, since a row that waits should not keep the others
+        return {patient: (row_T.copy(), count) for patient, row_T, count in rows if np.isfinite(row_T).all()}
+
+    def _rows(self, judged: Sequence[_Judged]) -> list[Score]:
+        predictions = iter(self._predict([row.outputs_T for row in judged if row.outputs_T is not None]))
+        names, bundle_id = self.bundle.manifest.tasks.names, self.bundle.bundle_id
+        scores = []
+        for row in judged:
+            values = {} if row.outputs_T is None else dict(zip(names, next(predictions), strict=True))
+            what = row.reading
+            scores.append(
+                Score(what.name, what.status, what.reason, bundle_id, values, what.patient, row.num_photographs)
+            )
+        return scores
+
+    def _predict(self, outputs: Sequence[NDArray[np.float64]]) -> list[list[Prediction]]:
+        if not outputs:
             return []
         manifest = self.bundle.manifest
-        found = calibrated_values(self.outputs([np.stack(pixels)]), manifest.tasks, manifest.scaler, manifest.intervals)
+        found = calibrated_values(np.stack(outputs), manifest.tasks, manifest.scaler, manifest.intervals)
         rows = zip(found.values_NT.tolist(), found.low_NT.tolist(), found.high_NT.tolist(), strict=True)
         return [[_prediction(*triple) for triple in zip(*row, strict=True)] for row in rows]
+
+
+def _judged(reading: Reading, outputs: tuple[NDArray[np.float64], int] | None) -> _Judged:
+    if outputs is not None:
+        return _Judged(reading, *outputs)
+    if reading.status == "ok":
+        reading = replace(reading, status="failed", reason="the model's output is not finite")
+    return _Judged(reading, None, 0)
 
 
 def _prediction(value: float, low: float, high: float) -> Prediction:
@@ -172,12 +316,22 @@ def _prediction(value: float, low: float, high: float) -> Prediction:
     return Prediction(value, low if has_interval else None, high if has_interval else None)
 
 
-def _gated(name: str, pixels: NDArray[np.uint8]) -> Reading:
+def _unread(photograph: Photograph, status: Status, reason: str) -> Reading:
+    return Reading(photograph.name, status, None, reason, photograph.patient)
+
+
+def _gated(name: str, pixels: NDArray[np.uint8], patient: str) -> Reading:
     reason = reason_to_reject(pixels)
-    return Reading(name, "ok", pixels) if reason is None else Reading(name, "rejected", reason=reason)
+    if reason is not None:
+        return Reading(name, "rejected", None, reason, patient)
+    return Reading(name, "ok", pixels, None, patient)
 
 
-def _load_network(bundle: ModelBundle) -> nn.Module:
+def _full_precision() -> AbstractContextManager[None]:
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
+def _load_network(bundle: ModelBundle) -> MultiTaskNetwork:
     manifest = bundle.manifest
     network = build_network(manifest.config.model, manifest.tasks, manifest.image.size, initialise=False)
     try:

@@ -1,4 +1,6 @@
-"""Scores as a Parquet table: image · status · reason · per task value, `_lo`, `_hi` · bundle_id.
+"""Scores as a Parquet table.
+
+    image · patient · status · reason · num_photographs · per task value, `_lo`, `_hi` · bundle_id
 
 Every value column carries its task's unit, kind and label in its field metadata, so that a number keeps its unit.
 """
@@ -24,8 +26,18 @@ ROWS_PER_GROUP = 4096
 
 def score_schema(manifest: BundleManifest) -> pa.Schema:
     """The columns of a bundle's scores; ConfigError when a task's name is another column's."""
-    fields = [pa.field("image", pa.string(), nullable=False), pa.field("status", pa.string(), nullable=False)]
-    fields.append(pa.field("reason", pa.string()))
+    fields = [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("patient", pa.string(), metadata={"about": "as given; null: nobody said, judged alone"}),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field(
+            "num_photographs",
+            pa.int64(),
+            nullable=False,
+            metadata={"about": "of the patient, that the row's values rest on; 0 without values"},
+        ),
+    ]
     for task in manifest.tasks:
         fields += _fields_of(task)
     fields.append(pa.field("bundle_id", pa.string(), nullable=False))
@@ -40,8 +52,10 @@ def score_table(scores: Sequence[Score], manifest: BundleManifest) -> pa.Table:
     """The scores as an Arrow table; nulls where a photograph has no value or a task no interval."""
     columns: dict[str, list[object]] = {
         "image": [score.image for score in scores],
+        "patient": [score.patient or None for score in scores],
         "status": [score.status for score in scores],
         "reason": [score.reason for score in scores],
+        "num_photographs": [score.num_photographs for score in scores],
         "bundle_id": [score.bundle_id for score in scores],
     }
     for name in manifest.tasks.names:

@@ -113,3 +113,50 @@ def test_a_table_tells_the_eye_in_any_usual_spelling(folder: Path) -> None:
     assert [photograph.eye for photograph in source] == ["left", "right", "", ""]
     with pytest.raises(CohortError, match="eye column should be one of image, side, was 'eye'"):
         find_photographs(str(folder / "table.parquet"), eye_column="eye")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_patients_rows_are_read_one_after_the_other_and_know_their_places(folder: Path, suffix: str) -> None:
+    whose = ["007", " b", "", "7", "b", "007", ""]
+    names = [f"{place}.jpg" for place in range(len(whose))]
+    path = folder / f"table.{suffix}"
+    if suffix == "csv":
+        path.write_text("\n".join(["who,image", *map(",".join, zip(whose, names, strict=True))]) + "\n")
+    else:
+        keys = [key or None for key in whose]
+        pq.write_table(pa.table({"who": keys, "image": names}), path, row_group_size=3)
+
+    source = find_photographs(str(path), patient_column="who")
+
+    assert source.order is not None
+    assert source.order.tolist() == [0, 5, 1, 4, 2, 3, 6]
+    found = [(photograph.name, photograph.patient) for photograph in source]
+    assert found == [(names[place], whose[place].strip()) for place in source.order]
+
+
+def test_a_table_by_patient_is_read_in_pieces_as_it_is(folder: Path) -> None:
+    table = pa.table({"image": ["a", "b", "c", "d", "e"], "who": pa.array([3, 3, None, None, 1], pa.int64())})
+    pq.write_table(table, folder / "table.parquet", row_group_size=2)
+
+    source = find_photographs(str(folder / "table.parquet"), patient_column="who")
+
+    assert source.order is None
+    assert [(row.name, row.patient) for row in source] == [("a", "3"), ("b", "3"), ("c", ""), ("d", ""), ("e", "1")]
+
+
+def test_a_dictionary_of_patients_is_a_column_like_others(folder: Path) -> None:
+    who = pa.chunked_array([["a", "b"], ["c", "b"], ["a"]]).dictionary_encode()
+    pq.write_table(pa.table({"image": list("12345"), "who": who}), folder / "table.parquet", row_group_size=2)
+
+    source = find_photographs(str(folder / "table.parquet"), patient_column="who")
+
+    assert [(row.name, row.patient) for row in source] == [("1", "a"), ("5", "a"), ("2", "b"), ("4", "b"), ("3", "c")]
+
+
+def test_a_wrong_patient_column_and_one_of_a_folder_are_one_clear_error(folder: Path) -> None:
+    pq.write_table(pa.table({"image": ["b.jpg"], "side": ["OS"]}), folder / "table.parquet")
+
+    with pytest.raises(CohortError, match="patient column should be one of image, side, was 'who'"):
+        find_photographs(str(folder / "table.parquet"), patient_column="who")
+    with pytest.raises(CohortError, match="patient column should be a table's, was 'who'"):
+        find_photographs(str(folder), patient_column="who")

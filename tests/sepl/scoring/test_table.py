@@ -20,7 +20,7 @@ VALUES = {
     "sbp": Prediction(140.0, 120.0, 160.0),
     "hba1c": Prediction(6.1, None, None),
 }
-OK = Score("a.jpg", "ok", None, MANIFEST.bundle_id, VALUES)
+OK = Score("a.jpg", "ok", None, MANIFEST.bundle_id, VALUES, "P1", 2)
 FAILED = Score("b.jpg", "failed", "empty file", MANIFEST.bundle_id)
 
 
@@ -30,7 +30,7 @@ def test_the_columns_are_the_documented_ones_with_units(tmp_path: Path) -> None:
     schema = pq.read_schema(tmp_path / "scores.parquet")
 
     tasks = [f"{name}{ending}" for name in MANIFEST.tasks.names for ending in ("", "_lo", "_hi")]
-    assert schema.names == ["image", "status", "reason", *tasks, "bundle_id"]
+    assert schema.names == ["image", "patient", "status", "reason", "num_photographs", *tasks, "bundle_id"]
     assert schema.field("sbp_lo").metadata[b"unit"] == b"mmHg"
     assert schema.field("sex").metadata[b"unit"] == b"probability"
     assert schema.metadata[b"bundle_id"].decode() == MANIFEST.bundle_id
@@ -46,6 +46,8 @@ def test_a_score_is_read_back_as_it_was_and_what_is_absent_is_null(tmp_path: Pat
     assert (ok["hba1c"], ok["hba1c_lo"], ok["sex_hi"]) == (6.1, None, None)
     assert (failed["image"], failed["status"], failed["reason"]) == ("b.jpg", "failed", "empty file")
     assert all(failed[name] is None for name in MANIFEST.tasks.names)
+    assert (ok["patient"], ok["num_photographs"]) == ("P1", 2)
+    assert (failed["patient"], failed["num_photographs"]) == (None, 0)
 
 
 def test_small_batches_become_large_row_groups(tmp_path: Path) -> None:

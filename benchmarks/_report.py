@@ -87,6 +87,11 @@ def report(
     return result
 
 
+def shown(estimate: Mapping[str, float], form: str, between: str = " ") -> str:
+    """A figure and its interval in one cell: `value (low … high)`, each in the format `form`."""
+    return f"{estimate['value']:{form}}{between}({estimate['low']:{form}} … {estimate['high']:{form}})"
+
+
 def machine_facts() -> dict[str, Any]:
     """CPU, cores this process may use, Python and library versions; GPU and threads where torch is loaded."""
     facts: dict[str, Any] = {

@@ -1,7 +1,10 @@
-"""Skills on the sealed test patients, with the resamples from which every interval and paired difference is taken.
+"""Networks trained, and their skills on the sealed test patients with the resamples behind every interval.
 
 Axes: P patient, S seed, B the sample itself, then its resamples, T task.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +15,56 @@ from sepl.metrics.measures import skill
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
-from sepl.training.batches import TrainingData
+from sepl.tasks import TaskTable
+from sepl.training.batches import TrainingData, ValidationSet
 from sepl.training.loop import TrainingRun, train
+from sepl.training.validation import labels_at_hand
 
 Floats = NDArray[np.float64]
 
 NUM_BOOTSTRAP = 2000
 
 
-def trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
-    """The network of the best epoch."""
-    run = TrainingRun(config, data)
-    for _ in train(run):
-        pass
-    network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
-    network.load_state_dict(run.best_state())
-    return network.to(data.device)
+def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset) -> Floats:
+    """Skill of every task (B, T) on the sealed test patients, of the best epoch's network that this setting trains.
 
-
-def test_skills(network: MultiTaskNetwork, dataset: PreparedDataset) -> Floats:
-    """Skill of every task, (B, T); the same resamples of patients whatever the network, so that differences pair."""
+    The same resamples of patients whatever the setting, so that differences pair. A network that is told true priors
+    in training is told those of the test patients too.
+    """
+    network = _trained_network(config, data)
     test = dataset.photographs("test")
-    device = next(network.parameters()).device
-    outputs_NT = predict_outputs(network, test.shards, dataset.image_spec, device=device, patients=test.patient_index)
+    outputs_NT = predict_outputs(
+        network,
+        test.shards,
+        dataset.image_spec,
+        device=data.device,
+        patients=test.patient_index,
+        labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
+    )
     values_PT = test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64)))
     labels_PT = test.per_patient(test.labels_NT)
     weights_BP = _resamples(len(labels_PT))
     return np.column_stack(
         [_task_skills(dataset, index, values_PT, labels_PT, weights_BP) for index in range(len(dataset.tasks))]
     )
+
+
+def judged_by(data: TrainingData, targets: Sequence[str]) -> TrainingData:
+    """Data whose best epoch is that of the targets: validation labels of all other tasks are withheld."""
+    assert data.validation is not None
+    labels_PT = np.where(is_among(targets, data.tasks), data.validation.labels_PT, np.nan)
+    return replace(data, validation=ValidationSet(data.validation.photographs, labels_PT))
+
+
+def is_among(names: Sequence[str], tasks: TaskTable) -> NDArray[np.bool_]:
+    """(T,) of every task, whether it is named."""
+    return np.array([name in names for name in tasks.names])
+
+
+def num_parameters(config: TrialConfig, dataset: PreparedDataset) -> int:
+    """Of the whole network."""
+    network = build_network(config.model, dataset.tasks, dataset.image_spec.size, initialise=False)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def over_seeds(values_SB: Floats) -> Floats:
@@ -56,6 +80,16 @@ def interval(figures_B: Floats) -> dict[str, float]:
     """The sample's own figure and the 95 % percentile interval of its resamples."""
     low, high = np.nanquantile(figures_B[1:], [0.025, 0.975])
     return {"value": float(figures_B[0]), "low": float(low), "high": float(high)}
+
+
+def _trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
+    """The network of the best epoch."""
+    run = TrainingRun(config, data)
+    for _ in train(run):
+        pass
+    network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
+    network.load_state_dict(run.best_state())
+    return network.to(data.device)
 
 
 def _resamples(num_patients: int) -> Floats:

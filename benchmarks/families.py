@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._cohorts import simulated_dataset
-from benchmarks._report import benchmark_parser, interleaved_medians, report
-from benchmarks._skills import Floats, interval, over_seeds, test_skills, trained_network
+from benchmarks._report import benchmark_parser, interleaved_medians, report, shown
+from benchmarks._skills import Floats, interval, num_parameters, over_seeds, skills_of
 from search_spaces import families as space
 from sepl.config import Family, TrialConfig
 from sepl.data.prepared import PreparedDataset
@@ -115,7 +115,7 @@ class OfFamily:
 def _skills(config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace) -> Floats:
     """(S, B, T)."""
     seeded = [config.with_params(seed=seed, num_epochs=options.num_epochs) for seed in range(options.num_seeds)]
-    return np.stack([test_skills(trained_network(trial, data), dataset) for trial in seeded])
+    return np.stack([skills_of(trial, data, dataset) for trial in seeded])
 
 
 def _step_milliseconds(
@@ -161,7 +161,7 @@ def _report(
             "mean_skill": interval(over_seeds(values_SBT.mean(axis=2))),
             "mean_skill_per_seed": [round(float(value), 4) for value in values_SBT[:, 0].mean(axis=1)],
             "delta_m_percent": interval(over_seeds(_relative_gain(values_SBT, skills[ALONE], dataset.tasks))),
-            "parameters": _num_parameters(tuned[family], dataset),
+            "parameters": num_parameters(tuned[family], dataset),
             "step_milliseconds": milliseconds[family],
             "step_over_hard_sharing": milliseconds[family] / milliseconds["hard_sharing"],
             "skill": {
@@ -202,29 +202,20 @@ def _searched(config: TrialConfig) -> str:
     )
 
 
-def _num_parameters(config: TrialConfig, dataset: PreparedDataset) -> int:
-    network = build_network(config.model, dataset.tasks, dataset.image_spec.size, initialise=False)
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _print_summary(rows: Mapping[Family, Mapping[str, Any]]) -> None:
     table = Table("family", "mean skill", "Δm against a network a task", "parameters", "step")
     for family, row in sorted(rows.items(), key=lambda item: -item[1]["mean_skill"]["value"]):
-        gain = _shown(row["delta_m_percent"], "+.1f") + " %"
+        gain = shown(row["delta_m_percent"], "+.1f") + " %"
         step = f"{row['step_over_hard_sharing']:.2f} ×"
-        table.add_row(family, _shown(row["mean_skill"], ".3f"), gain, f"{row['parameters']:,}", step)
+        table.add_row(family, shown(row["mean_skill"], ".3f"), gain, f"{row['parameters']:,}", step)
     CONSOLE.print(table)
 
 
 def _print_skills(rows: Mapping[Family, Mapping[str, Any]], names: Sequence[str]) -> None:
     table = Table("skill", *rows)
     for name in names:
-        table.add_row(name, *(_shown(row["skill"][name], ".2f", "\n") for row in rows.values()))
+        table.add_row(name, *(shown(row["skill"][name], ".2f", "\n") for row in rows.values()))
     CONSOLE.print(table)
-
-
-def _shown(estimate: Mapping[str, float], form: str, between: str = " ") -> str:
-    return f"{estimate['value']:{form}}{between}({estimate['low']:{form}} … {estimate['high']:{form}})"
 
 
 def _options() -> argparse.Namespace:

@@ -30,12 +30,12 @@ from rich.console import Console
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, report
-from benchmarks._skills import Floats, interval, over_seeds, test_skills, trained_network
+from benchmarks._skills import Floats, interval, is_among, judged_by, over_seeds, skills_of
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.tasks import TaskSplit
-from sepl.training.batches import TrainingData, TrainSet, ValidationSet
+from sepl.training.batches import TrainingData, TrainSet
 
 WITH, NOT_PROPAGATED, OFF = "with priors", "not propagated", "priors off"
 CONSOLE = Console(highlight=False)
@@ -70,13 +70,12 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     split = TaskSplit.parse(config.model.task_split, dataset.tasks)
     if not split.priors:
         raise ConfigError("task_split should name priors, had none, so that there is nothing to switch off")
-    arms = _arms(config, _judged_by(TrainingData.load(dataset), split.targets), split.targets)
+    arms = _arms(config, judged_by(TrainingData.load(dataset), split.targets), split.targets)
     indices = [dataset.tasks.index(name) for name in split.targets]
     skills: dict[str, list[Floats]] = {arm: [] for arm in arms}
     for seed in range(options.num_seeds):
         for arm, (trial, data) in arms.items():
-            network = trained_network(trial.with_params(seed=seed), data)
-            skills[arm].append(test_skills(network, dataset)[:, indices])
+            skills[arm].append(skills_of(trial.with_params(seed=seed), data, dataset)[:, indices])
             CONSOLE.print(f"seed {seed} · {arm}: mean target skill {skills[arm][-1][0].mean():.3f}")
     _report(options, config, dataset, {arm: np.stack(values) for arm, values in skills.items()})
 
@@ -89,25 +88,14 @@ def _arms(
     return {
         WITH: (config.with_params(propagation=propagation), data),
         NOT_PROPAGATED: (not_propagated, data),
-        OFF: (not_propagated, replace(data, train=_withhold(data.train, _is_in(targets, data)))),
+        OFF: (not_propagated, replace(data, train=_withhold(data.train, is_among(targets, data.tasks)))),
     }
-
-
-def _judged_by(data: TrainingData, targets: Sequence[str]) -> TrainingData:
-    """Data whose best epoch is that of the targets: validation labels of all other tasks are withheld."""
-    assert data.validation is not None
-    labels_PT = np.where(_is_in(targets, data), data.validation.labels_PT, np.nan)
-    return replace(data, validation=ValidationSet(data.validation.photographs, labels_PT))
 
 
 def _withhold(train_set: TrainSet, shown_T: NDArray[np.bool_]) -> TrainSet:
     """Labels of tasks that are not shown count as absent, so that they move no gradient."""
     shown = torch.from_numpy(shown_T).to(train_set.present_NT)
     return replace(train_set, present_NT=train_set.present_NT * shown)
-
-
-def _is_in(names: Sequence[str], data: TrainingData) -> NDArray[np.bool_]:
-    return np.array([name in names for name in data.tasks.names])
 
 
 def _report(

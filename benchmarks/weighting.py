@@ -27,7 +27,7 @@ from rich.console import Console
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, interleaved_medians, report
-from benchmarks._skills import Floats, interval, over_seeds, test_skills, trained_network
+from benchmarks._skills import Floats, interval, over_seeds, skills_of
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.prepared import PreparedDataset
 from sepl.training.batches import TrainingData
@@ -108,8 +108,8 @@ def _mean_skills(
     config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace
 ) -> Floats:
     """Mean over tasks (S, B): for each seed on the test patients, then on resamples of them."""
-    networks = (trained_network(config.with_params(seed=seed), data) for seed in range(options.num_seeds))
-    return np.stack([np.nanmean(test_skills(network, dataset), axis=-1) for network in networks])
+    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
+    return np.stack([np.nanmean(skills_of(trial, data, dataset), axis=-1) for trial in seeded])
 
 
 def _step_milliseconds(

@@ -1,4 +1,4 @@
-"""How good a network is on the validation patients.
+"""How good a network is on the validation patients, and what an experiment on priors is told of patients to judge.
 
 N photographs · P patients · T tasks
 """
@@ -35,11 +35,17 @@ def validation_skills(
 def labels_at_hand(propagation: str, photographs: Photographs, scaler: LabelScaler) -> NDArray[np.floating] | None:
     """The scaled labels (N, T) that a network with this `propagation` takes as an input; None for most.
 
-    'oracle' is each photograph's own, so that its skill is an upper bound; 'shuffled' the next patient's.
+    Of any cohort split, for `predict_outputs`. 'oracle' is each photograph's own, so that its skill is an upper bound;
+    'shuffled' the next patient's. Raises DatasetError when there is no other patient to take them from.
     """
     if propagation not in ("oracle", "shuffled"):
         return None
     scaled_NT = scaler.scale(photographs.labels_NT)
     if propagation == "oracle":
         return scaled_NT
+    if photographs.num_patients == 1:
+        raise DatasetError(
+            f"{', '.join(photographs.cohort_splits)} should have two patients or more, so that shuffled priors are "
+            "somebody else's, had 1"
+        )
     return np.roll(photographs.per_patient(scaled_NT), 1, axis=0)[photographs.patient_index]

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import list_benchmarks
-from benchmarks._report import benchmark_parser, interleaved_medians, interleaved_seconds, machine_facts, report
+from benchmarks._report import (
+    benchmark_parser,
+    interleaved_medians,
+    interleaved_seconds,
+    machine_facts,
+    report,
+    shown,
+)
 
 
 def write_report(path: Path, **changes: Any) -> dict[str, Any]:
@@ -77,6 +84,12 @@ def test_medians_are_of_the_calls_of_each() -> None:
     medians = interleaved_medians({"nothing": lambda: None}, rounds=5)
 
     assert 0 <= medians["nothing"] < 0.1
+
+
+def test_a_figure_is_shown_with_its_interval() -> None:
+    estimate = {"value": 0.25, "low": -0.05, "high": 0.5}
+
+    assert shown(estimate, "+.2f") == "+0.25 (-0.05 … +0.50)"
 
 
 def test_the_facts_of_the_machine_are_real() -> None:

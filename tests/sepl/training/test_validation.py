@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DatasetError
 from sepl.training.batches import TrainingData, ValidationSet
-from sepl.training.validation import validation_skills
+from sepl.training.validation import labels_at_hand, validation_skills
 
 
 def _true_outputs(dataset: PreparedDataset) -> np.ndarray:
@@ -51,3 +53,18 @@ def test_a_task_of_one_class_is_nan_and_none_at_all_is_refused(dataset: Prepared
     nothing = ValidationSet(validation.photographs, np.full_like(labels_PT, np.nan))
     with pytest.raises(DatasetError, match="should have labels that differ in at least one task"):
         validation_skills(outputs_NT, nothing, data.scaler, data.tasks)
+
+
+def test_priors_of_a_patient_who_is_alone_cannot_be_shuffled(dataset: PreparedDataset) -> None:
+    photographs = dataset.photographs("test")
+    alone = replace(
+        photographs,
+        images=photographs.images[:1],
+        patients=photographs.patients[:1],
+        labels_NT=photographs.labels_NT[:1],
+        shards=(photographs.shards[0][:1],),
+    )
+
+    assert labels_at_hand("oracle", alone, dataset.scaler) is not None
+    with pytest.raises(DatasetError, match=r"test should have two patients or more, .* had 1"):
+        labels_at_hand("shuffled", alone, dataset.scaler)

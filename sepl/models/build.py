@@ -155,10 +155,20 @@ def _build_cross_stitch(
 ) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
     network = CrossStitchNetwork(backbone, num_features, len(tasks), build_fusion(config.fusion, num_features))
+    heard: list[nn.Module] = []
+    hooks = [stitch.register_forward_hook(lambda stitch, *_: heard.append(stitch)) for stitch in network.stitches]
     try:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, image_size, image_size))
-    except (AttributeError, TypeError, RuntimeError) as problem:  # a layer used otherwise than by calling it
-        raise ConfigError(f"backbone {config.backbone} cannot be cross-stitched: {problem}") from problem
+    except (AttributeError, TypeError, RuntimeError, ValueError, IndexError, AssertionError) as problem:
+        raise _cannot_be_stitched(config, problem) from problem  # a layer or stage is used otherwise than by calling it
+    if heard != list(network.stitches):
+        raise _cannot_be_stitched(config, f"{len(heard)} of its {len(hooks)} stages are called one after the other")
+    for hook in hooks:
+        hook.remove()
     network.train()
     return network
+
+
+def _cannot_be_stitched(config: ModelConfig, problem: object) -> ConfigError:
+    return ConfigError(f"backbone {config.backbone} cannot be cross-stitched: {problem}")

@@ -38,9 +38,11 @@ class CrossStitchNetwork(MultiTaskNetwork):
         super().__init__(num_tasks, fusion)
         names = stage_names(backbone)
         _multiply_layers(backbone, num_tasks)
-        for name in names:
-            backbone.set_submodule(name, Stitched(backbone.get_submodule(name), num_tasks))
         self.backbone = backbone
+        self.stitches = nn.ModuleList(Stitch(num_tasks) for _ in names)
+        for name, stitch in zip(names, self.stitches, strict=True):
+            # beside the backbone, not around its stages, so that these keep the names by which timm tells their depth
+            backbone.get_submodule(name).register_forward_hook(stitch)
         self.heads = TaskHeads(num_tasks, num_features)
 
     def represent(self, images_BCHW: Tensor) -> Tensor:
@@ -53,20 +55,20 @@ class CrossStitchNetwork(MultiTaskNetwork):
         return self.heads(features)
 
 
-class Stitched(nn.Module):
-    """A stage, and the mixture of what it gives."""
+class Stitch(nn.Module):
+    """The mixture of what a stage gives, as its forward hook."""
 
-    def __init__(self, stage: nn.Module, num_tasks: int) -> None:
+    def __init__(self, num_tasks: int) -> None:
         super().__init__()
-        self.stage = stage
         shared = (1 - OWN_SHARE) / max(1, num_tasks - 1)
         own = OWN_SHARE if num_tasks > 1 else 1.0
         self.mixture = nn.Parameter(torch.full((num_tasks, num_tasks), shared).fill_diagonal_(own))
 
-    def forward(self, inputs: Tensor, *others: object, **named: object) -> Tensor:
-        outputs = self.stage(inputs, *others, **named)
+    def forward(self, stage: nn.Module, inputs: object, outputs: Tensor) -> Tensor:
+        del stage, inputs
         by_task = outputs.unflatten(0, (len(self.mixture), -1))
-        return torch.tensordot(self.mixture, by_task, dims=1).flatten(0, 1)
+        mixture_TT = self.mixture.to(outputs.dtype)  # under autocast maps may be bfloat16, and no product casts them
+        return torch.tensordot(mixture_TT, by_task, dims=1).flatten(0, 1)
 
 
 class TaskWise(nn.Module):

@@ -9,7 +9,7 @@ Shazeer et al.: Outrageously Large Neural Networks, ICLR 2017, arXiv 1701.06538.
 The noise that Shazeer et al. add to scores is left out: experts here are few and all evaluated, so that k changes what
 is learnt and saves no time.
 
-Axes: B photograph, T task, E expert.
+Axes: B photograph, T task, E expert, K the strongest of them.
 """
 
 import torch
@@ -21,24 +21,28 @@ def open_gates(scores_BTE: Tensor, top_k: int) -> Tensor:
     if top_k == 0 or top_k == scores_BTE.shape[2]:
         return scores_BTE.softmax(dim=2)
     best = scores_BTE.topk(top_k, dim=2)
-    return torch.zeros_like(scores_BTE).scatter(2, best.indices, best.values.softmax(dim=2))
+    shares_BTK = best.values.softmax(dim=2)  # float32 under a GPU's autocast, whatever the scores are
+    return shares_BTK.new_zeros(scores_BTE.shape).scatter(2, best.indices, shares_BTK)
 
 
 class LoadBalance(nn.Module):
-    """Remembers how unequally the gates of the last forward in training used the experts."""
+    """Remembers how unequally the gates of the last forward in training used the experts.
+
+    A head that is asked several times in a forward (once a task group) counts each time, and their mean is the loss.
+    """
 
     def __init__(self, weight: float) -> None:
         super().__init__()
         self.weight = weight
-        self._loss: Tensor | None = None
+        self._losses: list[Tensor] = []
 
     def observe(self, gates_BTE: Tensor) -> None:
         if self.weight > 0 and self.training and torch.is_grad_enabled():
             importance_TE = gates_BTE.float().mean(dim=0)
             unevenness_T = importance_TE.shape[1] * importance_TE.square().sum(dim=1) - 1
-            self._loss = self.weight * unevenness_T.mean()
+            self._losses.append(self.weight * unevenness_T.mean())
 
     def take(self) -> Tensor | None:
         """The loss, once: a graph that stayed here would keep its memory, and could not be copied."""
-        loss, self._loss = self._loss, None
-        return loss
+        losses, self._losses = self._losses, []
+        return torch.stack(losses).mean() if losses else None

@@ -151,6 +151,7 @@ class SeplNetwork(TrunkNetwork):
         self.needs_labels = head.propagation in ("oracle", "shuffled")
 
     def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
+        self.forget_gates()
         return self.head(features, labels_BT)
 
 

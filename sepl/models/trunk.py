@@ -24,7 +24,13 @@ class TrunkNetwork(MultiTaskNetwork):
 
     def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
         del labels_BT  # a prediction
+        self.forget_gates()
         return self.head(features)
+
+    def forget_gates(self) -> None:
+        """What was observed of a forward whose penalty nobody asked for is no part of the next one's."""
+        for balance in self._balances:
+            balance.take()
 
     @property
     def has_penalty(self) -> bool:

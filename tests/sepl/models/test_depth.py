@@ -1,5 +1,7 @@
 """What is frozen, and how rates fall towards the stem."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -87,6 +89,16 @@ def test_every_backbone_of_a_family_is_frozen_alike(family: str) -> None:
     assert {name for name in names if ".stem." in name} <= set(frozen)
     assert not {name for name in frozen if ".stages.1." in name or ".stages.2." in name}
     assert set(layer_scales(network, 0.5)) >= set(frozen)
+
+
+@pytest.mark.parametrize("backbone", ["test_convnext", "test_resnet", "test_vit"])
+def test_stitched_layers_keep_the_depth_of_the_layer_that_they_are_copies_of(backbone: str) -> None:
+    expected = layer_scales(build(backbone), 0.5)
+
+    stitched = layer_scales(build(backbone, "cross_stitch"), 0.5)
+
+    depths = {re.sub(r"copies\.\d+\.", "", name): scale for name, scale in stitched.items()}
+    assert depths == expected
 
 
 def test_a_network_without_a_backbone_of_timms_is_refused() -> None:

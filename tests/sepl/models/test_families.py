@@ -305,3 +305,52 @@ def test_thirty_two_photographs_are_learnt_by_heart(family: str) -> None:
     guessed_T = task_losses(targets_BT.median(dim=0).values.expand(32, 3), targets_BT, present_BT, is_binary_T)
     learnt_T = task_losses(network.eval()(images_BCHW), targets_BT, present_BT, is_binary_T)
     assert (learnt_T < 0.25 * guessed_T).all(), (learnt_T / guessed_T).tolist()
+
+
+def test_with_task_groups_the_balance_is_of_all_groups() -> None:
+    network = build("mmoe", task_groups="sex+age/sbp+dbp", group_width=4, load_balance=0.5).train()
+    head = network.get_submodule("head.head")
+    alone: list[float] = []
+    head.register_forward_hook(lambda *_: alone.append(head.balance._losses[-1].item()))
+    with torch.no_grad():
+        for mixer in network.get_submodule("head").mixers:
+            mixer.normal_()
+
+    network(images())
+
+    assert len(alone) == 3
+    assert len(set(alone)) == 3
+    assert network.penalty().item() == pytest.approx(sum(alone) / 3)
+
+
+def test_a_forward_that_nobody_asked_about_is_no_part_of_the_next_ones_balance() -> None:
+    network = build("sepl", load_balance=0.5).train()
+    first, second = images(), images()
+    network(second)
+    expected = network.penalty().item()
+
+    network(first)
+    network(second)
+
+    assert network.penalty().item() == expected
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bfloat16_autocast_stays_near_float32(family: str, backbone: str, device: str) -> None:
+    strongest = {"gate_top_k": 2, "load_balance": 0.1} if family in ("sepl", "mmoe") else {}
+    network = build(family, backbone=backbone, **strongest).to(device)
+    pictures = images().to(device)
+    expected = network.eval()(pictures)
+    network.train()
+
+    with torch.autocast(device, torch.bfloat16):
+        network.eval()
+        outputs_BT = network(pictures)
+        network.train()
+        loss = network(pictures).float().square().sum() + network.penalty()
+    loss.backward()
+
+    torch.testing.assert_close(outputs_BT.float(), expected, rtol=0.1, atol=0.1)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, FastAPI, File, UploadFile
+from fastapi import Depends, FastAPI, File, Form, UploadFile
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -30,6 +30,9 @@ Values of cardiometabolic factors from colour fundus photographs. For research; 
 
 A photograph that cannot be read, or is no fundus photograph, has a row of its own with `status` failed or rejected; the
 others are scored all the same.
+
+Photographs of one patient, told by `patients`, are judged together, as when the model was calibrated and tested: each
+of their rows has the patient's values. Nothing of a request is joined with another's.
 """
 
 Files = Annotated[
@@ -40,11 +43,21 @@ Files = Annotated[
     ),
 ]
 
+Patients = Annotated[
+    list[str],
+    Form(
+        default_factory=list,
+        description="Whose each file is, one value a file in the order of the files; empty: nobody else's. "
+        "Without this field every file is judged alone",
+        json_schema_extra={"maxItems": MAX_FILES},
+    ),
+]
+
 
 class Scoring(Protocol):
     """What the interface needs of the model behind it."""
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]: ...
+    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]: ...
 
 
 def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, token: str | None) -> FastAPI:
@@ -64,9 +77,10 @@ def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, to
         api.add_middleware(BearerAuth, token=token)
 
     @api.post("/v1/score", responses=_SCORE_PROBLEMS, dependencies=guarded)
-    async def score(files: Files) -> ScoresReply:
-        """Score 1 to 64 photographs: a row for each, in the order sent."""
-        scores = await scoring.score(await _read(files, settings.max_file_mb))
+    async def score(files: Files, patients: Patients) -> ScoresReply:
+        """Score 1 to 64 photographs: a row for each, in the order sent; those of a patient together."""
+        photographs = await _read(files, settings.max_file_mb)
+        scores = await scoring.score(photographs, _whose(patients, len(files)))
         rows = [score_reply(score, bundle.manifest) for score in scores]
         return ScoresReply(bundle_id=bundle.bundle_id, scores=rows)
 
@@ -90,7 +104,7 @@ def _problem(description: str) -> dict[str, Any]:
 
 _SCORE_PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: _problem(f"More than {MAX_FILES} files, a file too large, or a request too large"),
-    422: _problem("Not a multipart form of files"),
+    422: _problem("Not a multipart form of files, or not as many patients as files"),
     503: _problem("Too many requests are waiting"),
 }
 
@@ -104,6 +118,15 @@ async def _read(files: Sequence[UploadFile], max_file_mb: float) -> list[tuple[s
     return [(_name(file), await file.read()) for file in files]
 
 
+def _whose(patients: Sequence[str], num_files: int) -> list[str]:
+    if patients and len(patients) != num_files:
+        raise HTTPException(422, f"patients should be one a file, {num_files}, were {len(patients)}")
+    return [_as_json_can_hold(patient).strip() for patient in patients]
+
+
 def _name(file: UploadFile) -> str:
-    """As sent, but such as JSON can hold."""
-    return (file.filename or "").encode("utf-8", "replace").decode()
+    return _as_json_can_hold(file.filename or "")
+
+
+def _as_json_can_hold(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,10 @@
-"""Photographs of many requests in one pass through the network."""
+"""Photographs of many requests in one pass through the network.
+
+What is gathered are patients: the photographs of one travel together, so that they are judged together. Ray counts the
+patients; the scorer passes at most its batch size of photographs through the network at a time, whatever was gathered.
+(Ray's `batch_size_fn` could count photographs, but it refuses a patient with more than fit, and puts who does not fit
+any more behind all who came later, each time anew.)
+"""
 
 import asyncio
 import os
@@ -6,10 +12,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 
 from ray import serve as ray_serve
 from ray.serve import metrics
 
+from sepl.scoring.patients import group_patients, order_by_patient, patient_keys
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Photograph, Reading, Scorer
 
@@ -17,7 +25,10 @@ LATENCY_BOUNDARIES_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 
 
 class BatchedScorer:
-    """A scorer for an event loop: threads decode, one thread holds the network, and batches gather over requests."""
+    """A scorer for an event loop: threads decode, one thread holds the network, and batches gather over requests.
+
+    The scorer's own batch size bounds what passes through the network at once.
+    """
 
     def __init__(self, scorer: Scorer, max_batch_size: int, batch_wait_ms: float) -> None:
         self.scorer = scorer
@@ -35,21 +46,29 @@ class BatchedScorer:
             boundaries=LATENCY_BOUNDARIES_S,
         )
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
-        """Scores in the order given; as `Scorer.score_bytes`."""
+    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
+        """Scores in the order given; as `Scorer.score_bytes`. Patients of two calls are never joined."""
         start = time.perf_counter()
-        scores = await asyncio.gather(*(self._score_one(name, data) for name, data in photographs))
+        keys = patient_keys(patients, len(photographs))
+        order = order_by_patient(keys).tolist()
+        given = (
+            Photograph(photographs[place][0], partial(bytes, photographs[place][1]), "", keys[place]) for place in order
+        )
+        by_patient = await asyncio.gather(*(self._score_patient(rows) for rows in group_patients(given)))
+        scored = dict(zip(order, chain.from_iterable(by_patient), strict=True))
+        scores = [scored[place] for place in range(len(order))]
         self._seconds.observe(time.perf_counter() - start)
         for score in scores:
             self._photographs.inc(tags={"status": score.status})
         return scores
 
-    async def _score_one(self, name: str, data: bytes) -> Score:
+    async def _score_patient(self, photographs: Sequence[Photograph]) -> list[Score]:
         loop = asyncio.get_running_loop()
-        reading = await loop.run_in_executor(self._decoders, self.scorer.read, Photograph(name, partial(bytes, data)))
-        if reading.pixels is None:
-            return self.scorer.score_readings([reading])[0]
-        return await self._gathered(reading)
+        reading = (loop.run_in_executor(self._decoders, self.scorer.read, photograph) for photograph in photographs)
+        readings = await asyncio.gather(*reading)
+        if all(reading.pixels is None for reading in readings):
+            return self.scorer.score_readings(readings)
+        return await self._gathered(readings)
 
-    async def _forward(self, readings: list[Reading]) -> list[Score]:
-        return await asyncio.get_running_loop().run_in_executor(self._network, self.scorer.score_readings, readings)
+    async def _forward(self, patients: list[list[Reading]]) -> list[list[Score]]:
+        return await asyncio.get_running_loop().run_in_executor(self._network, self.scorer.score_patients, patients)

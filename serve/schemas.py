@@ -26,9 +26,10 @@ class ServeSettings(Settings):
     num_gpus: float | None = Field(default=None, ge=0.0)
     """Of each replica; None: one when the cluster (before Ray is connected: this machine) has a GPU."""
     max_batch_size: int = Field(default=32, ge=1)
-    """Photographs in one pass through the network, gathered over requests."""
+    """Photographs in one pass through the network, and patients gathered over requests; one without others counts as
+    one photograph."""
     batch_wait_ms: float = Field(default=5.0, ge=0.0)
-    """How long a photograph waits for others."""
+    """How long a photograph, or a patient's photographs, wait for others."""
     max_file_mb: float = Field(default=32.0, gt=0.0)
     """Largest photograph, in megabytes (10⁶ bytes)."""
     max_request_mb: float = Field(default=128.0, gt=0.0)
@@ -51,11 +52,15 @@ class ScoreReply(Settings):
 
     image: str
     """The file's name as sent."""
+    patient: str | None
+    """As sent, without the spaces around it; null: judged alone."""
     status: Status
     reason: str | None
     """Why it was rejected or failed."""
+    num_photographs: int
+    """How many photographs of the patient, in this request, the values rest on; 0 unless the status is ok."""
     values: dict[str, PredictionReply]
-    """By task; empty unless the status is ok."""
+    """By task; empty unless the status is ok. The same for all photographs of a patient."""
     bundle_id: str
 
 
@@ -107,7 +112,13 @@ def score_reply(score: Score, manifest: BundleManifest) -> ScoreReply:
         for name, prediction in score.values.items()
     }
     return ScoreReply(
-        image=score.image, status=score.status, reason=score.reason, values=values, bundle_id=score.bundle_id
+        image=score.image,
+        patient=score.patient or None,
+        status=score.status,
+        reason=score.reason,
+        num_photographs=score.num_photographs,
+        values=values,
+        bundle_id=score.bundle_id,
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
-from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from sepl.bundle.format import ModelBundle, compose_bundle
 from sepl.errors import ConfigError
@@ -29,12 +29,12 @@ class Unbatched:
     def __init__(self, bundle: ModelBundle) -> None:
         self.scorer = Scorer(bundle, device="cpu")
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
-        return self.scorer.score_bytes(photographs)
+    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
+        return self.scorer.score_bytes(photographs, patients)
 
 
 class Broken:
-    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
+    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
         raise RuntimeError("secret detail of the model")
 
 
@@ -68,6 +68,34 @@ def test_a_row_for_every_file_in_the_order_sent_with_units(client: TestClient) -
     assert scores[0]["values"]["sex"] | {"value": 0} == {"value": 0, "low": None, "high": None, "unit": "probability"}
     assert scores[1]["values"] == {}
     assert {row["bundle_id"] for row in scores} == {BUNDLE.bundle_id} == {reply.json()["bundle_id"]}
+
+
+def test_files_of_a_patient_are_judged_together_and_an_empty_patient_is_alone(client: TestClient) -> None:
+    files = [_file(f"{seed}.jpg", draw_fundus(seed)) for seed in range(5)]
+    files[3] = _file("broken.jpg", b"no picture")
+
+    rows = client.post("/v1/score", files=files, data={"patients": [" ä", "", "ä", "ä", ""]}).json()["scores"]
+    alone = client.post("/v1/score", files=files).json()["scores"]
+
+    assert [row["image"] for row in rows] == [name for _, (name, _) in files]
+    assert [row["patient"] for row in rows] == ["ä", None, "ä", "ä", None]
+    assert [row["num_photographs"] for row in rows] == [2, 1, 2, 0, 1]
+    assert [(row["patient"], row["num_photographs"]) for row in alone] == [
+        (None, int(place != 3)) for place in range(5)
+    ]
+    assert rows[0]["values"] == rows[2]["values"]
+    assert rows[0]["values"]["age"]["value"] == pytest.approx(
+        (alone[0]["values"]["age"]["value"] + alone[2]["values"]["age"]["value"]) / 2, rel=1e-5
+    )
+    for place in (1, 4):
+        assert rows[place]["values"]["age"]["value"] == pytest.approx(alone[place]["values"]["age"]["value"], rel=1e-5)
+
+
+@pytest.mark.parametrize("patients", [["a"], ["a", "b", "c"]])
+def test_another_number_of_patients_than_files_is_422_and_says_both(client: TestClient, patients: list[str]) -> None:
+    reply = client.post("/v1/score", files=[_file("a.jpg"), _file("b.jpg")], data={"patients": patients})
+
+    assert f"patients should be one a file, 2, were {len(patients)}" in assert_problem(reply, 422)
 
 
 def test_the_model_tells_tasks_roles_and_units(client: TestClient) -> None:
@@ -131,8 +159,9 @@ def test_a_stream_that_grows_too_large_is_413(client: TestClient) -> None:
         {"content": b"garbage", "headers": {"Content-Type": "multipart/form-data"}},
         {"content": b"\xff\xd8\xff", "headers": {"Content-Type": "image/jpeg"}},
         {"files": [("photographs", ("a.jpg", b"x"))]},
+        {"files": [("files", ("a.jpg", b"x")), ("patients", ("p.txt", b"a"))]},
     ],
-    ids=["nothing", "json", "text field", "no form", "no boundary", "bare image", "another field"],
+    ids=["nothing", "json", "text field", "no form", "no boundary", "bare image", "another field", "patients a file"],
 )
 def test_a_malformed_request_is_422(client: TestClient, request_: dict) -> None:
     reply = client.post("/v1/score", **request_)
@@ -208,10 +237,18 @@ def test_whatever_is_sent_is_answered_as_documented_and_never_500(
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
     def check(case: Case) -> None:
-        # it does not know 413 as an answer to too many files
-        case.call_and_validate(excluded_checks=[negative_data_rejection])
+        # it does not know 413 as an answer to too many files, and a schema cannot say that lists are of one length
+        excluded = [negative_data_rejection]
+        if _num_values(case, "patients") not in (0, _num_values(case, "files")):
+            excluded.append(positive_data_acceptance)
+        case.call_and_validate(excluded_checks=excluded)
 
     check()
+
+
+def _num_values(case: Case, field: str) -> int:
+    found = case.body.get(field, []) if isinstance(case.body, dict) else []
+    return len(found) if isinstance(found, list) else 1
 
 
 def _get_model(client: TestClient, authorization: str):

@@ -18,11 +18,12 @@ from ray import cloudpickle
 from ray import serve as ray_serve
 from ray.serve.config import HTTPOptions
 from ray.serve.handle import DeploymentHandle
+from torch import nn
 
 from sepl.bundle.format import read_bundle
 from sepl.errors import BundleError
 from sepl.scoring.rows import Score
-from sepl.scoring.scorer import Reading, Scorer
+from sepl.scoring.scorer import Scorer
 from serve.api import build_api
 from serve.app import build_app
 from serve.auth import TOKEN_VARIABLE
@@ -94,6 +95,18 @@ def test_an_online_row_equals_the_offline_score(client: httpx.Client, offline: d
     assert [row["image"] for row in rows] == [name for name, _ in PHOTOGRAPHS]
     for row in rows:
         assert_same_row(row, offline[row["image"]])
+
+
+def test_an_online_row_of_a_patient_equals_the_offline_score(client: httpx.Client, bundle: Path) -> None:
+    patients = ["", "a", "b", "a", "b", "", "a", "c"] * 3
+    expected = Scorer(read_bundle(bundle), device="cpu").score_bytes(PHOTOGRAPHS, patients)
+
+    reply = client.post("/v1/score", files=_files(PHOTOGRAPHS), data={"patients": patients})
+
+    assert reply.status_code == 200
+    for row, score in zip(reply.json()["scores"], expected, strict=True):
+        assert (row["patient"] or "", row["num_photographs"]) == (score.patient, score.num_photographs)
+        assert_same_row(row, score)
 
 
 def test_concurrent_requests_are_each_answered_with_their_own_photographs(
@@ -186,6 +199,26 @@ def test_photographs_of_concurrent_requests_share_passes_through_the_network(sec
     assert len(sizes) < len(PHOTOGRAPHS)
 
 
+def test_patients_of_concurrent_requests_share_passes_and_are_never_joined(
+    second: DeploymentHandle, bundle: Path
+) -> None:
+    second.sizes.remote().result(timeout_s=60)
+    chosen = [(PHOTOGRAPHS[number : number + 2], ["a", "a"]) for number in range(20)]
+    chosen += [(PHOTOGRAPHS, ["a"] * 19 + ["", "b", "b", "b", "b"])]  # more than a pass takes
+    replies = [second.count.remote(photographs, patients) for photographs, patients in chosen]
+    found = [reply.result(timeout_s=60) for reply in replies]
+
+    sizes = second.sizes.remote().result(timeout_s=60)
+    scorer = Scorer(read_bundle(bundle), device="cpu")
+    for (photographs, patients), rows in zip(chosen, found, strict=True):
+        for row, expected in zip(rows, scorer.score_bytes(photographs, patients), strict=True):
+            assert (row.image, row.num_photographs) == (expected.image, expected.num_photographs)
+            assert row.values["age"].value == pytest.approx(expected.values["age"].value, rel=1e-5)
+    assert sum(sizes) == 40 + len(PHOTOGRAPHS)
+    assert max(sizes) <= 8
+    assert len(sizes) < 20
+
+
 @pytest.mark.usefixtures("second")
 def test_below_a_prefix_errors_are_problems_and_the_token_is_asked_for(server: str, client: httpx.Client) -> None:
     crash = client.post("/second/v1/score", files=_files(PHOTOGRAPHS[:1]))
@@ -202,29 +235,26 @@ def test_a_wrong_bundle_fails_before_anything_starts(tmp_path: Path) -> None:
         build_app(ServeSettings(bundle=str(tmp_path)))
 
 
-class CountingScorer(Scorer):
-    sizes: list[int]
-
-    def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
-        self.sizes.append(len(readings))
-        return super().score_readings(readings)
-
-
 class SecondServer:
     """Over HTTP a server whose model fails in a way nobody foresaw; by its handle, real batches that are counted."""
 
     def __init__(self, bundle: str) -> None:
-        self.scorer = CountingScorer(read_bundle(bundle), device="cpu")
-        self.scorer.sizes = []
+        self.scorer = Scorer(read_bundle(bundle), device="cpu", batch_size=8)
+        self.passes: list[int] = []
+        backbone = self.scorer.network.backbone
+        assert isinstance(backbone, nn.Module)
+        backbone.register_forward_hook(lambda _, inputs, __: self.passes.append(len(inputs[0])))
         self.batches = BatchedScorer(self.scorer, max_batch_size=8, batch_wait_ms=500)
 
-    async def count(self, photographs: list[tuple[str, bytes]]) -> list[Score]:
-        return await self.batches.score(photographs)
+    async def count(self, photographs: list[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
+        return await self.batches.score(photographs, patients)
 
     async def sizes(self) -> list[int]:
-        return self.scorer.sizes
+        """How many photographs each pass since the last call had."""
+        sizes, self.passes[:] = list(self.passes), []
+        return sizes
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]]) -> list[Score]:
+    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
         raise RuntimeError("secret detail of the model")
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -66,8 +66,11 @@ def compiled(function: Callable[_P, _T]) -> Callable[_P, _T]:
     """The function as fused kernels, which are kept on disk: a later trial, or process, only loads them.
 
     They lie where TORCHINDUCTOR_CACHE_DIR says, else in sepl/compiled below the user's cache folder: torch's own choice
-    is a temporary folder, which ends with the machine's.
+    is a temporary folder, which ends with the machine's. What the process compiled before is forgotten: torch compiles
+    the same code for 8 networks or shapes and then, without an error, no more. Another function that is still in use
+    loads its kernels again.
     """
+    torch.compiler.reset()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "sepl" / "compiled"))
     return torch.compile(function, dynamic=False)

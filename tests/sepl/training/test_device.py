@@ -1,9 +1,13 @@
+from functools import partial
+from pathlib import Path
+
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from sepl.config import Precision
 from sepl.errors import ConfigError
-from sepl.training.device import autocast, pick_device
+from sepl.training.device import autocast, compiled, pick_device
 
 
 def test_cpu_is_the_cpu() -> None:
@@ -33,3 +37,26 @@ def test_a_cpu_computes_in_float32_unless_told_otherwise(precision: Precision, e
         output = layer(torch.ones(1, 2))
 
     assert output.dtype == expected
+
+
+class _Layer:
+    """A network's stand-in: all of these share one line of code."""
+
+    def __init__(self, width: int) -> None:
+        self.weight = torch.ones(width)
+
+    def represent(self, images: torch.Tensor) -> torch.Tensor:
+        return images * self.weight
+
+
+def test_a_process_compiles_for_more_networks_than_torch_keeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # needs no C++ compiler
+    compiled_frames = []
+    for width in range(2, 14):
+        counters.clear()
+        represent = compiled(_Layer(width).represent)
+        assert torch.equal(represent(torch.ones(3, width)), torch.ones(3, width))
+        compiled_frames.append(counters["frames"]["ok"])
+
+    assert compiled_frames == [1] * 12

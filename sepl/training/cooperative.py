@@ -26,7 +26,7 @@ from sepl.models.group_adapters import GroupedHead, Turn
 from sepl.models.network import MultiTaskNetwork
 from sepl.training.backward import BatchBackward, norms_at_rest
 from sepl.training.batches import Batch
-from sepl.training.weighting_base import Weighting
+from sepl.training.weighting_base import Weighting, as_tuple
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class CooperativeBackward(BatchBackward):
         if weighting.looks_again:
             raise ConfigError(f"weighting should not be {settings.weighting!r} in cooperative training")
         self._settings, self._step = settings, step
+        if (settings.cooperative_place, settings.cooperative_noise) == ("features", "ascent"):
+            self._adds_up = False  # the step is found for the whole batch's features, which the head should see at once
         self._turns = Turns(
             self._head.num_groups,
             settings.cooperative_inner_steps,
@@ -99,13 +101,13 @@ class CooperativeBackward(BatchBackward):
             settings.seed,
         )
 
-    def __call__(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
+    def _backward(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
         """Losses (T,) of the group's tasks, times the number of groups: an epoch's mean is then about that of all."""
         group = self._turns.group(self._step())
         batch = replace(batch, present_BT=batch.present_BT * self._head.in_group_GT[group])
-        self._head.turn = self._turn(group, images_BCHW, batch)
         try:
-            return self._head.num_groups * super().__call__(images_BCHW, batch)
+            self._head.turn = self._turn(group, images_BCHW, batch)
+            return self._head.num_groups * super()._backward(images_BCHW, batch)
         finally:
             self._head.turn = None
 
@@ -117,11 +119,11 @@ class CooperativeBackward(BatchBackward):
         if settings.cooperative_noise != "ascent":
             noise = partial(bounded_noise, kind=settings.cooperative_noise, radius=settings.cooperative_radius)
             return replace(turn, disturb=noise)
-        steps = iter(self._ascents(turn, images_BCHW, batch))
-        return replace(turn, disturb=lambda _: next(steps))
+        steps = self._ascents(turn, images_BCHW, batch)
+        return replace(turn, disturb=lambda tensor: steps[tensor.shape])
 
-    def _ascents(self, turn: Turn, images_BCHW: Tensor, batch: Batch) -> list[Tensor]:
-        """What to add to each disturbed tensor, in the order in which they are asked for; by one pass more."""
+    def _ascents(self, turn: Turn, images_BCHW: Tensor, batch: Batch) -> dict[torch.Size, Tensor]:
+        """What to add to each disturbed tensor, by its shape: features, or weights and biases; by one pass more."""
         asked: list[tuple[Tensor, Tensor]] = []
 
         def add_nothing(tensor: Tensor) -> Tensor:
@@ -131,19 +133,21 @@ class CooperativeBackward(BatchBackward):
         before = self._streams.now()
         self._head.turn = replace(turn, disturb=add_nothing)
         with norms_at_rest(self._network), self._autocast():
-            with torch.no_grad():
-                representation = self._network.represent(images_BCHW)
-            outputs_BT = self._network.predict(representation, batch.context())
+            outputs_BT = self._network.predict(self._represent_in_parts(images_BCHW, batch), batch.context())
         total = self._losses(outputs_BT, batch).sum()
         gradients = torch.autograd.grad(total, [added for _, added in asked], allow_unused=True, materialize_grads=True)
         self._streams.jump(before)
         radius = self._settings.cooperative_radius
-        return [ascent(tensor, gradient, radius=radius) for (tensor, _), gradient in zip(asked, gradients, strict=True)]
+        return {
+            tensor.shape: ascent(tensor, gradient, radius=radius)
+            for (tensor, _), gradient in zip(asked, gradients, strict=True)
+        }
 
-    def _halve(self, batch_size: int, problem: torch.OutOfMemoryError) -> None:
-        if self._settings.cooperative_noise == "ascent" and self._settings.cooperative_place == "features":
-            raise problem  # the step was found for the whole batch's features
-        super()._halve(batch_size, problem)
+    @torch.no_grad()
+    def _represent_in_parts(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
+        parts = [as_tuple(self._network.represent(images_BCHW[batch.photographs(rows)])) for rows in self._parts(batch)]
+        (features_BF,) = (torch.cat(pieces) for pieces in zip(*parts, strict=True))  # of a trunk: one tensor
+        return features_BF
 
 
 def _grouped_head(network: MultiTaskNetwork) -> GroupedHead:

@@ -23,8 +23,8 @@ def build_weighting(
 ) -> Weighting:
     """The weighting of a run, on the device of its network.
 
-    Raises ConfigError for a weight of no task, and for a weighting of gradients where the network's tasks share no
-    representation.
+    Raises ConfigError for a weight of no task, for a warm-up that the run ends in, and for a weighting of gradients
+    where the network's tasks share no representation.
     """
     weighting = _build(config, tasks).to(device)
     if weighting.needs_shared_trunk and not network.has_shared_trunk:
@@ -51,9 +51,18 @@ def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
         case "famo":
             return FamoWeighting(num_tasks, config.famo_learning_rate)
         case "stch":
+            _check_warmup(config)
             return SmoothTchebycheffWeighting(num_tasks, config.stch_smoothness, config.stch_warmup_epochs)
         case method:
             return GradientWeighting(gradient_methods(cagrad_radius=config.cagrad_radius)[method])
+
+
+def _check_warmup(config: TrainingConfig) -> None:
+    if config.stch_warmup_epochs >= config.num_epochs:
+        raise ConfigError(
+            f"stch_warmup_epochs should be less than num_epochs ({config.num_epochs}), was "
+            f"{config.stch_warmup_epochs}: the run would end before weighting begins"
+        )
 
 
 def _fixed_weights(weights: dict[str, float], tasks: TaskTable) -> list[float]:

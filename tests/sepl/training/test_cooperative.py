@@ -79,7 +79,13 @@ def test_every_way_learns_and_a_restored_run_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "options", [{"fusion": "attention"}, {"weighting": "upgrad"}, {"weighting": "stch"}, {"propagation": "oracle"}]
+    "options",
+    [
+        {"fusion": "attention"},
+        {"weighting": "upgrad"},
+        {"weighting": "stch", "stch_warmup_epochs": 1},
+        {"propagation": "oracle"},
+    ],
 )
 def test_turns_go_with_fusion_weightings_and_labels(
     options: dict[str, Any], config: TrialConfig, data: TrainingData
@@ -239,3 +245,44 @@ def test_parts_of_a_batch_add_up_to_the_batch(config: TrialConfig, data: Trainin
 
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["features", "parameters"])
+def test_a_batch_in_parts_climbs_the_same_ascent(place: str, config: TrialConfig, data: TrainingData) -> None:
+    settings = cooperative(config, backbone="test_vit", cooperative_place=place, cooperative_noise="ascent")
+    images_BCHW, batch = first_batch(data)
+    gradients = []
+    for micro_batch_size in (0, 5):
+        run = TrainingRun(settings.with_params(micro_batch_size=micro_batch_size), data)
+        grouped_head(run)
+        with run._streams.active():
+            backward_of(run)(images_BCHW, batch)
+        gradients.append({name: p.grad for name, p in run.network.named_parameters() if p.grad is not None})
+
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["features", "parameters"])
+def test_an_ascent_that_memory_has_no_room_for_is_climbed_in_halves(
+    place: str, config: TrialConfig, data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(cooperative(config, cooperative_place=place, cooperative_noise="ascent", num_epochs=1), data)
+    represent = run.network.represent
+    rooms: list[int] = []
+
+    def represent_if_there_is_room(images_BCHW: Tensor) -> Any:
+        rooms.append(len(images_BCHW))
+        in_the_ascent = len(rooms) == 1
+        if run.network.training and len(images_BCHW) > 8 and (place == "features" or not in_the_ascent):
+            raise torch.OutOfMemoryError("no room")
+        return represent(images_BCHW)
+
+    monkeypatch.setattr(run.network, "represent", represent_if_there_is_room)
+    backward_of(run)._represent = represent_if_there_is_room
+
+    result = run.run_epoch()
+
+    assert math.isfinite(result.train_loss)
+    assert backward_of(run).micro_batch_size == 8

@@ -400,6 +400,12 @@ def test_a_weight_of_no_task_is_refused_by_name() -> None:
         build("fixed", task_weights={"pulse": 1.0})
 
 
+def test_a_warm_up_that_the_run_ends_in_is_refused() -> None:
+    assert build("stch", stch_warmup_epochs=2, num_epochs=3)
+    with pytest.raises(ConfigError, match=r"stch_warmup_epochs should be less than num_epochs \(3\), was 3"):
+        build("stch", stch_warmup_epochs=3, num_epochs=3)
+
+
 def test_an_option_of_another_weighting_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"cagrad_radius should stay 0.5 unless weighting is 'cagrad'"):
         build("upgrad", cagrad_radius=0.2)

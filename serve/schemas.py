@@ -26,8 +26,8 @@ class ServeSettings(Settings):
     num_gpus: float | None = Field(default=None, ge=0.0)
     """Of each replica; None: one when the cluster (before Ray is connected: this machine) has a GPU."""
     max_batch_size: int = Field(default=32, ge=1)
-    """Photographs in one pass through the network, and patients gathered over requests; one without others counts as
-    one photograph."""
+    """Photographs in one pass through the network, gathered over requests; as many patients are gathered at most, and
+    take several passes where they have more photographs."""
     batch_wait_ms: float = Field(default=5.0, ge=0.0)
     """How long a photograph, or a patient's photographs, wait for others."""
     max_file_mb: float = Field(default=32.0, gt=0.0)

@@ -15,15 +15,18 @@ _USE = """\
 - For research. Not a medical device: no diagnosis, no treatment and no triage may rest on these values.
 - Meant for colour fundus photographs like those it was trained on. Another camera, population or clinic needs its own
   evaluation and calibration before use; intervals hold only for patients exchangeable with the calibration patients.
-- Intervals were calibrated on the mean over a patient's photographs; a single photograph's error can be larger.
+- Values and intervals were tested and calibrated per patient, on all of a patient's photographs together. Score them
+  together too (below); a single photograph's error can be larger.
 - Skill near the floor means that the value follows from the age and sex that the photograph shows, from nothing else.
 - Pictures that cannot be fundus photographs are rejected by simple measures, not by a study of image quality.
 
 ## How to score
 
     python -m jobs.score --bundle BUNDLE --input PHOTOGRAPHS --out scores.parquet
+    python -m jobs.score --bundle BUNDLE --input TABLE --patient-column COLUMN --out scores.parquet
     serve run serve.app:build_app bundle=BUNDLE
 
+A table's patient column, or the field `patients` of a request to the server, tells which photographs are one patient's.
 The bundle's id and the SHA-256 of every file are in `bundle.json`.
 """
 

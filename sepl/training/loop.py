@@ -170,8 +170,8 @@ class TrainingRun:
         start = time.perf_counter()
         with self._streams.active(), deterministic_kernels(self._config.training.deterministic):
             losses_T, num_photographs = self._train_epoch(after_step)
-        trained = time.perf_counter()
-        skills = self._validate()
+            trained = time.perf_counter()
+            skills = self._validate()  # decides which epoch is kept, so it has to repeat as the steps do
         self._epoch += 1
         skill = _mean(skills.values())
         self._keep_if_best(skill)

@@ -47,7 +47,17 @@ def build_network(
         final_norm=config.final_norm,
     )
     network = _builder(config.family)(config, tasks, image_size, make_backbone)
-    return network.to(memory_format=torch.channels_last)  # as stored pixels lie
+    network.to(memory_format=torch.channels_last)  # as stored pixels lie
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and _is_deadly_channels_last(module):
+            module.to(memory_format=torch.contiguous_format)
+    return network
+
+
+def _is_deadly_channels_last(layer: nn.Conv2d) -> bool:
+    """Whether it ends or hangs the process: torch 2.15's backward pass on a CPU writes beyond its memory for a 1 × 1
+    convolution with a stride and two to seven channels, such as FastViT's of the image."""
+    return layer.kernel_size == (1, 1) and layer.stride != (1, 1) and layer.in_channels < 8
 
 
 def _builder(family: Family) -> Callable[[ModelConfig, TaskTable, int, MakeBackbone], MultiTaskNetwork]:

@@ -1,5 +1,8 @@
 """From settings to a network that trains."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -89,3 +92,19 @@ def test_convolutions_lie_as_stored_pixels_do() -> None:
 
     assert kernels
     assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+
+
+def test_a_step_of_a_backbone_with_a_strided_convolution_of_the_image_survives() -> None:
+    script = """
+import torch
+from sepl.config import ModelConfig
+from sepl.models.build import build_network
+from sepl.tasks import CARDIOMETABOLIC_TASKS
+
+network = build_network(ModelConfig(family="hard_sharing", backbone="fastvit_t8"), CARDIOMETABOLIC_TASKS, 64)
+for _ in range(3):
+    network(torch.rand(2, 3, 64, 64)).sum().backward()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+
+    assert run.returncode == 0, run.stderr  # a process of its own, since torch would end this one

@@ -8,7 +8,7 @@ import optuna
 import pytest
 import timm
 
-from sepl.config import Family
+from sepl.config import Family, ModelConfig, TrialConfig
 from sepl.tasks import TASK_SPLITS
 from sepl.tuning.space import load_space
 
@@ -81,7 +81,7 @@ def test_every_backbone_is_one_of_timms(name: str) -> None:
     assert all(timm.is_model(backbone) for backbone in backbones)
 
 
-@pytest.mark.parametrize("name", ["smoke", "joint", "families"])
+@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation"])
 def test_a_space_loads_without_optuna_torch_and_ray(name: str) -> None:
     heavy = "{'optuna', 'torch', 'ray'} & set(sys.modules)"
 
@@ -100,3 +100,27 @@ def test_the_usual_sepl_among_families_is_the_papers_with_a_little_regularisatio
 
     expected = {**paper, "family": "sepl", "weight_decay": 0.05, "drop_path": 0.1}
     assert ours == {name: value for name, value in expected.items() if name != "backbone"}  # which is not searched
+
+
+def test_an_ablation_takes_one_idea_at_a_time_from_the_papers_setting() -> None:
+    space = load_space("search_spaces/ablation.py")
+    paper, *others = [
+        TrialConfig.from_params({**point, "task_split": "anthropometric"}) for point in space.first_points
+    ]
+
+    changed = [
+        {name for name, value in other.to_params().items() if value != paper.to_params()[name]} for other in others
+    ]
+
+    assert paper.model == ModelConfig(drop_path=0.1)  # whose defaults are the paper's
+    assert all(len(names - {"propagation", "load_balance"}) <= 1 for names in changed), changed
+    assert set().union(*changed) == {
+        "propagation",
+        "num_stages",
+        "gate_inputs",
+        "prior_attention",
+        "binary_prior",
+        "num_experts",
+        "gate_top_k",
+        "load_balance",
+    }

@@ -65,7 +65,8 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
         tuned[family] = _tune(family, data, options)
         CONSOLE.print(f"{family}: tuned to learning rate {tuned[family].training.learning_rate:.1e}")
         skills[family] = _skills(tuned[family], data, dataset, options)
-        CONSOLE.print(f"{family}: mean test skill {skills[family][:, 0].mean():.3f} over {options.num_seeds} seeds")
+        mean = np.nanmean(skills[family][:, 0])
+        CONSOLE.print(f"{family}: mean test skill {mean:.3f} over {options.num_seeds} seeds")
     _report(options, dataset, tuned, skills, _step_milliseconds(options.families, data, options))
 
 
@@ -146,7 +147,7 @@ def _relative_gain(skills_SBT: Floats, alone_SBT: Floats, tasks: TaskTable) -> F
     """Δm in %, (S, B). Skill is 1 − MAE / MAE(median) or 2 AUC − 1, so errors' and AUCs' ratios follow from it."""
     is_binary_T = np.array(tasks.is_binary)
     of_SBT = np.where(is_binary_T, 1 + alone_SBT, 1 - alone_SBT)  # 2 AUC, or MAE / MAE(median): 0 in no fair resample
-    return 100 * ((skills_SBT - alone_SBT) / np.where(of_SBT > 0, of_SBT, np.nan)).mean(axis=2)
+    return 100 * np.nanmean((skills_SBT - alone_SBT) / np.where(of_SBT > 0, of_SBT, np.nan), axis=2)
 
 
 def _report(
@@ -158,8 +159,8 @@ def _report(
 ) -> None:
     rows: dict[Family, dict[str, Any]] = {
         family: {
-            "mean_skill": interval(over_seeds(values_SBT.mean(axis=2))),
-            "mean_skill_per_seed": [round(float(value), 4) for value in values_SBT[:, 0].mean(axis=1)],
+            "mean_skill": interval(over_seeds(np.nanmean(values_SBT, axis=2))),
+            "mean_skill_per_seed": [round(float(value), 4) for value in np.nanmean(values_SBT[:, 0], axis=1)],
             "delta_m_percent": interval(over_seeds(_relative_gain(values_SBT, skills[ALONE], dataset.tasks))),
             "parameters": num_parameters(tuned[family], dataset),
             "step_milliseconds": milliseconds[family],

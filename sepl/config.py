@@ -178,7 +178,8 @@ class ModelConfig(Settings):
         if self.num_stages == 1 and self.propagation != "none":
             raise ValueError(f"propagation should be 'none' in one stage (num_stages), was {self.propagation!r}")
         if self.propagation == "none":
-            self._must_stay("prior_attention", "unless priors are propagated (propagation)")
+            for option in ("prior_attention", "binary_prior"):
+                self._must_stay(option, "unless priors are propagated (propagation)")
             if self.gate_inputs == "prior":
                 raise ValueError("gate_inputs should not be 'prior' unless priors are propagated (propagation)")
         if self.gate_inputs == "uniform":

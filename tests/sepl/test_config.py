@@ -9,15 +9,18 @@ from sepl.config import ModelConfig, Settings, TrainingConfig, TrialConfig
 from sepl.errors import BundleError, ConfigError
 
 positive = st.floats(1e-8, 1e3)
-models = st.builds(
+of_any_model = {
+    "backbone": st.sampled_from(["convnext_tiny", "test_resnet"]),
+    "task_split": st.sampled_from(["none", "age+sex"]),
+    "num_experts": st.integers(1, 64),
+    "hidden_width": st.integers(1, 8192),
+    "drop_path": st.floats(0, 0.99),
+}
+models = st.builds(ModelConfig, **of_any_model, propagation=st.just("none")) | st.builds(
     ModelConfig,
-    backbone=st.sampled_from(["convnext_tiny", "test_resnet"]),
-    task_split=st.sampled_from(["none", "age+sex"]),
-    num_experts=st.integers(1, 64),
-    hidden_width=st.integers(1, 8192),
-    propagation=st.sampled_from(["predicted", "detached", "none"]),
+    **of_any_model,
+    propagation=st.sampled_from(["predicted", "detached"]),
     binary_prior=st.sampled_from(["logit", "probability"]),
-    drop_path=st.floats(0, 0.99),
 )
 trainings = st.builds(
     TrainingConfig,
@@ -85,6 +88,7 @@ def test_a_wrong_value_says_what_it_should_be_and_what_it_was(params, message):
         ({"photographs_per_patient": 3}, r"photographs_per_patient should stay 2 unless photographs are joined"),
         ({"num_stages": 1}, r"propagation should be 'none' in one stage \(num_stages\), was 'predicted'"),
         ({"propagation": "none", "prior_attention": False}, r"prior_attention should stay True unless priors are"),
+        ({"propagation": "none", "binary_prior": "probability"}, r"binary_prior should stay 'logit' unless priors are"),
         ({"propagation": "none", "gate_inputs": "prior"}, r"gate_inputs should not be 'prior' unless priors are"),
         ({"gate_inputs": "uniform", "gate_top_k": 2}, r"gate_top_k should stay 0 with uniform gates"),
         ({"gate_top_k": 5}, r"gate_top_k should be at most num_experts \(4\), was 5"),

@@ -1,6 +1,9 @@
-"""Memory that a CPU's large tensors lie in, kept for the next ones."""
+"""The memory that tensors lie in: kept for the next ones on a CPU, given back on a GPU when it has run out."""
 
 import ctypes
+import gc
+
+import torch
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
 _LARGEST_KEPT = 2**30
@@ -20,3 +23,10 @@ def keep_freed_memory() -> None:
         return
     mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, _NEVER)
+
+
+def free_memory() -> None:
+    """Of tensors that nothing holds any more: for others on the same GPU, and for larger ones."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.data.images import ImageSpec
+from sepl.memory import free_memory
 from sepl.models.fusion import PhotographSets
 from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
@@ -53,6 +54,22 @@ def predict_outputs(
         network.train(was_training)
 
 
+def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tensor:
+    """(B, F), or (B, T, F), of a network in evaluation mode; in halves, quarters, … when the device's memory runs out.
+
+    Raises OutOfMemoryError when a single photograph is too much.
+    """
+    try:
+        return network.features(network.represent(images_BCHW))
+    except torch.OutOfMemoryError:
+        if len(images_BCHW) == 1:
+            raise
+    free_memory()  # here no traceback holds the failed attempt's tensors
+    half = len(images_BCHW) // 2
+    parts = images_BCHW[:half], images_BCHW[half:]
+    return torch.cat([photograph_features(network, part_BCHW) for part_BCHW in parts])
+
+
 def _predict_photographs(
     network: MultiTaskNetwork, inputs: Iterator[Tensor], labels_NT: Tensor | None
 ) -> NDArray[np.float32]:
@@ -60,7 +77,7 @@ def _predict_photographs(
     for images_BCHW in inputs:
         rows = slice(start, start := start + len(images_BCHW))
         context = NO_CONTEXT if labels_NT is None else Context(labels_BT=labels_NT[rows])
-        outputs.append(network(images_BCHW, context).float())
+        outputs.append(network.judge(photograph_features(network, images_BCHW), context).float())
     return torch.cat(outputs).cpu().numpy() if outputs else _no_outputs(network)
 
 
@@ -68,7 +85,7 @@ def _predict_patients(
     network: MultiTaskNetwork, inputs: Iterator[Tensor], patient_N: Tensor, labels_NT: Tensor | None
 ) -> NDArray[np.float32]:
     """Photographs a batch at a time, then what is left of them, their features, at once."""
-    features = [network.features(network.represent(images_BCHW)) for images_BCHW in inputs]
+    features = [photograph_features(network, images_BCHW) for images_BCHW in inputs]
     if not features:
         return _no_outputs(network)
     sets = PhotographSets(patient_N, int(patient_N.max()) + 1)

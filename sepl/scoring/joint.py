@@ -18,6 +18,7 @@ from sepl.data.patients import mean_per_patient
 from sepl.models.fusion import PhotographSets
 from sepl.models.network import Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
+from sepl.models.predict import photograph_features
 
 
 def represent(
@@ -25,7 +26,7 @@ def represent(
 ) -> Tensor:
     """(N, F), or (N, T, F), with fusion; else (N, T). The network is in evaluation mode on `device`."""
     images = to_input(torch.from_numpy(pixels_NHWC).to(device, non_blocking=True), image.mean, image.std)
-    features = network.features(network.represent(images))
+    features = photograph_features(network, images)
     return network.judge(features).float() if network.fusion is None else features
 
 

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from sepl.config import Precision, TrialConfig
 from sepl.errors import ConfigError
+from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_matrix
-from sepl.training.backward import free_memory
 from sepl.training.batches import TrainingData
 from sepl.training.device import autocast
 from sepl.training.gradient_weightings import task_jacobians

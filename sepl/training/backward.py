@@ -12,7 +12,6 @@ paths are drawn for each part, so that they are other draws of the same kind.
     B photographs · T tasks
 """
 
-import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sepl.config import Precision
+from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork, Representation
 from sepl.training.batches import Batch
 from sepl.training.device import autocast, compiled
@@ -164,13 +164,6 @@ class BatchBackward:
         for parameter in chain(self._network.parameters(), self._weighting.parameters()):
             parameter.grad = None
         free_memory()
-
-
-def free_memory() -> None:
-    """Of tensors that nothing holds any more: for others on the same GPU, and for larger ones."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _adds_up(network: MultiTaskNetwork, weighting: Weighting) -> bool:

@@ -3,7 +3,6 @@
 Apart from `trainable` so that a study's driver, which trains nothing, need not import torch and timm (7 s).
 """
 
-import gc
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from sepl.config import Settings, TrialConfig
+from sepl.memory import free_memory as free_memory
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun
@@ -57,13 +57,6 @@ def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None
     if source.exists():
         with tempfile.TemporaryDirectory() as cache:
             run.restore(local_copy(source, Path(cache)))
-
-
-def free_memory() -> None:
-    """After the last reference to a run is gone."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=1)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sepl.config import ModelConfig
 from sepl.data.images import ImageSpec
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.network import MultiTaskNetwork, Representation
 from sepl.models.pixels import to_input
 from sepl.models.predict import predict_outputs
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
@@ -91,3 +92,35 @@ def test_a_gpu_agrees_with_the_cpu() -> None:
     on_gpu_NK = predict_outputs(network.to("cuda"), [pixels], SPEC, device=torch.device("cuda"), batch_size=4)
 
     np.testing.assert_allclose(on_gpu_NK, on_cpu_NK, atol=2e-2, rtol=2e-2)  # convolutions round to TF32
+
+
+def test_photographs_pass_in_parts_when_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, pixels, tried = build(), photographs(7), []
+    expected_NK = predict_outputs(network, [pixels], SPEC, device=CPU)
+    _run_out_above(2, network, tried, monkeypatch)
+
+    outputs_NK = predict_outputs(network, [pixels], SPEC, device=CPU)
+
+    np.testing.assert_allclose(outputs_NK, expected_NK, atol=1e-5, rtol=1e-5)
+    assert tried == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_a_photograph_that_is_too_large_alone_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build()
+    _run_out_above(0, network, [], monkeypatch)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        predict_outputs(network, [photographs(3)], SPEC, device=CPU)
+
+
+def _run_out_above(most: int, network: MultiTaskNetwork, tried: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device's memory runs out for more photographs than `most` at once."""
+    whole = network.represent
+
+    def represent(images_BCHW: Tensor) -> Representation:
+        tried.append(len(images_BCHW))
+        if len(images_BCHW) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return whole(images_BCHW)
+
+    monkeypatch.setattr(network, "represent", represent)

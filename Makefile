@@ -6,6 +6,8 @@ SHELL := bash
 BIN := .venv/bin
 ENV := .venv/.complete
 CODE := sepl search_spaces jobs serve benchmarks tests
+# a file's tests stay together, since they share what is dear to set up; each worker is a Python with torch and Ray in it
+TEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: help env demo test test-slow check format lock
 
@@ -21,10 +23,10 @@ demo: $(ENV)  ## the whole way on a simulated cohort: prepare, search, publish, 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m jobs.demo
 
 test: $(ENV)  ## the tests, without those marked slow
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(TEST) -m "not slow"
 
 test-slow: $(ENV)  ## the long tests
-	@$(BIN)/python -m pytest -q -m slow
+	@$(TEST) -m slow
 
 check: $(ENV)  ## lint, format, types, import contracts
 	$(BIN)/ruff check $(CODE)

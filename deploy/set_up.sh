@@ -41,6 +41,7 @@ python=$(find_python)
 uv=$(bring_uv "$python")
 echo "setting up .venv with $("$python" --version) and $("$uv" --version) (about 7 GB with torch's CUDA libraries)"
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+# compiled now: where Python may not write its bytecode, as in many containers, each import of torch would compile it anew
+"$uv" pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode requirements.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 touch .venv/.complete

@@ -1,4 +1,8 @@
-"""How every command starts: options from an annotated function, and one clear line when something is wrong."""
+"""How every command starts: options from an annotated function, and one clear line when something is wrong.
+
+A command imports what loads torch, Ray or pandas within its function: a wrong option is told, and --help is there, in a
+second instead of ten.
+"""
 
 import contextlib
 import functools

@@ -1,9 +1,12 @@
 """What `python -m jobs.registry` can do, one class a subcommand."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sepl.bundle.registry import Registry
 from sepl.errors import BundleError
+
+if TYPE_CHECKING:
+    from sepl.bundle.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,12 +14,17 @@ class _OfRegistry:
     registry: str
     """The registry's folder: a local path, s3://… or gs://…."""
 
+    def open(self) -> "Registry":
+        from sepl.bundle.registry import Registry
+
+        return Registry(self.registry)
+
 
 class List(_OfRegistry):
     """Bundles, oldest first, with the aliases that name them."""
 
     def run(self) -> None:
-        registry = Registry(self.registry)
+        registry = self.open()
         aliases = registry.aliases()
         for manifest in registry.list():
             names = [alias for alias in aliases.aliases if aliases.current(alias) == manifest.bundle_id]
@@ -31,7 +39,7 @@ class Show(_OfRegistry):
     """An alias or a bundle's id."""
 
     def run(self) -> None:
-        print(Registry(self.registry).card(self.bundle))
+        print(self.open().card(self.bundle))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +52,7 @@ class Promote(_OfRegistry):
     """Such as production."""
 
     def run(self) -> None:
-        Registry(self.registry).promote(self.bundle, self.alias)
+        self.open().promote(self.bundle, self.alias)
         print(f"{self.alias} is {self.bundle}")
 
 
@@ -56,14 +64,14 @@ class Rollback(_OfRegistry):
     """The alias to roll back."""
 
     def run(self) -> None:
-        print(f"{self.alias} is {Registry(self.registry).rollback(self.alias)}")
+        print(f"{self.alias} is {self.open().rollback(self.alias)}")
 
 
 class Verify(_OfRegistry):
     """Read every file of every bundle and compare it with its SHA-256."""
 
     def run(self) -> None:
-        verdicts = Registry(self.registry).verify()
+        verdicts = self.open().verify()
         for verdict in verdicts:
             print(f"{verdict.bundle_id}  {verdict.problem or 'whole'}")
         num_wrong = sum(verdict.problem is not None for verdict in verdicts)

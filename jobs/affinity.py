@@ -13,11 +13,8 @@ from rich.console import Console
 
 from jobs._command import run_command
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
 from sepl.storage import resolve
-from sepl.training.affinity import EVERY, measure_affinity
-from sepl.training.batches import TrainingData
-from sepl.tuning.tables import affinity_table
+from sepl.training.affinity_record import EVERY
 
 
 def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None = None, device: str = "auto") -> None:
@@ -31,6 +28,11 @@ def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None
         seed: Another one than the file's.
         device: auto, cpu or cuda.
     """
+    from sepl.data.prepared import PreparedDataset
+    from sepl.training.affinity import measure_affinity
+    from sepl.training.batches import TrainingData
+    from sepl.tuning.tables import affinity_table
+
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)
     affinity = measure_affinity(

@@ -10,8 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs._command import run_command
-from jobs._demo import Server, compare_scores, run_stage, summarise
-from sepl.bundle.registry import Registry
 from sepl.errors import ConfigError
 
 STUDY = "demo"
@@ -29,6 +27,9 @@ def main(
         num_trials: Trials of the search.
         seed: Of the simulated cohort.
     """
+    from jobs._demo import Server, compare_scores, run_stage, summarise
+    from sepl.bundle.registry import Registry
+
     start = time.monotonic()
     console = Console(highlight=False)
     _make_room(out)

@@ -5,11 +5,7 @@ from typing import Literal
 from rich.console import Console
 
 from jobs._command import run_command
-from sepl.bundle.registry import open_bundle
-from sepl.bundle.skills import evaluation_table
-from sepl.data.prepared import PreparedDataset
-from sepl.scoring.evaluation import evaluate_bundle
-from sepl.scoring.scorer import DeviceName, Scorer
+from sepl.config import DeviceName
 from sepl.storage import resolve
 
 
@@ -29,6 +25,12 @@ def main(
         cohort_split: Whose patients. The test patients are sealed: choose no model by them.
         device: auto is a GPU when there is one.
     """
+    from sepl.bundle.registry import open_bundle
+    from sepl.bundle.skills import evaluation_table
+    from sepl.data.prepared import PreparedDataset
+    from sepl.scoring.evaluation import evaluate_bundle
+    from sepl.scoring.scorer import Scorer
+
     scorer = Scorer(open_bundle(bundle), device)
     evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split)
     resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())

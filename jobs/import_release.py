@@ -9,8 +9,6 @@ tells how to export the scales and what differs. Nothing but tensors is read fro
 from pathlib import Path
 
 from jobs._command import run_command
-from sepl.bundle.format import write_bundle
-from sepl.bundle.release import release_content
 
 
 def main(weights: Path, label_scales: Path, out: str, name: str = "released") -> None:
@@ -22,6 +20,9 @@ def main(weights: Path, label_scales: Path, out: str, name: str = "released") ->
         out: Where the bundle goes: a new local folder, s3://… or gs://….
         name: Of the model; the bundle's id begins with it.
     """
+    from sepl.bundle.format import write_bundle
+    from sepl.bundle.release import release_content
+
     bundle = write_bundle(out, **release_content(weights, label_scales, name))
     print(f"bundle: {out} ({bundle.bundle_id})")
     print("neither calibrated nor evaluated here: `python -m jobs.evaluate` says how good it is on patients of yours")

@@ -3,12 +3,12 @@
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs._command import run_command
-from sepl.data.cohort import read_cohort
-from sepl.data.parallel import Executor
-from sepl.data.prepare import prepare
-from sepl.data.summary import describe_prepared
+
+if TYPE_CHECKING:
+    from sepl.data.parallel import Executor
 
 
 def main(
@@ -35,6 +35,10 @@ def main(
         address: Ray cluster that does the work, such as auto; photographs and --out must be readable on all its nodes.
             This machine's own cores unless given; local starts a Ray of this machine.
     """
+    from sepl.data.cohort import read_cohort
+    from sepl.data.prepare import prepare
+    from sepl.data.summary import describe_prepared
+
     checked = read_cohort(cohort)
     try:
         with _executor(address, num_workers) as executor:
@@ -54,7 +58,7 @@ def main(
     print(f"dataset: {out}")
 
 
-def _executor(address: str | None, num_workers: int | None) -> AbstractContextManager[Executor | None]:
+def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[Executor | None]":
     if address is None:
         return nullcontext(None)
     from sepl.distributed.prepare import connect  # Ray takes seconds to load, and most runs need none

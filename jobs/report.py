@@ -5,7 +5,6 @@ python -m jobs.report --storage runs --study smoke --out report.html
 
 from jobs._command import run_command
 from sepl.storage import resolve
-from sepl.tuning.report import write_report
 
 
 def main(storage: str, study: str, out: str) -> None:
@@ -16,6 +15,8 @@ def main(storage: str, study: str, out: str) -> None:
         study: The study's name.
         out: URI of the file to write; one that is there is replaced.
     """
+    from sepl.tuning.report import write_report
+
     place = resolve(out)
     write_report(storage, study, place)
     print(f"written: {place.uri}")

@@ -8,12 +8,9 @@ it grows by their names, never by pixels.
 import time
 
 from jobs._command import run_command
-from sepl.bundle.registry import open_bundle
+from sepl.config import DeviceName
 from sepl.data.progress import track
 from sepl.scoring.rows import STATUSES
-from sepl.scoring.scorer import DeviceName, Scorer
-from sepl.scoring.sources import find_photographs
-from sepl.scoring.table import write_scores
 
 
 def main(
@@ -48,6 +45,11 @@ def main(
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
+    from sepl.bundle.registry import open_bundle
+    from sepl.scoring.scorer import Scorer
+    from sepl.scoring.sources import find_photographs
+    from sepl.scoring.table import write_scores
+
     start = time.perf_counter()
     source = find_photographs(input, image_column, images, eye_column, patient_column)
     scorer = Scorer(open_bundle(bundle), device, batch_size)

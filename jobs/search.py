@@ -11,17 +11,18 @@ import tyro
 from rich.console import Console
 
 from jobs._command import run_command
-from sepl.bundle.skills import evaluation_table
 from sepl.storage import resolve
-from sepl.tuning.cluster import connect
-from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
-from sepl.tuning.study import run_study
-from sepl.tuning.tables import leaderboard_table
 
 
 def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
+    from sepl.bundle.skills import evaluation_table
+    from sepl.tuning.cluster import connect
+    from sepl.tuning.plan import plan_study
+    from sepl.tuning.study import run_study
+    from sepl.tuning.tables import leaderboard_table
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)  # a log has no width of its own
     plan = plan_study(settings)
     with connect(settings.address) as cluster:

@@ -11,17 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs._command import run_command
-from sepl.bundle.format import write_bundle
-from sepl.bundle.manifest import MANIFEST, Provenance
-from sepl.bundle.skills import evaluation_table
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.storage import check_unpublished, resolve
-from sepl.training.autosave import Autosave
-from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
-from sepl.tuning.selection import compose_content
 
 
 def main(
@@ -47,6 +39,15 @@ def main(
         save_minutes: A save is due after so many minutes.
         save_steps: And after so many steps; 0 counts none.
     """
+    from sepl.bundle.format import write_bundle
+    from sepl.bundle.manifest import MANIFEST, Provenance
+    from sepl.bundle.skills import evaluation_table
+    from sepl.data.prepared import PreparedDataset
+    from sepl.training.autosave import Autosave
+    from sepl.training.batches import TrainingData
+    from sepl.training.loop import TrainingRun, train
+    from sepl.tuning.selection import compose_content
+
     if not save_minutes > 0 or save_steps < 0:
         raise ConfigError(
             f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"

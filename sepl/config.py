@@ -23,6 +23,8 @@ Family = Literal[
     "ctan",
     "cross_stitch",
 ]
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""Where a bundle scores; 'auto' is a GPU when there is one."""
 Propagation = Literal["predicted", "detached", "none", "oracle", "shuffled"]
 GateInputs = Literal["uniform", "image", "prior", "image+prior"]
 FusionName = Literal["none", "mean", "attention"]

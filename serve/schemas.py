@@ -3,11 +3,10 @@
 from pydantic import Field
 
 from sepl.bundle.format import BundleManifest, Intervals, ModelBundle, Provenance
-from sepl.config import Settings, TrialConfig
+from sepl.config import DeviceName, Settings, TrialConfig
 from sepl.data.images import ImageSpec
 from sepl.metrics import Evaluation
 from sepl.scoring.rows import Score, Status
-from sepl.scoring.scorer import DeviceName
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit
 
 MAX_FILES = 64

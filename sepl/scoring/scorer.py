@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
+from sepl.config import DeviceName
 from sepl.data.dicom import is_dicom, read_facts
 from sepl.data.images import read_photograph
 from sepl.errors import BundleError, ConfigError, ImageError
@@ -44,8 +44,6 @@ from sepl.scoring.patients import (
     restore_order,
 )
 from sepl.scoring.rows import Prediction, Score, Status
-
-DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)

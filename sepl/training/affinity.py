@@ -28,16 +28,13 @@ from sepl.errors import ConfigError
 from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
-from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_matrix
+from sepl.training.affinity_record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.batches import TrainingData
 from sepl.training.device import autocast
 from sepl.training.gradient_weightings import task_jacobians
 from sepl.training.loop import EpochResult, TrainingRun, train
 from sepl.training.losses import task_losses
 from sepl.training.weighting_base import as_tuple
-
-EVERY = 12
-"""Steps from one measurement to the next: at 1 1/3 steps each about 11 % of the training's time."""
 
 
 def measure_affinity(

@@ -73,3 +73,14 @@ def test_every_command_explains_its_options(job: str):
 
     assert done.returncode == 0, done.stderr
     assert "--help" in done.stdout
+
+
+def test_options_are_read_before_anything_heavy_is_loaded():
+    heavy = "{'torch', 'timm', 'ray', 'optuna', 'scipy', 'pandas', 'cv2', 'plotly'} & set(sys.modules)"
+    imports = ", ".join(f"jobs.{job}" for job in JOBS)
+
+    loaded = subprocess.check_output(
+        [sys.executable, "-c", f"import sys, {imports}; print(sorted({heavy}))"], text=True, cwd=ROOT
+    )
+
+    assert loaded.strip() == "[]"

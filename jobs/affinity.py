@@ -13,7 +13,7 @@ from rich.console import Console
 
 from jobs._command import run_command
 from sepl.config import TrialConfig
-from sepl.storage import resolve
+from sepl.storage import check_writable, resolve
 from sepl.training.affinity_record import EVERY
 
 
@@ -33,6 +33,7 @@ def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None
     from sepl.training.batches import TrainingData
     from sepl.tuning.tables import affinity_table
 
+    check_writable(resolve(out))  # rather than after hours of training
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)
     affinity = measure_affinity(

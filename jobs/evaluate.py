@@ -6,7 +6,7 @@ from rich.console import Console
 
 from jobs._command import run_command
 from sepl.config import DeviceName
-from sepl.storage import resolve
+from sepl.storage import check_writable, resolve
 
 
 def main(
@@ -31,6 +31,7 @@ def main(
     from sepl.scoring.evaluation import evaluate_bundle
     from sepl.scoring.scorer import Scorer
 
+    check_writable(resolve(out))
     scorer = Scorer(open_bundle(bundle), device)
     evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split)
     resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())

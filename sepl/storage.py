@@ -141,6 +141,21 @@ def check_unpublished(target: Location, last: str) -> None:
             raise StorageError(f"{path} should be a new or an empty folder, holds something else")
 
 
+def check_writable(file: Location) -> None:
+    """Raises StorageError when a file could not be written there, before the work whose result it is to hold.
+
+    Looks at local paths only; makes nothing.
+    """
+    if not file.is_local:
+        return
+    path = file.local_path().absolute()
+    if path.is_dir():
+        raise StorageError(f"{path} should be a file to write, is a folder")
+    above = next(folder for folder in path.parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise StorageError(f"{path} cannot be written: {above} is no folder that may be written to")
+
+
 def _publish_locally(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

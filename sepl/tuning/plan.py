@@ -57,7 +57,7 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     dataset = PreparedDataset.open(settings.data)
     affinity = _read_affinity(settings, folder)
     record = _record(settings, folder, dataset, space, affinity)
-    more_splits = () if affinity is None else _offered_splits(affinity, dataset)
+    more_splits = () if affinity is None else _offered_splits(affinity, dataset, space)
     return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks, more_splits), seconds, affinity)
 
 
@@ -68,7 +68,11 @@ def _read_affinity(settings: StudySettings, folder: StudyFolder) -> bytes | None
     return folder.affinity() if settings.resume else None
 
 
-def _offered_splits(text: bytes, dataset: PreparedDataset) -> list[str]:
+def _offered_splits(text: bytes, dataset: PreparedDataset, space: SearchSpace) -> list[str]:
+    if not space.asks("task_split"):
+        raise ConfigError(
+            f"--affinity offers task splits, so --space should ask for task_split, which {space.name} does not"
+        )
     affinity = Affinity.parse_json(text, "--affinity")
     if affinity.fingerprint != dataset.fingerprint:
         raise ConfigError(

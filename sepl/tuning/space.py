@@ -42,6 +42,14 @@ class SearchSpace:
         """Asks `trial` (an `optuna.Trial` or what stands for it) and returns the constants; `num_epochs` among them."""
         return {**(self.define(trial) or {}), "num_epochs": self.num_epochs}
 
+    def asks(self, name: str) -> bool:
+        """Whether a trial may be asked this hyperparameter, at one of the first points or at some random ones."""
+        answering = [Answering(point, f"search space {self.name}") for point in self.first_points]
+        drawn = list(random_trials(_NUM_PROBES))
+        for trial in (*answering, *drawn):
+            self.propose(trial)
+        return any(name in trial.distributions for trial in (*answering, *drawn))
+
     def for_tasks(self, tasks: TaskTable, more_splits: Sequence[str] = ()) -> "SearchSpace":
         """The space on one dataset: task splits that mean the same there are offered once, impossible ones never.
 

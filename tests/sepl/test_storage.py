@@ -8,7 +8,7 @@ from s3 import new_place, serve_s3
 
 from sepl import storage
 from sepl.errors import StorageError
-from sepl.storage import local_copy, publish_folder, resolve, sha256_of, sha256_of_file
+from sepl.storage import check_writable, local_copy, publish_folder, resolve, sha256_of, sha256_of_file
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +198,14 @@ def test_both_digests_agree(tmp_path_factory, data):
     path.write_bytes(data)
 
     assert sha256_of(data) == sha256_of_file(path)
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_work(folder):
+    check_writable(resolve(folder / "a.bin"))
+    check_writable(resolve(folder / "new" / "deeper" / "file.json"))
+
+    with pytest.raises(StorageError, match=r"deep should be a file to write, is a folder"):
+        check_writable(resolve(folder / "deep"))
+    with pytest.raises(StorageError, match=r"c.json cannot be written: .*a.bin is no folder that may be written to"):
+        check_writable(resolve(folder / "a.bin" / "c.json"))
+    assert not (folder / "new").exists()

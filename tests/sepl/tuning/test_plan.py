@@ -153,6 +153,15 @@ def test_an_affinity_of_another_dataset_is_refused(dataset: PreparedDataset, fol
         plan(dataset, folder, affinity=write_affinity(folder, "elsewhere", ["age"]))
 
 
+def test_an_affinity_for_a_space_that_searches_no_split_is_refused(dataset: PreparedDataset, folder: Path) -> None:
+    (folder / "space.py").write_text(
+        SPACE.replace('"task_split", ["anthropometric", "demographic"]', '"family", ["sepl"]')
+    )
+
+    with pytest.raises(ConfigError, match=r"--space should ask for task_split, which .*space.py does not"):
+        plan(dataset, folder, affinity=write_affinity(folder, dataset.fingerprint, ["age"]))
+
+
 def write_affinity(folder: Path, fingerprint: str, splits: list[str]) -> str:
     names = ("sex", "age", "sbp", "hba1c", "diabetes")
     unknown = ((None,) * 5,) * 5

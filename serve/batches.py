@@ -18,8 +18,9 @@ from ray import serve as ray_serve
 from ray.serve import metrics
 
 from sepl.scoring.patients import group_patients, order_by_patient, patient_keys
+from sepl.scoring.readings import Photograph, Reading
 from sepl.scoring.rows import Score
-from sepl.scoring.scorer import Photograph, Reading, Scorer
+from sepl.scoring.scorer import Scorer
 
 LATENCY_BOUNDARIES_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
 

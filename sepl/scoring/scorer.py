@@ -10,7 +10,7 @@ for the others. A photograph without a patient is judged by itself. No value dep
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,14 +25,11 @@ from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
 from sepl.config import DeviceName
-from sepl.data.dicom import is_dicom, read_facts
-from sepl.data.images import read_photograph
-from sepl.errors import BundleError, ConfigError, ImageError
+from sepl.errors import BundleError, ConfigError
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
-from sepl.scoring.gate import reason_to_reject
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.joint import join, represent
 from sepl.scoring.patients import (
@@ -43,30 +40,8 @@ from sepl.scoring.patients import (
     patient_keys,
     restore_order,
 )
-from sepl.scoring.rows import Prediction, Score, Status
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """A photograph still to be read; `read` gives its bytes, on a thread of the scorer."""
-
-    name: str
-    read: Callable[[], bytes]
-    eye: str = ""
-    """"left" or "right"; empty when nobody says. A DICOM file says it itself."""
-    patient: str = ""
-    """Whose it is; empty: of a patient of whom there is no other."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A photograph's pixels (size, size, 3), or None and why there are none."""
-
-    name: str
-    status: Status
-    pixels: NDArray[np.uint8] | None = None
-    reason: str | None = None
-    patient: str = ""
+from sepl.scoring.readings import Photograph, Reading, gated, read
+from sepl.scoring.rows import Prediction, Score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +110,7 @@ class Scorer:
         """Scores of photographs that `read_photograph` already made pixels of, by the bundle's image spec."""
         keys = patient_keys(patients, len(names))
         rows = zip(names, pixels_NHWC, keys, strict=True)
-        return self.score_readings([_gated(name, pixels, key) for name, pixels, key in rows])
+        return self.score_readings([gated(name, pixels, key) for name, pixels, key in rows])
 
     def _score(self, photographs: Sequence[Photograph]) -> list[Score]:
         order = order_by_patient([photograph.patient for photograph in photographs])
@@ -174,33 +149,15 @@ class Scorer:
         ahead = deque(piece for _ in range(2) if (piece := next(submitted, None)))
         while ahead:
             piece = ahead.popleft()
-            read: Piece[Reading] = Piece([[row.result() for row in rows] for rows in piece.patients], piece.goes_on)
+            readings: Piece[Reading] = Piece([[row.result() for row in rows] for rows in piece.patients], piece.goes_on)
             if following := next(submitted, None):
                 ahead.append(following)
-            yield read
+            yield readings
+            del piece, readings, following  # their pixels, before the next batch is read
 
     def read(self, photograph: Photograph) -> Reading:
-        """Reads, decodes and checks one photograph; never raises for what is wrong with the photograph."""
-        try:
-            pixels = self._read_pixels(photograph)
-        except FileNotFoundError:
-            return _unread(photograph, "failed", "file not found")
-        except ImageError as problem:
-            # pixels were there, but no retina among them
-            status: Status = "rejected" if str(problem).startswith("no field of view") else "failed"
-            return _unread(photograph, status, str(problem))
-        except OSError as problem:
-            return _unread(photograph, "failed", f"cannot be opened: {problem}")
-        return _gated(photograph.name, pixels, photograph.patient)
-
-    def _read_pixels(self, photograph: Photograph) -> NDArray[np.uint8]:
-        source, spec = photograph.read(), self.bundle.manifest.image
-        eye = photograph.eye
-        if spec.mirror_left and not eye:
-            eye = read_facts(source).eye if is_dicom(source) else ""
-            if not eye:
-                raise ImageError("eye not known: this model sees left eyes mirrored, so it should be told")
-        return read_photograph(source, spec, eye=eye)
+        """Reads, decodes and checks one photograph as the bundle asks; never raises for what is wrong with it."""
+        return read(photograph, self.bundle.manifest.image)
 
     def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
         """Scores of photographs that were read, in order; a patient's may stand anywhere."""
@@ -238,7 +195,9 @@ class Scorer:
         begun: list[_Represented] = []
         for piece in pieces:
             begun.append(self._represent(piece))
-            if not piece.goes_on:
+            goes_on = piece.goes_on
+            del piece  # its pixels, before the next batch is read
+            if not goes_on:
                 yield self._join(begun)
                 begun = []
 
@@ -312,17 +271,6 @@ def _judged(reading: Reading, outputs: tuple[NDArray[np.float64], int] | None) -
 def _prediction(value: float, low: float, high: float) -> Prediction:
     has_interval = low == low  # NaN is not itself
     return Prediction(value, low if has_interval else None, high if has_interval else None)
-
-
-def _unread(photograph: Photograph, status: Status, reason: str) -> Reading:
-    return Reading(photograph.name, status, None, reason, photograph.patient)
-
-
-def _gated(name: str, pixels: NDArray[np.uint8], patient: str) -> Reading:
-    reason = reason_to_reject(pixels)
-    if reason is not None:
-        return Reading(name, "rejected", None, reason, patient)
-    return Reading(name, "ok", pixels, None, patient)
 
 
 def _full_precision() -> AbstractContextManager[None]:

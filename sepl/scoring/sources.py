@@ -18,7 +18,7 @@ from sepl.data.files import files_below, may_be_photograph
 from sepl.data.spellings import EYES
 from sepl.errors import CohortError, ImageError, StorageError
 from sepl.scoring.patients import order_by_number
-from sepl.scoring.scorer import Photograph
+from sepl.scoring.readings import Photograph
 from sepl.storage import Location, resolve
 
 ROWS_PER_READ = 4096

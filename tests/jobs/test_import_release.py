@@ -16,7 +16,8 @@ from torch import Tensor
 from jobs.import_release import main
 from sepl.bundle.format import read_bundle
 from sepl.errors import ConfigError
-from sepl.scoring.scorer import Photograph, Scorer
+from sepl.scoring.readings import Photograph
+from sepl.scoring.scorer import Scorer
 
 NAMES = (
     *("sex", "age", "height", "weight", "bmi", "waist", "sbp", "dbp"),

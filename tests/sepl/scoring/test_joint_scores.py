@@ -26,8 +26,9 @@ from sepl.data.patients import index_patients, mean_per_patient
 from sepl.models.build import build_network
 from sepl.models.fusion import AttentionFusion
 from sepl.scoring.intervals import calibrated_values
+from sepl.scoring.readings import Photograph, Reading
 from sepl.scoring.rows import Score
-from sepl.scoring.scorer import Photograph, Reading, Scorer
+from sepl.scoring.scorer import Scorer
 from sepl.scoring.sources import find_photographs
 
 PICTURES = [draw_fundus(seed) for seed in range(7)]

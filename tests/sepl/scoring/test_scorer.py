@@ -16,8 +16,9 @@ from sepl.bundle.format import compose_bundle
 from sepl.data.images import read_photograph
 from sepl.errors import BundleError
 from sepl.models.predict import predict_outputs
+from sepl.scoring.readings import Photograph
 from sepl.scoring.rows import STATUSES, Score
-from sepl.scoring.scorer import Photograph, Scorer
+from sepl.scoring.scorer import Scorer
 
 GOOD = [draw_fundus(seed) for seed in range(5)]
 ANY = {

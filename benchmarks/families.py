@@ -2,10 +2,13 @@
 
     python -m benchmarks.families --json out.json [--quick]       # simulates a cohort of its own
     python -m benchmarks.families --data DATASET                  # of a prepared dataset
+    python -m benchmarks.families --equal-cost                    # as long as a network a task takes, all of them
 
 Every family gets the same number of settings out of search_spaces/families.py (its usual one, then random draws), the
 same number of epochs for each, and is judged by the best of these on the validation patients, trained anew with several
-seeds and measured on the sealed test patients. All have the same small backbone and batches. Given for each:
+seeds and measured on the sealed test patients. All have the same small backbone and batches. A network a task then
+computes as many times more as there are tasks; with --equal-cost the seeds of a family whose step costs less get so
+many more epochs. Given for each:
 
 - skill per task, mean skill: mean over seeds, with 95 % percentile intervals over resamples of test patients and seeds.
 - Δm: mean over tasks of the relative gain on a network a task, of the error (MAE) or of the AUC, in %, so that more is
@@ -60,14 +63,22 @@ def main() -> None:
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     data = TrainingData.load(dataset)
+    milliseconds = _step_milliseconds(options.families, data, options)
     tuned, skills = {}, {}
     for family in options.families:
-        tuned[family] = _tune(family, data, options)
-        CONSOLE.print(f"{family}: tuned to learning rate {tuned[family].training.learning_rate:.1e}")
+        chosen = _tune(family, data, options)
+        tuned[family] = chosen.with_params(num_epochs=_num_epochs(family, milliseconds, options))
+        CONSOLE.print(f"{family}: tuned to learning rate {chosen.training.learning_rate:.1e}")
         skills[family] = _skills(tuned[family], data, dataset, options)
         mean = np.nanmean(skills[family][:, 0])
         CONSOLE.print(f"{family}: mean test skill {mean:.3f} over {options.num_seeds} seeds")
-    _report(options, dataset, tuned, skills, _step_milliseconds(options.families, data, options))
+    _report(options, dataset, tuned, skills, milliseconds)
+
+
+def _num_epochs(family: Family, milliseconds: Mapping[Family, float], options: argparse.Namespace) -> int:
+    """Of a seed."""
+    times = milliseconds[ALONE] / milliseconds[family] if options.equal_cost else 1.0
+    return max(1, round(options.num_epochs * times))
 
 
 def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> TrialConfig:
@@ -115,7 +126,7 @@ class OfFamily:
 
 def _skills(config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace) -> Floats:
     """(S, B, T)."""
-    seeded = [config.with_params(seed=seed, num_epochs=options.num_epochs) for seed in range(options.num_seeds)]
+    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
     return np.stack([skills_of(trial, data, dataset) for trial in seeded])
 
 
@@ -162,6 +173,7 @@ def _report(
             "mean_skill": interval(over_seeds(np.nanmean(values_SBT, axis=2))),
             "mean_skill_per_seed": [round(float(value), 4) for value in np.nanmean(values_SBT[:, 0], axis=1)],
             "delta_m_percent": interval(over_seeds(_relative_gain(values_SBT, skills[ALONE], dataset.tasks))),
+            "epochs": tuned[family].training.num_epochs,
             "parameters": num_parameters(tuned[family], dataset),
             "step_milliseconds": milliseconds[family],
             "step_over_hard_sharing": milliseconds[family] / milliseconds["hard_sharing"],
@@ -184,7 +196,8 @@ def _report(
             "training patients": dataset.photographs("train").num_patients,
             "settings a family": options.num_trials,
             "epochs a setting": options.search_epochs,
-            "epochs a seed": options.num_epochs,
+            "epochs a seed of a network a task": options.num_epochs,
+            "as long as a network a task": options.equal_cost,
             "backbone": _SMALL["backbone"],
             "families": rows,
         },
@@ -204,11 +217,12 @@ def _searched(config: TrialConfig) -> str:
 
 
 def _print_summary(rows: Mapping[Family, Mapping[str, Any]]) -> None:
-    table = Table("family", "mean skill", "Δm against a network a task", "parameters", "step")
+    table = Table("family", "mean skill", "Δm against a network a task", "epochs", "parameters", "step")
     for family, row in sorted(rows.items(), key=lambda item: -item[1]["mean_skill"]["value"]):
         gain = shown(row["delta_m_percent"], "+.1f") + " %"
         step = f"{row['step_over_hard_sharing']:.2f} ×"
-        table.add_row(family, shown(row["mean_skill"], ".3f"), gain, f"{row['parameters']:,}", step)
+        figures = f"{row['epochs']}", f"{row['parameters']:,}", step
+        table.add_row(family, shown(row["mean_skill"], ".3f"), gain, *figures)
     CONSOLE.print(table)
 
 
@@ -227,6 +241,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--num-trials", type=int, default=None, help="settings a family (default 4, 2 with --quick)")
     parser.add_argument("--search-epochs", type=int, default=None, help="a setting (default 4, 1 with --quick)")
     parser.add_argument("--num-epochs", type=int, default=None, help="a seed (default 8, 2 with --quick)")
+    parser.add_argument("--equal-cost", action="store_true", help="seeds of cheaper families get more epochs")
     parser.add_argument("--num-patients", type=int, default=None, help="simulated (default 500, 150 with --quick)")
     options = parser.parse_args()
     for name, full, quick in (("num_trials", 4, 2), ("search_epochs", 4, 1), ("num_epochs", 8, 2)):

@@ -1,5 +1,6 @@
 """Where a network computes, in which precision, with which kernels."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import torch
 from sepl.config import Precision
 from sepl.errors import ConfigError
 
+_log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -41,6 +43,14 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     is_automatic = precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     is_enabled = precision == "bfloat16" or is_automatic
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_enabled)
+
+
+def warn_of_emulation(precision: Precision, device: torch.device) -> None:
+    """Logs a warning when bfloat16 is asked of a CPU that has no instructions for it."""
+    if precision != "bfloat16" or device.type != "cpu":
+        return
+    if not any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16")):
+        _log.warning("precision should be auto or float32 on this CPU: bfloat16 is emulated, many times slower")
 
 
 @contextmanager

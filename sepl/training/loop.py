@@ -38,7 +38,7 @@ from sepl.training.checkpoint import (
     save_checkpoint,
 )
 from sepl.training.cooperative import CooperativeBackward
-from sepl.training.device import autocast, deterministic_kernels, pick_device
+from sepl.training.device import autocast, deterministic_kernels, pick_device, warn_of_emulation
 from sepl.training.optimiser import build_optimiser, set_learning_rate
 from sepl.training.patient_sets import PatientTrainSet
 from sepl.training.schedule import CosineSchedule
@@ -88,6 +88,7 @@ class TrainingRun:
         if data.device.type == "cpu":
             keep_freed_memory()
         training = config.training
+        warn_of_emulation(training.precision, data.device)
         self._config, self._data = config, data
         self._streams = RandomStreams(training.seed, data.device)
         with self._streams.active():

@@ -1,3 +1,4 @@
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from torch._dynamo.utils import counters
 
 from sepl.config import Precision
 from sepl.errors import ConfigError
-from sepl.training.device import autocast, compiled, pick_device
+from sepl.training.device import autocast, compiled, pick_device, warn_of_emulation
 
 
 def test_cpu_is_the_cpu() -> None:
@@ -22,6 +23,28 @@ def test_auto_is_a_gpu_when_there_is_one() -> None:
 def test_an_unknown_device_is_refused_with_the_choices(name: str) -> None:
     with pytest.raises(ConfigError, match=r"device should be auto, cpu, cuda or cuda:INDEX, was"):
         pick_device(name)
+
+
+@pytest.mark.parametrize(
+    ("precision", "has", "is_told"), [("bfloat16", False, 1), ("bfloat16", True, 0), ("auto", False, 0)]
+)
+def test_a_cpu_that_would_emulate_its_precision_is_told_of(
+    precision: Precision,
+    has: bool,
+    is_told: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": has})
+
+    with caplog.at_level(logging.WARNING):
+        warn_of_emulation(precision, torch.device("cpu"))
+
+    assert len(caplog.records) == is_told
+
+
+def test_the_capabilities_of_this_cpu_are_known_by_name() -> None:
+    assert all(isinstance(has, bool) for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:

@@ -71,18 +71,26 @@ def find_photographs(
 
     Raises:
         CohortError: there is nothing to score, the table cannot be read or lacks a column, or a folder was given with
-            the patients' column of a table.
+            what only a table has.
     """
     location = resolve(uri)
     if location.is_folder():
-        if patient_column is not None:
-            raise CohortError(f"patient column should be a table's, was {patient_column!r} of the folder {uri}")
+        named = None if image_column == "image" else image_column
+        _check_of_folder(uri, image_column=named, images=images, eye_column=eye_column, patient_column=patient_column)
         return _folder_source(location)
     if not location.exists():
         raise CohortError(f"input should be a folder, a .csv or a .parquet file, was {uri} (there is none)")
     root = resolve(images) if images is not None else _parent(location)
     given = {"image": image_column, "eye": eye_column, "patient": patient_column}
     return _table_source(location, {role: column for role, column in given.items() if column is not None}, root)
+
+
+def _check_of_folder(uri: str, **of_table: str | None) -> None:
+    for name, value in of_table.items():
+        if value is not None:
+            raise CohortError(
+                f"{name.replace('_', ' ')} should be given with a table, was {value!r} of the folder {uri}"
+            )
 
 
 def _folder_source(folder: Location) -> PhotographSource:

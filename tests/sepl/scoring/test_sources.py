@@ -153,10 +153,16 @@ def test_a_dictionary_of_patients_is_a_column_like_others(folder: Path) -> None:
     assert [(row.name, row.patient) for row in source] == [("1", "a"), ("5", "a"), ("2", "b"), ("4", "b"), ("3", "c")]
 
 
-def test_a_wrong_patient_column_and_one_of_a_folder_are_one_clear_error(folder: Path) -> None:
+def test_a_wrong_patient_column_is_one_clear_error(folder: Path) -> None:
     pq.write_table(pa.table({"image": ["b.jpg"], "side": ["OS"]}), folder / "table.parquet")
 
     with pytest.raises(CohortError, match="patient column should be one of image, side, was 'who'"):
         find_photographs(str(folder / "table.parquet"), patient_column="who")
-    with pytest.raises(CohortError, match="patient column should be a table's, was 'who'"):
-        find_photographs(str(folder), patient_column="who")
+
+
+@pytest.mark.parametrize("option", ["image_column", "images", "eye_column", "patient_column"])
+def test_what_only_a_table_has_is_refused_of_a_folder(option: str, folder: Path) -> None:
+    named = option.replace("_", " ")
+
+    with pytest.raises(CohortError, match=f"{named} should be given with a table, was 'who' of the folder"):
+        find_photographs(str(folder), **{option: "who"})

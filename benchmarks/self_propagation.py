@@ -137,9 +137,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
     parser.add_argument("--config", type=Path, help="the setting as JSON, as `jobs.train` takes it")
     parser.add_argument("--num-seeds", type=int, default=None, help="networks an arm (default 5, 3 with --quick)")
-    parser.add_argument("--num-patients", type=int, default=1200, help="of the simulated cohort")
+    parser.add_argument("--num-patients", type=int, default=None, help="of the cohort simulated (1200; --quick 600)")
     options = parser.parse_args()
     options.num_seeds = options.num_seeds or (3 if options.quick else 5)
+    options.num_patients = options.num_patients or (600 if options.quick else 1200)
     return options
 
 

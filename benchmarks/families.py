@@ -46,6 +46,8 @@ ALONE: Family = "single_task"
 HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")
 """What ratios are taken of or against; always among those compared."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
+LEFT_OUT_OF_QUICK: tuple[Family, ...] = ("soft_sharing", "cross_stitch")
+"""As dear as a network a task."""
 CONSOLE = Console(highlight=False, width=200)
 
 # A backbone of search_spaces/smoke.py, and what suits so few epochs: rates thirty times those for pretrained weights.
@@ -82,8 +84,10 @@ def _num_epochs(family: Family, milliseconds: Mapping[Family, float], options: a
 
 
 def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> TrialConfig:
-    """The setting of the best validation skill among `num_trials`."""
+    """The setting of the best validation skill among `num_trials`; of one, nothing is trained."""
     settings = [config.with_params(num_epochs=options.search_epochs) for config in _draw(family, options.num_trials)]
+    if len(settings) == 1:
+        return settings[0]
     reached = [max(result.best_skill for result in train(TrainingRun(config, data))) for config in settings]
     return settings[int(np.argmax(reached))]
 
@@ -236,20 +240,20 @@ def _print_skills(rows: Mapping[Family, Mapping[str, Any]], names: Sequence[str]
 def _options() -> argparse.Namespace:
     parser = benchmark_parser(__doc__)
     parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all unless given")
-    parser.add_argument("--num-seeds", type=int, default=3, help="networks of each family's best setting")
-    parser.add_argument("--num-trials", type=int, default=None, help="settings a family (default 4, 2 with --quick)")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, help="all, those that cost least with --quick")
+    parser.add_argument("--num-seeds", type=int, default=None, help="networks of each best setting (3; --quick 2)")
+    parser.add_argument("--num-trials", type=int, default=None, help="settings a family (default 4, 1 with --quick)")
     parser.add_argument("--search-epochs", type=int, default=None, help="a setting (default 4, 1 with --quick)")
-    parser.add_argument("--num-epochs", type=int, default=None, help="a seed (default 8, 2 with --quick)")
+    parser.add_argument("--num-epochs", type=int, default=None, help="a seed (default 8, 6 with --quick)")
     parser.add_argument("--equal-cost", action="store_true", help="seeds of cheaper families get more epochs")
     parser.add_argument("--num-patients", type=int, default=None, help="simulated (default 500, 150 with --quick)")
     options = parser.parse_args()
-    for name, full, quick in (("num_trials", 4, 2), ("search_epochs", 4, 1), ("num_epochs", 8, 2)):
+    for name, full, quick in (("num_seeds", 3, 2), ("num_trials", 4, 1), ("search_epochs", 4, 1), ("num_epochs", 8, 6)):
         setattr(options, name, getattr(options, name) or (quick if options.quick else full))
     options.num_patients = options.num_patients or (150 if options.quick else 500)
-    options.families = list(
-        dict.fromkeys([ALONE, "hard_sharing", "sepl", *options.families])
-    )  # what others are held to
+    left_out = LEFT_OUT_OF_QUICK if options.quick else ()
+    chosen = options.families or [family for family in FAMILIES if family not in left_out]
+    options.families = list(dict.fromkeys([*HELD_AGAINST, *chosen]))
     return options
 
 

@@ -5,6 +5,7 @@ Axes: P patient, S seed, B the sample itself, then its resamples, T task.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,17 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     return np.column_stack(
         [_task_skills(dataset, index, values_PT, labels_PT, weights_BP) for index in range(len(dataset.tasks))]
     )
+
+
+def judged_on(dataset: PreparedDataset) -> dict[str, Any]:
+    """Whose figures these are, for a report."""
+    train = dataset.photographs("train")
+    return {
+        "cohort split": "test",
+        "test patients": dataset.photographs("test").num_patients,
+        "training patients": train.num_patients,
+        "training photographs": train.num_photographs,
+    }
 
 
 def judged_by(data: TrainingData, targets: Sequence[str]) -> TrainingData:

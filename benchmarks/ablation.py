@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._pace import Pace
 from benchmarks._report import benchmark_parser, report, shown
-from benchmarks._skills import Floats, interval, is_among, judged_by, num_parameters, over_seeds, skills_of
+from benchmarks._skills import Floats, interval, is_among, judged_by, judged_on, num_parameters, over_seeds, skills_of
 from benchmarks.self_propagation import SETTING
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
@@ -115,9 +115,7 @@ def _report(
         against="mean target skill of SePL over that of SePL whose priors are learned and not propagated, same seeds",
         n=options.num_seeds,
         measured={
-            "cohort split": "test",
-            "test patients": dataset.photographs("test").num_patients,
-            "training patients": dataset.photographs("train").num_patients,
+            **judged_on(dataset),
             "targets": list(TaskSplit.parse(SETTING.model.task_split, dataset.tasks).targets),
             "epochs": options.num_epochs,
             "arms": rows,

@@ -33,7 +33,7 @@ from rich.table import Table
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, interleaved_medians, report, shown
-from benchmarks._skills import Floats, interval, num_parameters, over_seeds, skills_of
+from benchmarks._skills import Floats, interval, judged_on, num_parameters, over_seeds, skills_of
 from search_spaces import families as space
 from sepl.config import Family, TrialConfig
 from sepl.data.prepared import PreparedDataset
@@ -195,9 +195,7 @@ def _report(
         against="SePL's mean test skill over that of a network a task, each with the best of as many settings",
         n=options.num_seeds,
         measured={
-            "cohort split": "test",
-            "test patients": dataset.photographs("test").num_patients,
-            "training patients": dataset.photographs("train").num_patients,
+            **judged_on(dataset),
             "settings a family": options.num_trials,
             "epochs a setting": options.search_epochs,
             "epochs a seed of a network a task": options.num_epochs,

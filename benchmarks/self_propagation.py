@@ -30,7 +30,7 @@ from rich.console import Console
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, report
-from benchmarks._skills import Floats, interval, is_among, judged_by, over_seeds, skills_of
+from benchmarks._skills import Floats, interval, is_among, judged_by, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
@@ -110,9 +110,7 @@ def _report(
         against="mean target skill of the same network, budget and seeds with priors off",
         n=len(means[WITH]),
         measured={
-            "cohort split": "test",
-            "test patients": dataset.photographs("test").num_patients,
-            "training patients": dataset.photographs("train").num_patients,
+            **judged_on(dataset),
             "mean target skill": {arm: interval(over_seeds(values_SB)) for arm, values_SB in means.items()},
             "with priors against": {arm: _difference(means[WITH], means[arm]) for arm in (OFF, NOT_PROPAGATED)},
             "target skill": {

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, interleaved_medians, report
-from benchmarks._skills import Floats, interval, over_seeds, skills_of
+from benchmarks._skills import Floats, interval, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.prepared import PreparedDataset
 from sepl.training.batches import TrainingData
@@ -147,9 +147,7 @@ def _report(
         against="mean test skill of SePL trained by the plain sum of losses, same budget and seeds",
         n=options.num_seeds,
         measured={
-            "cohort split": "test",
-            "test patients": dataset.photographs("test").num_patients,
-            "training photographs": dataset.photographs("train").num_photographs,
+            **judged_on(dataset),
             "epochs": options.num_epochs,
             "learning rates tried": list(options.rates),
             "of each way": {

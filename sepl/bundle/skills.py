@@ -3,6 +3,7 @@
 from rich.table import Table
 
 from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.reports.numbers import figure
 
 SKILL_HEADER = ("task", "unit", "n", "skill", "floor", "reachable", "MAE or AUC", "median predictor", "coverage")
 
@@ -26,7 +27,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     )
     cells = [_short_row(task) for task in evaluation.tasks]
     cells.append({"factor": "mean", "patients": str(evaluation.num_patients), "skill": str(evaluation.mean_skill)})
-    cells[-1]["floor"] = _figure(evaluation.floor_mean_skill.value)
+    cells[-1]["floor"] = figure(evaluation.floor_mean_skill.value)
     headings = [heading for heading in cells[0] if any(row.get(heading) for row in cells)]
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("factor", "role", "patients") else "right")
@@ -63,20 +64,16 @@ def _row(task: TaskEvaluation) -> tuple[str, ...]:
 def _short_row(task: TaskEvaluation) -> dict[str, str]:
     """The task's clinical measure stands beside the median predictor's."""
     is_binary = task.kind == "binary"
-    measure = _figure(task.measures["auc" if is_binary else "mae"].value)
+    measure = figure(task.measures["auc" if is_binary else "mae"].value)
     positive = "" if task.num_positive is None else f" ({task.num_positive} +)"
     return {
         "factor": task.label,
         "role": task.role,
         "patients": f"{task.num_patients}{positive}",
         "skill": str(task.skill),
-        "floor": _figure(task.floor_skill.value),
-        "reachable": "" if task.reachable_skill is None else _figure(task.reachable_skill),
+        "floor": figure(task.floor_skill.value),
+        "reachable": "" if task.reachable_skill is None else figure(task.reachable_skill),
         "error": f"AUC {measure}" if is_binary else f"{measure} {task.unit}",
-        "median's": "0.500" if is_binary else _figure(task.measures["median_mae"].value),
-        "coverage": "" if task.interval_coverage is None else _figure(task.interval_coverage.value),
+        "median's": "0.500" if is_binary else figure(task.measures["median_mae"].value),
+        "coverage": "" if task.interval_coverage is None else figure(task.interval_coverage.value),
     }
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sepl import html_page as html
 from sepl.data.prepared import FINDINGS_FILE, LABELS_FILE, REJECTED_FILE, Manifest, read_manifest
 from sepl.data.quality import Limits, QualityThresholds
 from sepl.data.report_counts import (
@@ -35,6 +35,8 @@ from sepl.data.report_figures import (
 )
 from sepl.data.report_pictures import ContactSheet, contact_sheets
 from sepl.data.splits import COHORT_FRACTIONS, COHORT_SPLITS
+from sepl.reports import page as html
+from sepl.reports.numbers import percent, short, value_range
 from sepl.storage import Location, resolve
 from sepl.tasks import TaskTable
 
@@ -91,11 +93,11 @@ def _tiles(
     refusals: Sequence[Refusals],
     findings: Sequence[FindingCounts],
     groups: dict[str, Groups],
-) -> str:
+) -> Markup:
     kept, refused = labels.num_photographs, sum(entry.num for entry in refusals)
     entries = [
         ("photographs", f"{kept:,}", f"of {labels.num_patients:,} patients, kept at {manifest.image.size} pixels"),
-        ("refused", f"{refused:,}", f"{_percent(refused, kept + refused)} of all photographs, see below"),
+        ("refused", f"{refused:,}", f"{percent(refused, kept + refused)} of all photographs, see below"),
         ("findings", f"{sum(entry.num for entry in findings):,}", "noticed, but did not stop the run"),
         ("tasks", str(len(manifest.tasks)), f"{sum(manifest.tasks.is_binary)} of them binary"),
     ]
@@ -104,11 +106,11 @@ def _tiles(
     return html.tiles(entries)
 
 
-def _refused(refusals: Sequence[Refusals], num_kept: int, folder: Path) -> str:
+def _refused(refusals: Sequence[Refusals], num_kept: int, folder: Path) -> Markup:
     if not refusals:
         return html.section("Refused photographs", html.paragraph("None: every photograph of the cohort was kept."))
     total = num_kept + sum(entry.num for entry in refusals)
-    rows = [(entry.kind, _details(entry), f"{entry.num:,}", _percent(entry.num, total)) for entry in refusals]
+    rows = [(entry.kind, _details(entry), f"{entry.num:,}", percent(entry.num, total)) for entry in refusals]
     note = (
         "Photographs that are not in the dataset, by reason, and their share of all photographs. rejected.csv has the "
         "row of each in the cohort's table. Look through the pictures: if photographs that you could grade are among "
@@ -118,9 +120,9 @@ def _refused(refusals: Sequence[Refusals], num_kept: int, folder: Path) -> str:
     for entry in refusals:
         if entry.thumbnails:
             shown = entry.thumbnails[:_MOST_THUMBNAILS]
-            pictures = "".join(html.picture((folder / name).read_bytes(), entry.kind, "thumbnail") for name in shown)
+            pictures = [html.picture((folder / name).read_bytes(), entry.kind, "thumbnail") for name in shown]
             title = f"{entry.kind} ({len(shown)} of {entry.num:,})"
-            parts += [html.subheading(title), f'<div class="strip">{pictures}</div>']
+            parts += [html.subheading(title), html.strip(pictures)]
     return html.section("Refused photographs", *parts, note=note)
 
 
@@ -131,7 +133,7 @@ def _details(entry: Refusals) -> str:
     return "; ".join(shown) + ("; and others" if len(entry.details) > _MOST_DETAILS else "")
 
 
-def _findings(findings: Sequence[FindingCounts]) -> str:
+def _findings(findings: Sequence[FindingCounts]) -> Markup:
     if not findings:
         return html.section("Findings", html.paragraph("None."))
     note = (
@@ -148,7 +150,7 @@ def _findings(findings: Sequence[FindingCounts]) -> str:
     return html.section("Findings", html.table(heading, rows, num_text_columns=5), note=note)
 
 
-def _labels(counts: LabelCounts, labels: PreparedLabels) -> str:
+def _labels(counts: LabelCounts, labels: PreparedLabels) -> Markup:
     note = (
         f"Over {labels.num_patients:,} patients, each the mean of their photographs. Dashed lines are the limits of "
         "what is plausible, where these are near; the outermost bars hold the few values beyond as well. A second hump "
@@ -167,20 +169,20 @@ def _labels(counts: LabelCounts, labels: PreparedLabels) -> str:
 def _task_row(entry: TaskCounts, num_photographs: int) -> tuple[str, ...]:
     task, num = entry.task, int(entry.num_S.sum())
     if task.kind == "binary":
-        unit, plausible, typical = "0 or 1", "", f"{_percent(int(entry.histogram.counts[1]), num)} are 1"
+        unit, plausible, typical = "0 or 1", "", f"{percent(int(entry.histogram.counts[1]), num)} are 1"
     else:
-        unit, plausible, typical = task.unit, _range(task.low, task.high), f"{_short(entry.median)} {task.unit}"
+        unit, plausible, typical = task.unit, value_range(task.low, task.high), f"{short(entry.median)} {task.unit}"
     return (
         task.label,
         unit,
         plausible,
         f"{num:,}",
         typical if num else "–",
-        _percent(entry.num_missing, num_photographs),
+        percent(entry.num_missing, num_photographs),
     )
 
 
-def _missing(counts: LabelCounts) -> str:
+def _missing(counts: LabelCounts) -> Markup:
     note = (
         "Per cent of the photographs without a label, for each cohort split and, where known, each site and camera. A "
         "row that is dark for one site alone says that this factor was not measured there: a model could then learn "
@@ -189,7 +191,7 @@ def _missing(counts: LabelCounts) -> str:
     return html.section("Missing labels", html.plot(missingness_figure(counts), "missing"), note=note)
 
 
-def _correlations(counts: LabelCounts, labels: PreparedLabels) -> str:
+def _correlations(counts: LabelCounts, labels: PreparedLabels) -> Markup:
     if len(counts.tasks) < 2:
         return html.section("Correlations of labels", html.paragraph("There is one task only."))
     whose = f"{counts.num_correlated:,} patients" + (
@@ -203,7 +205,7 @@ def _correlations(counts: LabelCounts, labels: PreparedLabels) -> str:
     return html.section("Correlations of labels", html.plot(correlation_figure(counts), "correlations"), note=note)
 
 
-def _balance(counts: LabelCounts, labels: PreparedLabels, groups: dict[str, Groups]) -> str:
+def _balance(counts: LabelCounts, labels: PreparedLabels, groups: dict[str, Groups]) -> Markup:
     note = (
         "Patients never straddle the cohort splits. Shares depart from the expected ones by chance, in a small cohort "
         "noticeably; the test split is larger on purpose when external test sites were asked for."
@@ -231,7 +233,7 @@ def _split_rows(labels: PreparedLabels) -> list[tuple[str, ...]]:
     patients_S = np.bincount(labels.patient_splits, minlength=len(COHORT_SPLITS))
     photographs_S = np.bincount(labels.photograph_splits, minlength=len(COHORT_SPLITS))
     return [
-        (name, f"{num:,}", _percent(num, labels.num_patients), f"{100 * COHORT_FRACTIONS[name]:.0f} %", f"{of:,}")
+        (name, f"{num:,}", percent(num, labels.num_patients), f"{100 * COHORT_FRACTIONS[name]:.0f} %", f"{of:,}")
         for name, num, of in zip(COHORT_SPLITS, patients_S.tolist(), photographs_S.tolist(), strict=True)
     ]
 
@@ -249,10 +251,10 @@ def _mean(entry: TaskCounts, split: int) -> str:
         return "no label"
     if entry.task.kind == "binary":
         return f"{100 * mean:.1f} % ({num:,})"
-    return _short(mean) + (f" ± {_short(deviation)}" if np.isfinite(deviation) else "") + f" ({num:,})"
+    return short(mean) + (f" ± {short(deviation)}" if np.isfinite(deviation) else "") + f" ({num:,})"
 
 
-def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresholds | None) -> str:
+def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresholds | None) -> Markup:
     columns = [name for name in labels.columns if name.startswith(_QUALITY) and name not in tasks.names]
     if not columns:
         return html.section("Quality", html.paragraph("This dataset has no measures of quality."))
@@ -268,7 +270,7 @@ def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresh
     return html.section("Quality", html.plot(quality_histograms(found, limits), "quality"), note=note)
 
 
-def _sheets(sheets: Sequence[ContactSheet], image_size: int) -> str:
+def _sheets(sheets: Sequence[ContactSheet], image_size: int) -> Markup:
     note = (
         f"Photographs spread evenly over those of each camera, as a network sees them ({image_size} pixels, here "
         "smaller): each should be an upright retina that fills its square. Text, a second picture or much black "
@@ -283,19 +285,3 @@ def _sheets(sheets: Sequence[ContactSheet], image_size: int) -> str:
 
 def _known(values_N: NDArray[np.float64]) -> NDArray[np.float64]:
     return values_N[np.isfinite(values_N)]
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "–"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def _range(low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return "any"
-    if low is None:
-        return f"to {high:g}"
-    return f"from {low:g}" if high is None else f"{low:g} to {high:g}"

@@ -4,13 +4,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.reports.numbers import param
+from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, INK, SECOND, empty_figure, style
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.importance import Importance
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
-from sepl.tuning.tables import short
-
-INK, FAINT, GRID = "#1f2933", "#9aa5b1", "#e4e7eb"
-ACCENT, SECOND, WARN = "#0b7285", "#e8590c", "#c92a2a"
 
 _STATE_NAMES: dict[State, str] = {
     "complete": "ran to the end",
@@ -23,7 +21,7 @@ _STATE_NAMES: dict[State, str] = {
 
 def history_figure(board: Leaderboard) -> go.Figure:
     """Each trial's best skill in the order they began, and the best full run so far."""
-    figure = _figure("trial", "best skill")
+    figure = empty_figure("trial", "best skill")
     looks: dict[State, tuple[str, str]] = {"pruned": (FAINT, "circle-open"), "complete": (ACCENT, "circle")}
     for state, (colour, symbol) in looks.items():
         rows = [row for row in board.root if row.state == state]
@@ -50,7 +48,7 @@ def history_figure(board: Leaderboard) -> go.Figure:
 
 def curves_figure(board: Leaderboard) -> go.Figure:
     """Best skill so far by epoch of every trial; a cross where ASHA stopped one."""
-    figure = _figure("epoch", "best skill so far")
+    figure = empty_figure("epoch", "best skill so far")
     figure.update_layout(legend={"traceorder": "reversed"})
     best = board.best()
     named: set[str] = set()
@@ -79,7 +77,7 @@ def curves_figure(board: Leaderboard) -> go.Figure:
 def importance_figure(importance: Importance) -> go.Figure:
     """A bar for each hyperparameter, the most important on top."""
     names = list(importance.shares)[::-1]
-    figure = _figure("share of explained variance", "", height=80 + 32 * len(names))
+    figure = empty_figure("share of explained variance", "", height=80 + 32 * len(names))
     figure.add_bar(
         x=[importance.shares[name] for name in names],
         y=[name.replace("_", " ") for name in names],
@@ -96,7 +94,7 @@ def importance_figure(importance: Importance) -> go.Figure:
 def skill_figure(evaluation: Evaluation) -> go.Figure:
     """Skill per factor with its interval against the floor and, where known, what is reachable."""
     tasks = evaluation.tasks[::-1]
-    figure = _figure("skill on the sealed test patients", "", height=110 + 32 * len(tasks))
+    figure = empty_figure("skill on the sealed test patients", "", height=110 + 32 * len(tasks))
     figure.add_vline(x=0, line={"color": FAINT, "width": 1})
     _add_marks(figure, tasks, "reachable", [task.reachable_skill for task in tasks], "line-ns-open", INK)
     _add_marks(figure, tasks, "floor (age and sex)", [task.floor_skill.value for task in tasks], "diamond", FAINT)
@@ -142,7 +140,7 @@ def affinity_figure(affinity: Affinity) -> go.Figure:
             x=names,
             y=names,
             zmid=0,
-            colorscale=[[0, SECOND], [0.5, "#ffffff"], [1, ACCENT]],
+            colorscale=AROUND_ZERO,
             showscale=False,
             xgap=1,
             ygap=1,
@@ -150,7 +148,7 @@ def affinity_figure(affinity: Affinity) -> go.Figure:
             row=index // 2 + 1,
             col=index % 2 + 1,
         )
-    figure.update_layout(_figure("", "", height=300 + 44 * len(names)).layout)
+    style(figure, height=300 + 44 * len(names))
     figure.update_xaxes(title="", tickangle=-45, showgrid=False)
     figure.update_yaxes(title="", autorange="reversed", showgrid=False)
     return figure
@@ -176,24 +174,6 @@ def _add_marks(
         )
 
 
-def _figure(x_title: str, y_title: str, height: int = 380) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 70, "r": 30, "t": 16, "b": 50},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hoverlabel={"align": "left"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": INK},
-    )
-    figure.update_xaxes(title=x_title, gridcolor=GRID, zeroline=False, automargin=True)
-    figure.update_yaxes(title=y_title, gridcolor=GRID, zeroline=False, automargin=True)
-    return figure
-
-
 def _best_so_far(board: Leaderboard) -> list[tuple[int, float]]:
     steps: list[tuple[int, float]] = []
     for row in sorted(board.root, key=lambda row: row.number):
@@ -205,5 +185,5 @@ def _best_so_far(board: Leaderboard) -> list[tuple[int, float]]:
 
 
 def _describe(row: TrialRow) -> str:
-    params = "<br>".join(f"{name}: {short(value)}" for name, value in row.params.items())
+    params = "<br>".join(f"{name}: {param(value)}" for name, value in row.params.items())
     return f"<b>trial {row.number}</b>, {_STATE_NAMES[row.state]}, {row.num_epochs} epochs<br>{params}"

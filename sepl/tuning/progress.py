@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sepl.reports.numbers import param
 from sepl.tuning.budget import Budget
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import TruthfulOptunaSearch
-from sepl.tuning.tables import short
 
 _SHOWN_PARAMS = ("family", "backbone", "task_split", "num_experts", "propagation", "learning_rate")
 
@@ -158,4 +158,4 @@ def clock(seconds: float) -> str:
 
 
 def _describe_params(row: TrialRow) -> str:
-    return ", ".join(f"{name} {short(row.params[name])}" for name in _SHOWN_PARAMS if name in row.params)
+    return ", ".join(f"{name} {param(row.params[name])}" for name in _SHOWN_PARAMS if name in row.params)

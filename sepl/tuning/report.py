@@ -3,20 +3,21 @@
 import json
 import shlex
 from collections.abc import Sequence
-from html import escape
 
-from sepl import html_page as html
+from markupsafe import Markup
+
 from sepl.bundle.manifest import BundleManifest
 from sepl.bundle.registry import Registry
 from sepl.errors import StudyError
 from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.reports import page as html
+from sepl.reports.numbers import figure, param
 from sepl.storage import Location
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.figures import affinity_figure, curves_figure, history_figure, importance_figure, skill_figure
 from sepl.tuning.importance import Importance, importance
 from sepl.tuning.leaderboard import Leaderboard, TrialRow, leaderboard
 from sepl.tuning.record import AFFINITY, BUNDLE_ID, ENDED, StudyFolder, StudyRecord
-from sepl.tuning.tables import short
 
 _MOST_ROWS = 100
 
@@ -54,7 +55,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
     out.write_bytes(html.page(study, f"Search on {record.dataset}", sections).encode())
 
 
-def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | None) -> str:
+def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | None) -> Markup:
     counts, best = board.counts(), board.best()
     finished = counts["complete"] + counts["pruned"] + counts["failed"]
     tiles = [
@@ -65,12 +66,12 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
         tiles.append(("best validation skill", f"{best.best_skill:.3f}", f"trial {best.number}"))
     if evaluation is not None:
         mean, floor = evaluation.mean_skill, evaluation.floor_mean_skill
-        tiles.append(("test skill", _figure(mean.value), f"{mean}, {evaluation.num_patients} patients"))
-        tiles.append(("floor", _figure(floor.value), f"{floor}, age and sex alone"))
+        tiles.append(("test skill", figure(mean.value), f"{mean}, {evaluation.num_patients} patients"))
+        tiles.append(("floor", figure(floor.value), f"{floor}, age and sex alone"))
     return html.tiles(tiles)
 
 
-def _skill_section(evaluation: Evaluation | None) -> str:
+def _skill_section(evaluation: Evaluation | None) -> Markup:
     if evaluation is None:
         return html.section("Skill per factor", note="No model has been selected yet.")
     note = (
@@ -84,41 +85,41 @@ def _skill_section(evaluation: Evaluation | None) -> str:
 
 
 def _skill_cells(task: TaskEvaluation) -> list[str]:
-    measure, median = ("auc", "0.500") if task.kind == "binary" else ("mae", _figure(task.measures["median_mae"].value))
+    measure, median = ("auc", "0.500") if task.kind == "binary" else ("mae", figure(task.measures["median_mae"].value))
     return [
         task.label,
         task.role,
         str(task.num_patients),
         str(task.skill),
-        _figure(task.floor_skill.value),
+        figure(task.floor_skill.value),
         str(task.skill_over_floor),
-        _figure(task.reachable_skill),
+        figure(task.reachable_skill),
         f"{measure.upper()} {task.measures[measure]}" + ("" if task.kind == "binary" else f" {task.unit}"),
         median,
     ]
 
 
-def _importance_section(found: Importance | None) -> str:
+def _importance_section(found: Importance | None) -> Markup:
     if found is None:
         return html.section("Parameter importance", note="Too few trials to tell.")
     plot = html.plot(importance_figure(found), "importance")
     return html.section("Parameter importance", plot, note=f"PED-ANOVA of the {found.basis}.")
 
 
-def _affinity_section(text: bytes | None) -> str:
+def _affinity_section(text: bytes | None) -> Markup:
     if text is None:
-        return ""
+        return Markup()
     affinity = Affinity.parse_json(text, "the study's affinity", error=StudyError)
     note = (
         f"How the row's factor helps the column's: measured {affinity.num_measurements} times during one training run. "
         "Splits are ranked by what targets may gain when their priors are known; the first three were offered."
     )
-    rows = ([split.task_split.replace("+", ", "), _figure(split.score)] for split in affinity.splits)
+    rows = ([split.task_split.replace("+", ", "), figure(split.score)] for split in affinity.splits)
     table = html.table(("predicted first", "score"), rows, num_text_columns=2)
     return html.section("What to predict first", html.plot(affinity_figure(affinity), "affinity"), table, note=note)
 
 
-def _trials_table(board: Leaderboard) -> str:
+def _trials_table(board: Leaderboard) -> Markup:
     rows = board.root[:_MOST_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     heading = [
@@ -135,11 +136,13 @@ def _trials_table(board: Leaderboard) -> str:
 
 def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[str]:
     state = f"{row.state}: {row.failure}" if row.failure else row.state
-    figures = [_figure(row.best_skill), str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
-    return [str(row.number), state, *figures, *(short(row.params.get(name)) for name in names)]
+    figures = [figure(row.best_skill), str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
+    return [str(row.number), state, *figures, *(param(row.params.get(name)) for name in names)]
 
 
-def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, manifest: BundleManifest | None) -> str:
+def _reproduction(
+    record: StudyRecord, folder: StudyFolder, board: Leaderboard, manifest: BundleManifest | None
+) -> Markup:
     storage = folder.registry.uri.removesuffix("/registry")
     options = {
         "--data": record.dataset,
@@ -153,21 +156,21 @@ def _reproduction(record: StudyRecord, folder: StudyFolder, board: Leaderboard, 
         options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])
     parts = [
-        f"<pre>{escape(command)}</pre>",
-        f"<p>Dataset fingerprint <code>{escape(record.fingerprint)}</code>, search space "
-        f"<code>{escape(record.space_sha256[:16])}</code>. With more than one trial at once, what Optuna proposes "
-        "depends on which of them ends first; a trial by itself repeats exactly on the same hardware.</p>",
+        html.code(command),
+        html.paragraph(
+            f"Dataset fingerprint {record.fingerprint}, search space {record.space_sha256[:16]}. With more than "
+            "one trial at once, what Optuna proposes depends on which of them ends first; a trial by itself repeats "
+            "exactly on the same hardware."
+        ),
     ]
     if manifest is not None:
-        config = json.dumps(manifest.config.model_dump(), indent=2)
         source = manifest.provenance
-        parts.append(
-            f"<p>Published as <code>{escape(manifest.bundle_id)}</code> from {escape(source.trial)}, refitted on train "
-            f"and validation patients, sepl {escape(source.sepl_version)}, {source.created:%Y-%m-%d %H:%M} UTC. "
-            f"Its setting, for <code>python -m jobs.train --config</code>:</p><pre>{escape(config)}</pre>"
-        )
+        parts += [
+            html.paragraph(
+                f"Published as {manifest.bundle_id} from {source.trial}, refitted on train and validation patients, "
+                f"sepl {source.sepl_version}, {source.created:%Y-%m-%d %H:%M} UTC. Its setting, for python -m "
+                "jobs.train --config:"
+            ),
+            html.code(json.dumps(manifest.config.model_dump(), indent=2)),
+        ]
     return html.section("How to reproduce", *parts)
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"

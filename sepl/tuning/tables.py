@@ -1,10 +1,10 @@
 """Tables for the terminal."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
+from sepl.reports.numbers import figure, param
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.leaderboard import Leaderboard, TrialRow
 
@@ -24,8 +24,8 @@ def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        params = [short(row.params.get(name)) for name in names]
-        table.add_row(str(row.number), row.state, f"{row.best_skill:.3f}", str(row.num_epochs), *params)
+        params = [param(row.params.get(name)) for name in names]
+        table.add_row(str(row.number), row.state, figure(row.best_skill), str(row.num_epochs), *params)
     return table
 
 
@@ -33,7 +33,7 @@ def affinity_table(affinity: Affinity, most: int = 10) -> Table:
     """The task splits that were ranked, the best first."""
     table = Table("task split", "score", title="What to predict first", title_justify="left")
     for split in affinity.splits[:most]:
-        table.add_row(split.task_split, f"{split.score:.3f}")
+        table.add_row(split.task_split, figure(split.score))
     return table
 
 
@@ -45,10 +45,3 @@ def varying_params(rows: Sequence[TrialRow]) -> list[str]:
     """Hyperparameters that are not the same in all rows."""
     names = dict.fromkeys(name for row in rows for name in row.params)
     return [name for name in names if len({str(row.params.get(name)) for row in rows}) > 1]
-
-
-def short(value: Any) -> str:
-    """A hyperparameter as a table shows it; '–' where the trial was not asked."""
-    if value is None:
-        return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

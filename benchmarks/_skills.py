@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
+from sepl.metrics.bootstrap import estimate, resample_patients
 from sepl.metrics.measures import skill
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
@@ -44,7 +45,7 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     )
     values_PT = test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64)))
     labels_PT = test.per_patient(test.labels_NT)
-    weights_BP = _resamples(len(labels_PT))
+    weights_BP = resample_patients(len(labels_PT), NUM_BOOTSTRAP, seed=0)
     return np.column_stack(
         [_task_skills(dataset, index, values_PT, labels_PT, weights_BP) for index in range(len(dataset.tasks))]
     )
@@ -90,8 +91,7 @@ def over_seeds(values_SB: Floats) -> Floats:
 
 def interval(figures_B: Floats) -> dict[str, float]:
     """The sample's own figure and the 95 % percentile interval of its resamples."""
-    low, high = np.nanquantile(figures_B[1:], [0.025, 0.975])
-    return {"value": float(figures_B[0]), "low": float(low), "high": float(high)}
+    return estimate(figures_B).model_dump()
 
 
 def _trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
@@ -102,12 +102,6 @@ def _trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwor
     network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
     network.load_state_dict(run.best_state())
     return network.to(data.device)
-
-
-def _resamples(num_patients: int) -> Floats:
-    shares_P = np.full(num_patients, 1 / num_patients)
-    draws_BP = np.random.default_rng(0).multinomial(num_patients, shares_P, NUM_BOOTSTRAP)
-    return np.vstack([np.ones(num_patients), draws_BP]).astype(np.float64)
 
 
 def _task_skills(

@@ -6,14 +6,12 @@ Copies are found without comparing all with all: photographs are sorted by some 
 32 times with other bits, and each is compared with its neighbours only. So the time grows as N log N.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.picture_code import SCALE, encode_picture
+from sepl.data.picture_code import SCALE
 
 Link = tuple[int, int, str]
 """Indices i < j of two photographs, and what they share: SAME_PIXELS or SAME_PICTURE."""
@@ -24,55 +22,32 @@ MAX_DISTANCE = 0.36
 """Between the signatures of two copies, of 2 at most, among up to 2,000 photographs: there the nearest two different
 ones of 1,800 are 0.39 apart, and 98 of 100 copies nearer than 0.33. See `_max_distance`."""
 MAX_BITS = 12
-"""Between the perceptual hashes of two copies, where signatures decide."""
-MAX_BITS_ALONE = 2
-"""Between the perceptual hashes of two copies, where there are no signatures."""
+"""Between the perceptual hashes of two copies; their signatures decide."""
 
 _NUM_SORTS = 32
 _BITS = 18  # of 64 by which a sort brings copies together: all but surely within 32 sorts when 6 bits differ
 _NEIGHBOURS = 64  # compared in a sort; pictures that share all 18 bits with more are found in another sort
 
 
-@dataclass(frozen=True)
-class Duplicates:
-    """Pairs of photographs that show the same picture."""
-
-    links: tuple[Link, ...]
-    """Ordered. Of many with the same pixels, each is linked with the first."""
-    groups: tuple[tuple[int, ...], ...]
-    """Photographs connected by links, ordered within and by their first."""
-    across_patients: tuple[Link, ...]
-    """The links whose two photographs are said to be of different patients."""
-
-
-def perceptual_hash(pixels_HWC: NDArray[np.uint8]) -> int:
-    """64 bits of a square of RGB pixels (H, H, 3), nearly the same for a copy of the picture."""
-    return encode_picture(pixels_HWC).perceptual
-
-
 def find_duplicates(
-    sha256: Sequence[str],
-    perceptual_N: NDArray[np.uint64],
-    patients: Sequence[str],
-    signatures_NC: NDArray[np.int8] | None = None,
-) -> Duplicates:
-    """The copies among N photographs, the same whatever the machine.
+    sha256: Sequence[str], perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.int8]
+) -> tuple[Link, ...]:
+    """The copies among N photographs, ordered, the same whatever the machine.
 
-    With `signatures_NC` (N, 128), copies with changed light, size or up to 2 % of cropping are found; without them only
-    what differs in two bits of the hash, since retinas are too alike for 64 bits to tell more.
+    Found are copies with changed light, size or up to 2 % of cropping. Of many with the same pixels, each is linked
+    with the first.
+
+    Args:
+        sha256: Of each photograph's pixels.
+        perceptual_N: Hashes of `sepl.data.picture_code`; 0 of a picture without anything to compare.
+        signatures_NC: Signatures (N, 128) of the same.
     """
     links: list[Link] = [(i, j, SAME_PIXELS) for i, j in _same_pixels(sha256)]
     copies = {j for _, j, _ in links}
     rest = np.array([index for index in range(len(sha256)) if index not in copies], np.int64)
-    rest = rest[perceptual_N[rest] != 0]  # nothing in it that could be compared
-    signatures = None if signatures_NC is None else signatures_NC[rest]
-    links += [(int(rest[i]), int(rest[j]), SAME_PICTURE) for i, j in _same_pictures(perceptual_N[rest], signatures)]
-    links.sort()
-    return Duplicates(
-        links=tuple(links),
-        groups=_groups(links),
-        across_patients=tuple(link for link in links if patients[link[0]] != patients[link[1]]),
-    )
+    rest = rest[perceptual_N[rest] != 0]
+    pairs = _same_pictures(perceptual_N[rest], signatures_NC[rest])
+    return tuple(sorted(links + [(int(rest[i]), int(rest[j]), SAME_PICTURE) for i, j in pairs]))
 
 
 def _same_pixels(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -82,15 +57,14 @@ def _same_pixels(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
             yield first[digest], index
 
 
-def _same_pictures(perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.int8] | None) -> list[tuple[int, int]]:
-    most = MAX_BITS_ALONE if signatures_NC is None else MAX_BITS
+def _same_pictures(perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.int8]) -> list[tuple[int, int]]:
     limit = _max_distance(len(perceptual_N))
     rng = np.random.default_rng(0)  # which bits are taken together is fixed
     found: set[tuple[int, int]] = set()
     for _ in range(_NUM_SORTS):
         mask = np.bitwise_or.reduce(np.uint64(1) << rng.choice(64, _BITS, replace=False).astype(np.uint64))
-        for i, j in _neighbours(perceptual_N, mask, most):
-            near = slice(None) if signatures_NC is None else _distances(signatures_NC, i, j) <= limit
+        for i, j in _neighbours(perceptual_N, mask):
+            near = _distances(signatures_NC, i, j) <= limit
             low, high = np.minimum(i, j)[near], np.maximum(i, j)[near]
             found.update(zip(low.tolist(), high.tolist(), strict=True))
     return sorted(found)
@@ -107,9 +81,9 @@ def _max_distance(number: int) -> float:
 
 
 def _neighbours(
-    perceptual_N: NDArray[np.uint64], mask: np.uint64, most: int
+    perceptual_N: NDArray[np.uint64], mask: np.uint64
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of indices whose hashes agree in the mask's bits and differ in `most` at most."""
+    """Pairs of indices whose hashes agree in the mask's bits and differ in `MAX_BITS` at most."""
     keys_N = perceptual_N & mask
     order_N = np.lexsort((perceptual_N, keys_N))
     hashes_N, keys_N = perceptual_N[order_N], keys_N[order_N]
@@ -119,28 +93,10 @@ def _neighbours(
         start_M = start_M[keys_N[start_M] == keys_N[start_M + step]]
         if not len(start_M):
             return
-        near = np.bitwise_count(hashes_N[start_M] ^ hashes_N[start_M + step]) <= most
+        near = np.bitwise_count(hashes_N[start_M] ^ hashes_N[start_M + step]) <= MAX_BITS
         yield order_N[start_M[near]], order_N[start_M[near] + step]
 
 
 def _distances(signatures_NC: NDArray[np.int8], i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.float32]:
     difference = signatures_NC[i].astype(np.float32) - signatures_NC[j]
     return np.linalg.norm(difference, axis=1) / SCALE
-
-
-def _groups(links: Sequence[Link]) -> tuple[tuple[int, ...], ...]:
-    root: dict[int, int] = {}
-
-    def find(index: int) -> int:
-        while root.setdefault(index, index) != index:
-            root[index] = root[root[index]]
-            index = root[index]
-        return index
-
-    for i, j, _ in links:
-        low, high = sorted((find(i), find(j)))
-        root[high] = low
-    members: dict[int, list[int]] = defaultdict(list)
-    for index in sorted(root):
-        members[find(index)].append(index)
-    return tuple(tuple(members[first]) for first in sorted(members))

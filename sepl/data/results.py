@@ -75,11 +75,10 @@ def _same_pictures(run: Run, facts: Facts) -> tuple[list[tuple[int, int]], list[
     """Pairs of photographs (indices into the cohort) that show the same picture, and what is to be said of them."""
     cohort, chosen = run.cohort, facts.kept
     table = facts.take(chosen).table
-    patients = [cohort.patients[index] for index in chosen]
     signatures_NC = np.frombuffer(b"".join(table["signature"].to_pylist()), np.int8).reshape(len(chosen), -1)
-    found = find_duplicates(table["sha256"].to_pylist(), table["perceptual"].to_numpy(), patients, signatures_NC)
     links, findings = [], []
-    for first, second, kind in found.links:
+    same = find_duplicates(table["sha256"].to_pylist(), table["perceptual"].to_numpy(), signatures_NC)
+    for first, second, kind in same:
         one, other = int(chosen[first]), int(chosen[second])
         links.append((one, other))
         whose = "another patient" if cohort.patients[one] != cohort.patients[other] else "the same patient"

@@ -10,26 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.config import Settings
+from sepl.metrics.bootstrap import Estimate, estimate, median_of_present, resample_patients
 from sepl.metrics.floor import fit_floor
 from sepl.metrics.measures import measures_of, skill
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
 
 Floats = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-
-
-class Estimate(Settings):
-    """A figure with its 95 % patient-bootstrap percentile interval; None where it is not defined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "n/a"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 class TaskEvaluation(Settings):
@@ -99,7 +85,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates predictions per patient.
 
-    Intervals are percentile intervals over `num_bootstrap` resamples of *patients* (Efron 1979); all tasks and the
+    Intervals are percentile intervals over `num_bootstrap` resamples of *patients*; all tasks and the
     floor share the resamples, so that differences are paired.
 
     Args:
@@ -109,8 +95,8 @@ def evaluate(
         half_widths: half widths of the prediction intervals, in units, by task.
         reachable_skill: by task, where known.
     """
-    weights_BP = _resample(len(labels_PT), num_bootstrap, seed)
-    medians_T = [_median(train_labels_PT[:, index]) for index in range(len(tasks))]
+    weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
+    medians_T = [median_of_present(train_labels_PT[:, index]) for index in range(len(tasks))]
     floor_PT = fit_floor(train_labels_PT, labels_PT, tasks)
     skills = _Skills(
         model_BT=_skills(values_PT, labels_PT, medians_T, tasks, weights_BP),
@@ -125,9 +111,9 @@ def evaluate(
             role=task_split.role(task.name),
             num_patients=int(np.isfinite(labels_PT[:, index]).sum()),
             num_positive=int((labels_PT[:, index] > 0.5).sum()) if task.kind == "binary" else None,
-            skill=_estimate(skills.model_BT[:, index]),
-            floor_skill=_estimate(skills.floor_BT[:, index]),
-            skill_over_floor=_estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
+            skill=estimate(skills.model_BT[:, index]),
+            floor_skill=estimate(skills.floor_BT[:, index]),
+            skill_over_floor=estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
             reachable_skill=(reachable_skill or {}).get(task.name),
             measures=_measures(task, values_PT[:, index], labels_PT[:, index], medians_T[index], weights_BP),
             interval_coverage=_coverage(
@@ -155,13 +141,6 @@ def _columns(names: Sequence[str], tasks: TaskTable) -> list[int]:
     return [tasks.index(name) for name in names]
 
 
-def _resample(num_patients: int, num_bootstrap: int, seed: int) -> Floats:
-    """How often each patient is drawn: the sample itself, then the resamples."""
-    shares_P = np.full(num_patients, 1 / num_patients)
-    draws_BP = np.random.default_rng(seed).multinomial(num_patients, shares_P, num_bootstrap).astype(np.float64)
-    return np.vstack([np.ones(num_patients), draws_BP])
-
-
 def _skills(
     values_PT: Floats, labels_PT: Floats, medians_T: Sequence[float], tasks: TaskTable, weights_BP: Floats
 ) -> Floats:
@@ -178,8 +157,8 @@ def _measures(task: Task, values_P: Floats, labels_P: Floats, median: float, wei
     present = np.isfinite(labels_P)
     values, labels, weights = values_P[present].astype(float), labels_P[present], weights_BP[:, present]
     if not present.any():
-        return {name: _estimate(np.full(1, np.nan)) for name in measures_of(task, median)}
-    return {name: _estimate(measure(values, labels, weights)) for name, measure in measures_of(task, median).items()}
+        return {name: estimate(np.full(1, np.nan)) for name in measures_of(task, median)}
+    return {name: estimate(measure(values, labels, weights)) for name, measure in measures_of(task, median).items()}
 
 
 def _coverage(half_width: float | None, values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Estimate | None:
@@ -189,7 +168,7 @@ def _coverage(half_width: float | None, values_P: Floats, labels_P: Floats, weig
     is_inside_P = (np.abs(values_P[present] - labels_P[present]) <= half_width).astype(float)
     weights = weights_BP[:, present]
     total_B = weights.sum(axis=1)
-    return _estimate(weights @ is_inside_P / np.where(total_B == 0, np.nan, total_B))
+    return estimate(weights @ is_inside_P / np.where(total_B == 0, np.nan, total_B))
 
 
 def _mean_estimate(skills_BT: Floats) -> Estimate:
@@ -200,17 +179,4 @@ def _mean_estimate(skills_BT: Floats) -> Estimate:
     present_BT = np.isfinite(defined_BT)
     sums_B = np.where(present_BT, defined_BT, 0.0).sum(axis=1)
     counts_B = present_BT.sum(axis=1)
-    return _estimate(sums_B / np.where(counts_B == 0, np.nan, counts_B))
-
-
-def _estimate(figures_B: Floats) -> Estimate:
-    if not np.isfinite(figures_B[0]):
-        return Estimate(value=None, low=None, high=None)
-    resamples = figures_B[np.isfinite(figures_B)]
-    low, high = np.quantile(resamples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(value=float(figures_B[0]), low=float(low), high=float(high))
-
-
-def _median(values_P: Floats) -> float:
-    present = values_P[np.isfinite(values_P)]
-    return float(np.median(present)) if len(present) else 0.0
+    return estimate(sums_B / np.where(counts_B == 0, np.nan, counts_B))

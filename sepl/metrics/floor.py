@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sepl.metrics.bootstrap import median_of_present
 from sepl.tasks import TaskTable
 
 FLOOR_PREDICTORS = ("age", "sex")
@@ -39,7 +40,7 @@ def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> F
         if not predictors or len(outcome_P) < 2 or np.ptp(outcome_P) == 0:
             continue
         train_PX = train_labels_PT[present][:, predictors]
-        filler_X = np.array([_median(train_PX[:, column]) for column in range(len(predictors))])
+        filler_X = np.array([median_of_present(train_PX[:, column]) for column in range(len(predictors))])
         fitted = _regressor(task.kind == "binary").fit(_fill(train_PX, filler_X), outcome_P)
         inputs_PX = _fill(labels_PT[:, predictors], filler_X)
         is_binary = task.kind == "binary"
@@ -49,11 +50,6 @@ def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> F
 
 def _regressor(is_binary: bool):  # noqa: ANN202  a scikit-learn pipeline has no narrower public type
     return make_pipeline(StandardScaler(), LogisticRegression() if is_binary else Ridge(alpha=1.0))
-
-
-def _median(values_P: Floats) -> float:
-    present = values_P[np.isfinite(values_P)]
-    return float(np.median(present)) if len(present) else 0.0
 
 
 def _fill(values_PX: Floats, filler_X: Floats) -> Floats:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
-from sepl.data.duplicates import SAME_PICTURE, SAME_PIXELS, find_duplicates, perceptual_hash
+from sepl.data.duplicates import SAME_PICTURE, SAME_PIXELS, find_duplicates
 from sepl.data.images import ImageSpec, examine_photograph
-from sepl.data.picture_code import NUM_WAVES, SCALE
+from sepl.data.picture_code import NUM_WAVES, SCALE, encode_picture
 from sepl.data.simulate.cohort import simulate_patient
 
 SPEC = ImageSpec(size=224)
@@ -53,9 +55,17 @@ def examine(sources):
     return [photograph.sha256 for photograph in seen], hashes, signatures
 
 
-def links_of(sources, patients, *, with_signatures=True):
-    sha256, hashes, signatures = examine(sources)
-    return find_duplicates(sha256, hashes, patients, signatures if with_signatures else None).links
+def links_of(sources):
+    return find_duplicates(*examine(sources))
+
+
+def groups_of(links, number):
+    """Photographs connected by links, as sets."""
+    ends = np.array([link[:2] for link in links], np.int64).reshape(-1, 2)
+    joined = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(number, number))
+    labels_N = connected_components(joined, directed=False)[1]
+    groups = [frozenset(np.flatnonzero(labels_N == label).tolist()) for label in np.unique(labels_N)]
+    return {group for group in groups if len(group) > 1}
 
 
 @pytest.fixture(scope="module")
@@ -68,45 +78,38 @@ def test_a_copy_is_found_and_nothing_else(kind, originals):
     copies = [COPIES[kind](cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)) for file in originals]
     number = len(originals)
 
-    links = links_of([*originals, *copies], [f"P{index}" for index in range(2 * number)])
+    links = links_of([*originals, *copies])
 
     expected = SAME_PIXELS if kind == "as PNG" else SAME_PICTURE
     assert links == tuple((index, index + number, expected) for index in range(number))
 
 
-@pytest.mark.parametrize("with_signatures", [True, False])
-def test_the_same_file_is_found_with_and_without_signatures(originals, with_signatures):
-    links = links_of([*originals, originals[2], originals[2]], [""] * 18, with_signatures=with_signatures)
+def test_the_same_file_is_linked_with_its_first(originals):
+    links = links_of([*originals, originals[2], originals[2]])
 
     assert links == ((2, 16, SAME_PIXELS), (2, 17, SAME_PIXELS))
 
 
-def test_links_say_whether_they_cross_patients_and_join_into_groups(originals):
+def test_links_are_ordered_and_say_what_is_shared(originals):
     pixels = cv2.imdecode(np.frombuffer(originals[0], np.uint8), cv2.IMREAD_COLOR)
-    sources = [originals[0], originals[1], originals[0], encode(pixels, 80), originals[1]]
-    sha256, hashes, signatures = examine(sources)
 
-    found = find_duplicates(sha256, hashes, ["a", "b", "c", "a", "b"], signatures)
+    links = links_of([originals[0], originals[1], originals[0], encode(pixels, 80), originals[1]])
 
-    assert found.links == ((0, 2, SAME_PIXELS), (0, 3, SAME_PICTURE), (1, 4, SAME_PIXELS))
-    assert found.across_patients == ((0, 2, SAME_PIXELS),)
-    assert found.groups == ((0, 2, 3), (1, 4))
+    assert links == ((0, 2, SAME_PIXELS), (0, 3, SAME_PICTURE), (1, 4, SAME_PIXELS))
 
 
 def test_empty_pictures_are_not_copies_of_each_other():
-    found = find_duplicates(["a", "b"], np.zeros(2, np.uint64), ["p", "q"], np.zeros((2, NUM_WAVES), np.int8))
-
-    assert found.links == ()
+    assert find_duplicates(["a", "b"], np.zeros(2, np.uint64), np.zeros((2, NUM_WAVES), np.int8)) == ()
 
 
 def test_no_photograph_at_all_has_no_duplicates():
-    assert find_duplicates([], np.array([], np.uint64), []).links == ()
+    assert find_duplicates([], np.array([], np.uint64), np.zeros((0, NUM_WAVES), np.int8)) == ()
 
 
 def test_the_hash_is_that_of_the_photograph(originals):
     seen = examine_photograph(originals[0], SPEC)
 
-    assert perceptual_hash(seen.pixels_HWC) == seen.perceptual
+    assert encode_picture(seen.pixels_HWC).perceptual == seen.perceptual
 
 
 def pack(waves_NC):
@@ -126,10 +129,10 @@ def test_copies_are_found_wherever_they_stand(seed, number, num_copies):
     hashes, signatures = pack(np.concatenate([waves_NC, copies_NC])[order])
     picture = np.concatenate([np.arange(number), source])[order]
 
-    groups = find_duplicates([str(i) for i in order], hashes, [""] * len(order), signatures).groups
+    links = find_duplicates([str(i) for i in order], hashes, signatures)
 
     wanted = [np.flatnonzero(picture == one) for one in np.unique(source)]
-    assert sorted(groups) == sorted(tuple(members.tolist()) for members in wanted)
+    assert groups_of(links, len(order)) == {frozenset(members.tolist()) for members in wanted}
 
 
 @pytest.mark.slow
@@ -141,7 +144,7 @@ def test_copies_are_found_among_very_many():
     copies_NC = waves_NC[source] + 0.15 * rng.standard_normal((num_copies, NUM_WAVES), dtype=np.float32)
     hashes, signatures = pack(np.concatenate([waves_NC, copies_NC]))
 
-    links = find_duplicates([str(i) for i in range(len(hashes))], hashes, [""] * len(hashes), signatures).links
+    links = find_duplicates([str(i) for i in range(len(hashes))], hashes, signatures)
 
     wanted = {(int(index), number + copy) for copy, index in enumerate(source)}
     assert {link[:2] for link in links} <= wanted
@@ -158,10 +161,10 @@ def test_different_real_photographs_are_not_joined_and_their_copies_are():
     copies = [copy(pixels) for pixels in decoded for copy in COPIES.values()]
 
     sha256, hashes, signatures = examine([*originals, *copies])
-    found = find_duplicates(sha256, hashes, [str(index) for index in range(len(sha256))], signatures)
+    links = find_duplicates(sha256, hashes, signatures)
 
-    alone = [link for link in found.links if link[1] < number]
-    group_of = {index: group for group in found.groups for index in group}
+    alone = [link for link in links if link[1] < number]
+    group_of = {index: group for group in groups_of(links, len(sha256)) for index in group}
     joined = [
         index in group_of.get(number + copy, ()) for copy, index in enumerate(index for index in chosen for _ in COPIES)
     ]

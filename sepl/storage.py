@@ -19,6 +19,7 @@ from pyarrow import fs as pafs
 
 from sepl.errors import StorageError
 
+_BYTES_AT_A_TIME = 8 << 20
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
 
@@ -63,11 +64,47 @@ class Location:
     def write_bytes(self, data: bytes | memoryview) -> None:
         """Writes the file so that a reader sees the old content or the new, never a part."""
         with self._reporting("write"):
-            if not self.is_local:
-                with self.filesystem.open_output_stream(self.path) as stream:
-                    stream.write(data)  # an object store shows an object when it is closed
+            if self.is_local:
+                with self.staged() as staging:
+                    staging.write_bytes(data)
                 return
-            _write_local(Path(self.path), data)
+            with self.filesystem.open_output_stream(self.path) as stream:
+                stream.write(data)  # an object store shows an object when it is closed
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """An empty local file to write; it becomes this one when the block ends well, else nothing of it stays.
+
+        A reader sees the old content or the new, also after the machine lost power. What the block itself raises is
+        not touched.
+        """
+        with self._reporting("write"):
+            staging = self._new_staging()
+        try:
+            yield staging
+            with self._reporting("write"):
+                self._take_over(staging)
+        finally:
+            staging.unlink(missing_ok=True)
+
+    def _new_staging(self) -> Path:
+        folder = Path(self.path).parent if self.is_local else None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{self.name}-", dir=folder)
+        os.close(handle)
+        return Path(name)
+
+    def _take_over(self, staging: Path) -> None:
+        with staging.open("rb") as source:
+            if self.is_local:
+                os.fsync(source.fileno())
+                staging.chmod(0o644)  # mkstemp keeps others out
+                staging.replace(self.path)
+                return
+            with self.filesystem.open_output_stream(self.path) as stream:
+                while chunk := source.read(_BYTES_AT_A_TIME):
+                    stream.write(chunk)
 
     def list_folder(self) -> list["Location"]:
         """What lies directly in this folder, by name; nothing when the folder is not there."""
@@ -160,34 +197,19 @@ def _publish_locally(folder: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        shutil.copytree(folder, staging, dirs_exist_ok=True, copy_function=_link_or_copy)
+        shutil.copytree(folder, staging, dirs_exist_ok=True, copy_function=link_or_copy)
         staging.chmod(0o755)  # mkdtemp keeps others out; a published folder is for the team
         staging.replace(target)  # replaces an empty folder too
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """A second name for the same bytes where the disk allows it: a dataset is not written twice."""
     try:
         Path(target).hardlink_to(source)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _write_local(path: Path, data: bytes | memoryview) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(staging).chmod(0o644)  # mkstemp keeps others out
-        Path(staging).replace(path)
-    except BaseException:
-        Path(staging).unlink(missing_ok=True)
-        raise
 
 
 def local_copy(source: Location, cache: Path) -> Path:

@@ -17,7 +17,7 @@ from sepl.data.parallel import stop_if_asked
 from sepl.data.shards import Pixels, Shard, photographs_per_shard, read_pixels, write_pixels
 from sepl.data.splits import COHORT_SPLITS
 from sepl.errors import StorageError
-from sepl.storage import Location, resolve
+from sepl.storage import Location, link_or_copy, resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +129,5 @@ def _give_name(file: Location, place: Location) -> None:
 
 
 def _link(path: Path, name: Path) -> None:
-    try:
-        name.hardlink_to(path)
-    except FileExistsError:
-        return
-    except OSError:  # a disk without links
-        resolve(name).write_bytes(path.read_bytes())
+    if not name.exists():
+        link_or_copy(path, name)

@@ -57,9 +57,7 @@ class ShardCache:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         names = folder / "shards.txt"
         if not names.exists():
-            staging = names.with_name(f".shards-{os.getpid()}")
-            staging.write_text("".join(f"{shard.sha256}\n" for shard in shards), "ascii")
-            staging.replace(names)
+            resolve(names).write_bytes("".join(f"{shard.sha256}\n" for shard in shards).encode("ascii"))
         return CachedDataset(self, folder, source, descriptor)
 
     def shard_path(self, sha256: str) -> Path:

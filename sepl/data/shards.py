@@ -5,8 +5,6 @@ One uncompressed fixed-size column in one batch, so that a memory map of the fil
 
 import hashlib
 import io
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from pydantic import Field
 
 from sepl.config import Settings
 from sepl.errors import DatasetError, StorageError
-from sepl.storage import Location
+from sepl.storage import Location, resolve
 
 SHARD_BYTES = 64 * 2**20
 """Pixels of a shard, at most; this much is in memory for each that is being written."""
@@ -104,16 +102,13 @@ def _wanted(name: str, image_size: int) -> str:
 
 
 def _write_local(path: Path, pixels_NHWC: NDArray[np.uint8]) -> tuple[int, str]:
-    staging = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with staging.open("wb") as stream:
-            written = _write_hashed(stream, pixels_NHWC)
-            os.fsync(stream.fileno())  # a machine that loses power must not leave an empty file under the name
-        staging.replace(path)
+        with resolve(path).staged() as staging, staging.open("wb") as stream:
+            return _write_hashed(stream, pixels_NHWC)
+    except StorageError:
+        raise
     except OSError as problem:
-        staging.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {problem.strerror}") from problem
-    return written
 
 
 def _write_hashed(stream: Any, pixels_NHWC: NDArray[np.uint8]) -> tuple[int, str]:

@@ -5,20 +5,16 @@
 Every value column carries its task's unit, kind and label in its field metadata, so that a number keeps its unit.
 """
 
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sepl.bundle.format import BundleManifest
-from sepl.errors import ConfigError, StorageError
+from sepl.errors import ConfigError
 from sepl.scoring.rows import Score, Status
-from sepl.storage import Location, resolve
+from sepl.storage import resolve
 from sepl.tasks import Task
 
 ROWS_PER_GROUP = 4096
@@ -75,7 +71,7 @@ def write_scores(batches: Iterable[Sequence[Score]], manifest: BundleManifest, t
     """
     counts: Counter[Status] = Counter()
     with (
-        _published(resolve(target_uri)) as path,
+        resolve(target_uri).staged() as path,
         pq.ParquetWriter(path, score_schema(manifest), compression="zstd") as writer,
     ):
         for scores in _regrouped(batches):
@@ -100,34 +96,3 @@ def _regrouped(batches: Iterable[Sequence[Score]]) -> Iterator[list[Score]]:
             gathered = []
     if gathered:
         yield gathered
-
-
-@contextmanager
-def _published(target: Location) -> Iterator[Path]:
-    """A local file to write; it becomes the target when the block ends well."""
-    folder = Path(target.path).parent if target.is_local else None
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        handle, staging = tempfile.mkstemp(prefix=".scores-", suffix=".parquet", dir=folder)
-    except OSError as problem:
-        raise StorageError(f"cannot write {target.uri}: {problem}") from problem
-    os.close(handle)
-    try:
-        yield Path(staging)
-        _publish(Path(staging), target)
-    finally:
-        Path(staging).unlink(missing_ok=True)
-
-
-def _publish(staging: Path, target: Location) -> None:
-    try:
-        if target.is_local:
-            staging.chmod(0o644)
-            staging.replace(target.path)
-            return
-        with staging.open("rb") as source, target.filesystem.open_output_stream(target.path) as stream:
-            while chunk := source.read(8 << 20):
-                stream.write(chunk)
-    except (OSError, pa.ArrowException) as problem:
-        raise StorageError(f"cannot write {target.uri}: {problem}") from problem

@@ -16,10 +16,11 @@ def index_patients(patients: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int
 
 def mean_per_patient(values_NT: NDArray[np.floating], patient_index_N: NDArray[np.int64]) -> NDArray[np.float64]:
     """(P, T): the mean over a patient's photographs, NaN left out; NaN where a patient has no value."""
-    known_NT = np.isfinite(values_NT)
     num_patients = int(patient_index_N.max(initial=-1)) + 1
-    sums_PT = np.zeros((num_patients, values_NT.shape[1]))
-    counts_PT = np.zeros_like(sums_PT)
-    np.add.at(sums_PT, patient_index_N, np.where(known_NT, values_NT, 0.0))
-    np.add.at(counts_PT, patient_index_N, known_NT)
-    return np.divide(sums_PT, counts_PT, out=np.full_like(sums_PT, np.nan), where=counts_PT > 0)
+    means_PT = np.full((num_patients, values_NT.shape[1]), np.nan)
+    for task, values_N in enumerate(values_NT.T):
+        present = np.isfinite(values_N)
+        counts_P = np.bincount(patient_index_N[present], minlength=num_patients)
+        sums_P = np.bincount(patient_index_N[present], weights=values_N[present], minlength=num_patients)
+        np.divide(sums_P, counts_P, out=means_PT[:, task], where=counts_P > 0)
+    return means_PT

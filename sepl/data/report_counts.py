@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sepl.data.patients import mean_per_patient
 from sepl.data.splits import COHORT_SPLITS
 from sepl.data.thumbnails import kind_of
 from sepl.tasks import Task, TaskTable
@@ -107,12 +108,7 @@ class PreparedLabels:
 
     def per_patient(self, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
         """(P,) the mean over a patient's photographs, NaN where all are."""
-        known_N = np.isfinite(values_N)
-        sums = np.bincount(
-            self.photograph_patients, weights=np.where(known_N, values_N, 0.0), minlength=self.num_patients
-        )
-        counts = np.bincount(self.photograph_patients, weights=known_N, minlength=self.num_patients)
-        return np.divide(sums, counts, out=np.full(self.num_patients, np.nan), where=counts > 0)
+        return mean_per_patient(values_N[:, None], self.photograph_patients)[:, 0]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,20 @@ class Evaluation(Settings):
         return next(task for task in self.tasks if task.name == name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The patients who are judged, and what their predictions are held against."""
+
+    values_PT: Floats
+    labels_PT: Floats
+    medians_T: Sequence[float]
+    """Of the training labels."""
+    weights_BP: Floats
+    half_widths: Mapping[str, float | None]
+    reachable_skill: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
 class _Skills:
     """Row 0 is the sample itself, the others its resamples."""
 
@@ -97,30 +110,11 @@ def evaluate(
     """
     weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
     medians_T = [median_of_present(train_labels_PT[:, index]) for index in range(len(tasks))]
+    sample = _Sample(values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, reachable_skill or {})
     floor_PT = fit_floor(train_labels_PT, labels_PT, tasks)
     skills = _Skills(
         model_BT=_skills(values_PT, labels_PT, medians_T, tasks, weights_BP),
         floor_BT=_skills(floor_PT, labels_PT, medians_T, tasks, weights_BP),
-    )
-    rows = tuple(
-        TaskEvaluation(
-            name=task.name,
-            kind=task.kind,
-            unit=task.unit,
-            label=task.label,
-            role=task_split.role(task.name),
-            num_patients=int(np.isfinite(labels_PT[:, index]).sum()),
-            num_positive=int((labels_PT[:, index] > 0.5).sum()) if task.kind == "binary" else None,
-            skill=estimate(skills.model_BT[:, index]),
-            floor_skill=estimate(skills.floor_BT[:, index]),
-            skill_over_floor=estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
-            reachable_skill=(reachable_skill or {}).get(task.name),
-            measures=_measures(task, values_PT[:, index], labels_PT[:, index], medians_T[index], weights_BP),
-            interval_coverage=_coverage(
-                (half_widths or {}).get(task.name), values_PT[:, index], labels_PT[:, index], weights_BP
-            ),
-        )
-        for index, task in enumerate(tasks)
     )
     has_floor_T = np.isfinite(skills.floor_BT[0])
     return Evaluation(
@@ -133,7 +127,28 @@ def evaluate(
         target_mean_skill=_mean_estimate(skills.model_BT[:, _columns(task_split.targets, tasks)]),
         floor_mean_skill=_mean_estimate(skills.floor_BT[:, has_floor_T]),
         mean_skill_over_floor=_mean_estimate((skills.model_BT - skills.floor_BT)[:, has_floor_T]),
-        tasks=rows,
+        tasks=tuple(
+            _evaluate_task(index, task, task_split.role(task.name), sample, skills) for index, task in enumerate(tasks)
+        ),
+    )
+
+
+def _evaluate_task(index: int, task: Task, role: TaskRole, sample: _Sample, skills: _Skills) -> TaskEvaluation:
+    values_P, labels_P = sample.values_PT[:, index], sample.labels_PT[:, index]
+    return TaskEvaluation(
+        name=task.name,
+        kind=task.kind,
+        unit=task.unit,
+        label=task.label,
+        role=role,
+        num_patients=int(np.isfinite(labels_P).sum()),
+        num_positive=int((labels_P > 0.5).sum()) if task.kind == "binary" else None,
+        skill=estimate(skills.model_BT[:, index]),
+        floor_skill=estimate(skills.floor_BT[:, index]),
+        skill_over_floor=estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
+        reachable_skill=sample.reachable_skill.get(task.name),
+        measures=_measures(task, values_P, labels_P, sample.medians_T[index], sample.weights_BP),
+        interval_coverage=_coverage(sample.half_widths.get(task.name), values_P, labels_P, sample.weights_BP),
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sepl.data.encodings import find_encoding
@@ -113,13 +115,27 @@ def read_table(path: Path, reading: Reading | None = None) -> CohortTable:
         raise CohortError(f"{path}: a cohort's table should be .csv, .tsv, .txt, .parquet or .xlsx{advice}")
     try:
         if suffix == ".parquet":
-            return _finish(path, pd.read_parquet(path, dtype_backend="pyarrow"), 1)  # integers stay whole
+            return _finish(path, _read_parquet(path), 1)
         return _read_workbook(path, reading) if suffix.startswith(".xls") else _read_csv(path, reading)
     except CohortError:
         raise
     except (ValueError, OSError, KeyError, LookupError, csv.Error) as problem:
         kind = "csv" if suffix in CSV_SUFFIXES else suffix[1:]
         raise CohortError(f"{path}: cannot be read as {kind}: {_one_line(problem)}") from None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Integers stay whole beside absent cells; whatever way texts are laid out, they are texts."""
+    table = pq.read_table(path)
+    fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return pa.string() if is_text else kind
 
 
 def _one_line(problem: Exception) -> str:

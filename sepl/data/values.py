@@ -57,10 +57,11 @@ class Numbers:
 
 
 def as_text(column: "pd.Series") -> "pd.Series":
-    """The column as trimmed text; absent cells are empty."""
+    """The column as trimmed text; absent cells, NaN among them in whatever type, are empty."""
     if isinstance(column.dtype, pd.StringDtype):  # a CSV's: no Python object a cell
         return column.fillna("").str.strip()
-    return column.astype("object").where(column.notna(), "").astype(str).str.strip()
+    cells = column.astype("object")  # before it is asked: Arrow takes NaN for a value, and so do its dictionaries
+    return cells.where(cells.notna(), "").astype(str).str.strip()
 
 
 def is_absent(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.bool_]:
@@ -139,6 +140,7 @@ def read_codes(
 def each(text: "pd.Series", function: Callable[[str], Any], dtype: Any) -> NDArray[Any]:
     """`function` of each cell (N,), called once for each different one."""
     codes, cells = pd.factorize(text)
+    assert (codes >= 0).all()  # an absent cell would take the value of the last one
     values = np.empty(len(cells), dtype)
     for index, cell in enumerate(cells):
         values[index] = function(str(cell))

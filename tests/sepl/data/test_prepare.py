@@ -245,6 +245,7 @@ def test_ctrl_c_says_how_to_go_on_and_publishes_nothing(cohort_file, tmp_path):
     code = (
         "import signal, os, sys; import sepl.data.chunks as chunks; from jobs import prepare as job; "
         "from jobs._command import run_command\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job is born deaf to it
         "examine = chunks.examine_photograph\n"
         "def stop(*arguments, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"

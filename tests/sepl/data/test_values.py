@@ -1,10 +1,15 @@
+from datetime import date
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.values import is_absent, read_codes, read_numbers
+from sepl.data.table import Reading, read_table
+from sepl.data.values import as_text, is_absent, read_codes, read_numbers
 
 
 def cells(*texts):
@@ -13,6 +18,82 @@ def cells(*texts):
 
 def number(text, *others, **options):
     return read_numbers(cells(text, *others), **options).values[0]
+
+
+FLOATS = [1.0, None, 0.0, float("nan"), 1.0]
+TEXTS = ["b", None, "a", "", "b"]
+DAYS = [date(2020, 1, 2), None, date(2021, 3, 4), None, date(2020, 1, 2)]
+
+
+def parquet(array, tmp_path):
+    pq.write_table(pa.table({"n": list(range(len(array))), "c": array}), tmp_path / "t.parquet")
+    return read_table(tmp_path / "t.parquet", Reading()).frame["c"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(FLOATS, dtype="float64"),
+        pd.Series(FLOATS, dtype="Float64"),
+        pd.Series(FLOATS, dtype=object),
+        pd.Series([1.0, pd.NA, 0.0, float("nan"), 1.0], dtype=object),
+        pd.Series(FLOATS, dtype="category"),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(FLOATS, pa.float64()))),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(FLOATS, pa.float32()))),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(FLOATS, pa.float64()).dictionary_encode())),
+        pd.Series(TEXTS, dtype="string"),
+        pd.Series(TEXTS, dtype="category"),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(TEXTS, pa.large_string()))),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(TEXTS).dictionary_encode())),
+        pd.Series(DAYS, dtype="datetime64[ns]"),
+        pd.Series(DAYS, dtype=object),
+        pd.Series(pd.arrays.ArrowExtensionArray(pa.array(DAYS, pa.date32()))),
+        pd.Series([pd.Timestamp("2020-01-02"), pd.NaT, pd.Timestamp("2021-03-04"), None, pd.Timestamp("2020-01-02")]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_what_is_absent_is_empty_whatever_the_columns_type(column):
+    text = as_text(column)
+
+    assert (text == "").tolist() == [False, True, False, True, False]
+    assert text[0] == text[4] != text[2]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array(FLOATS, pa.float64()),
+        pa.array(FLOATS, pa.float32()),
+        pa.array(np.array(FLOATS, dtype=float)),  # NaN itself, as numpy, Polars and Spark write it
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1, 0]), pa.array([1.0, float("nan"), 0.0])),
+        pa.array(TEXTS, pa.string_view()),
+        pa.array(TEXTS, pa.large_string()),
+        pa.array(TEXTS).dictionary_encode(),
+        pa.array(DAYS, pa.date32()).cast(pa.timestamp("us")),
+    ],
+    ids=lambda array: str(array.type)[:40],
+)
+def test_what_is_absent_in_parquet_is_empty_whoever_wrote_it(array, tmp_path):
+    text = as_text(parquet(array, tmp_path))
+
+    assert (text == "").tolist() == [False, True, False, True, False]
+    assert text[0] == text[4] != text[2]
+
+
+@given(st.lists(st.one_of(st.none(), st.just(float("nan")), st.sampled_from([0.0, 1.0, 2.5])), min_size=1))
+def test_a_number_in_any_float_column_is_read_and_the_rest_absent(values):
+    arrays = [pa.array(values, pa.float64()), pa.array(values, pa.float64()).dictionary_encode()]
+    columns = [pd.Series(pd.arrays.ArrowExtensionArray(array)) for array in arrays]
+
+    for column in [*columns, pd.Series(values, dtype="float64"), pd.Series(values, dtype=object)]:
+        read = read_numbers(as_text(column))
+        labels, wrong = read_codes(as_text(column), positive=[1], negative=None)
+
+        expected = np.array([np.nan if value is None else value for value in values])
+        np.testing.assert_array_equal(read.values, expected)
+        np.testing.assert_array_equal(labels, np.where(np.isnan(expected), np.nan, expected == 1))
+        assert not read.wrong.any()
+        assert not wrong.any()
 
 
 numbers = st.decimals(min_value=-99999, max_value=99999, places=2, allow_nan=False)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sepl.data.cohort_file import TaskColumn
@@ -15,7 +16,7 @@ from sepl.data.findings import FEW, Finding, is_too_many, note_cells
 from sepl.data.spellings import read_sexes
 from sepl.data.table import CohortTable
 from sepl.data.units import FEET_AND_INCHES, Quantity, Unit, quantity_of
-from sepl.data.values import Code, Decimal, is_absent, read_codes, read_numbers
+from sepl.data.values import Code, Decimal, is_absent, is_undecided, key_of, read_codes, read_numbers
 from sepl.errors import CohortError
 from sepl.tasks import Task
 
@@ -51,6 +52,8 @@ _NEGATIVE: tuple[Code, ...] = (
     "아니오",
 )
 _FEWEST_FOR_A_MEDIAN = 5
+_MOST_VALUES = 6
+_OTHER_SIGN: dict[Decimal, Decimal] = {".": ",", ",": "."}
 
 
 def read_labels(
@@ -76,10 +79,36 @@ def read_labels(
     else:
         positive, negative = (entry.positive, entry.negative) if entry.positive else (_POSITIVE, _NEGATIVE)
         labels, wrong = read_codes(text, positive, negative, missing)
+        if entry.positive:
+            findings += _check_positive(table, entry.column, task, entry.positive, text[~is_absent(text, missing)])
         should = f"one of {', '.join(str(code) for code in (*positive, *(negative or ())))}"
     _refuse(table, entry.column, wrong, int((~is_absent(text, missing)).sum()), should)
     findings += note_cells("unknown value", wrong, f"should be {should}", table.rows, entry.column, table.name)
     return labels
+
+
+def _check_positive(
+    table: CohortTable, column: str, task: Task, positive: Sequence[Code], filled: "pd.Series"
+) -> list[Finding]:
+    """Findings of codes that no cell has. CohortError when none occurs: all would be 0, for a slip of the pen."""
+    in_cells = {key_of(cell) for cell in filled.unique()}
+    unused = [code for code in positive if key_of(code) not in in_cells]
+    if len(filled) and len(unused) == len(positive):
+        raise CohortError(
+            f"{table.path}, column {column!r}: positive of [tasks.{task.name}] should be a value that occurs, "
+            f"{', '.join(map(repr, unused))} does not; the column has {_frequent(filled)}"
+        )
+    detail = f"positive of [tasks.{task.name}], stands in no cell"
+    return [Finding("unused value", 0, column, f"{code!r}, {detail}", table.name) for code in unused if len(filled)]
+
+
+def _frequent(filled: "pd.Series") -> str:
+    """The values of several rows, most frequent first; what one or two rows say may tell who they are."""
+    counts = filled.value_counts()
+    common = [f"{value!r} ({count})" for value, count in counts[counts >= FEW].head(_MOST_VALUES).items()]
+    num_others = len(counts) - len(common)
+    others = [f"{num_others} other values" if common else f"{num_others} values, none in {FEW} rows or more"]
+    return ", ".join(common + (others if num_others else []))
 
 
 def _read_measurements(
@@ -93,10 +122,10 @@ def _read_measurements(
     column = str(entry.column)
     unit, quantity = entry.column_unit(task.name), quantity_of(task.name)
     text = table.texts(column)
-    fallback = decimal or table.decimal
-    numbers = read_numbers(text, decimal, missing, fallback=fallback, feet=unit is FEET_AND_INCHES)
+    decimal = decimal or _decimal_by_range(table, column, task, unit, missing)
+    numbers = read_numbers(text, decimal, missing, fallback=table.decimal, feet=unit is FEET_AND_INCHES)
     values = numbers.values if unit is None else unit.convert(numbers.values)
-    low, high = -np.inf if task.low is None else task.low, np.inf if task.high is None else task.high
+    low, high = _limits(task)
     implausible = np.isfinite(values) & ~((values >= low) & (values <= high))
     wrong = numbers.wrong | implausible
     if quantity is not None and unit is not None and not entry.trust_unit:
@@ -112,6 +141,37 @@ def _read_measurements(
     note("implausible value", implausible, f"not{range_of(task)}, set to absent")
     note("censored value", numbers.censored & ~implausible, "below or above a limit; the limit is taken")
     return np.where(implausible, np.nan, values)
+
+
+def _decimal_by_range(
+    table: CohortTable, column: str, task: Task, unit: Unit | None, missing: Sequence[Code]
+) -> Decimal | None:
+    """The decimal sign of a column whose cells allow two: the one of which the values are plausible; None: they tell.
+
+    A comma of a table that is parted by semicolons is a decimal one, as a point is of any other. CohortError where the
+    other sign stands and the plausible range fits both readings or none.
+    """
+    text = table.texts(column)
+    if not is_undecided(text, missing) or not text.str.contains(_OTHER_SIGN[table.decimal], regex=False).any():
+        return None
+    low, high = _limits(task)
+    fitting: list[Decimal] = []
+    for sign in _OTHER_SIGN:
+        numbers = read_numbers(text, sign, missing)
+        values = numbers.values if unit is None else unit.convert(numbers.values)
+        values = values[np.isfinite(values)]
+        if 2 * int(((values >= low) & (values <= high)).sum()) > len(values):
+            fitting.append(sign)
+    if len(fitting) == 1:
+        return fitting[0]
+    raise CohortError(
+        f"{table.path}, column {column!r}: whether {_OTHER_SIGN[table.decimal]!r} stands before decimals or parts "
+        "thousands cannot be told, every number has three digits behind it; say decimal of that table"
+    )
+
+
+def _limits(task: Task) -> tuple[float, float]:
+    return -np.inf if task.low is None else task.low, np.inf if task.high is None else task.high
 
 
 def _refuse(

@@ -27,15 +27,12 @@ MISSING_SPELLINGS = frozenset(
         "-",
         "--",
         "?",
-        "#n/a",
-        "#na",
-        "#null!",
-        "#value!",
-        "#div/0!",
-        "#ref!",
     }
 )
-"""What counts as an absent value in a column, whatever its case."""
+"""What counts as an absent value in a column, whatever its case, beside the errors of a spreadsheet."""
+
+_SPREADSHEET_ERROR = re.compile(r"#[¡¿]?[^\W\d_/ ]+(?:/[^\W_]+)?[!?]|#(?:n/?a|n/?d|nv|getting_data)(?: n/a)?|err:\d+")
+"""Excel's and LibreOffice's, in the languages that they speak: #NUM!, #¡DIV/0!, #NOM?, #NV, Err:502."""
 
 _NUMBER = re.compile(r"(?P<bound>[<>≤≥]=?)?\s*(?P<number>[+-]?(?:\d[\d.,]*|[.,]\d+)(?:[eE][+-]?\d+)?)")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.,]\d{3})+")
@@ -67,7 +64,13 @@ def as_text(column: "pd.Series") -> "pd.Series":
 def is_absent(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.bool_]:
     """Where a cell is empty, spelled as absent, or one of the codes declared missing (−9, 999 …)."""
     declared = {key_of(code) for code in missing}
-    return each(text, lambda cell: cell.lower() in MISSING_SPELLINGS or key_of(cell) in declared, np.bool_)
+
+    def says_nothing(cell: str) -> bool:
+        lower = cell.lower()
+        is_error = _SPREADSHEET_ERROR.fullmatch(lower) is not None
+        return lower in MISSING_SPELLINGS or is_error or key_of(cell) in declared
+
+    return each(text, says_nothing, np.bool_)
 
 
 def shared_texts(text: "pd.Series", missing: Sequence[Code] = ()) -> NDArray[np.object_]:
@@ -118,6 +121,17 @@ def read_numbers(
     values[absent] = np.nan
     censored = each(text, lambda cell: pairs[cell][1], np.bool_) & ~absent
     return Numbers(values, ~absent & ~np.isfinite(values), censored & np.isfinite(values))
+
+
+def is_undecided(text: "pd.Series", missing: Sequence[Code] = ()) -> bool:
+    """Whether 1.234 may be a thousand or one and a bit: every number with a sign in it could be read both ways.
+
+    Not where whole numbers stand beside them: a column of thousands has hundreds too, one of decimals has decimals.
+    """
+    cells = text[~is_absent(text, missing)].unique()
+    numbers = [match["number"] for cell in cells if (match := _NUMBER.fullmatch(_plain(str(cell))))]
+    signed = [number for number in numbers if "." in number or "," in number]
+    return bool(signed) and len(signed) == len(numbers) and all(_decimal_sign(number) is None for number in signed)
 
 
 def read_codes(

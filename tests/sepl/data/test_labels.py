@@ -131,3 +131,72 @@ def test_a_decimal_sign_can_be_declared(tmp_path):
     cohort = read_files(tmp_path, cohort_toml=toml, t_csv="image|patient|x\na|1|12,345\n")
 
     assert cohort.labels_NT.tolist() == [[12.345]]
+
+
+def semicolons(folder, task, cells, **options):
+    head = f'name = "c"\ntable = "t.csv"\n[tasks.{task}]\ncolumn = "x"\n{options.get("more", "")}'
+    rows = "".join(f"{index}.jpg;{index};{cell}\n" for index, cell in enumerate(cells))
+    return read_files(folder, cohort_toml=head, t_csv="image;patient;x\n" + rows).labels_NT[:, 0]
+
+
+LENGTH = 'kind = "regression"\nunit = "mm"\n'
+
+
+def test_three_decimals_behind_a_point_are_not_silently_thousands(tmp_path):
+    with pytest.raises(CohortError, match=r"t.csv, column 'x': whether '.' stands before decimals .* say decimal"):
+        semicolons(tmp_path, "length", ["22.500", "22.637", "24.007"], more=LENGTH)
+
+
+def test_the_plausible_range_tells_decimals_from_thousands(tmp_path):
+    bounded = f"{LENGTH}low = 15\nhigh = 40"
+
+    assert semicolons(tmp_path, "length", ["22.500", "22.637"], more=bounded).tolist() == [22.5, 22.637]
+    counts = 'kind = "regression"\nunit = "1/µL"\nlow = 500\nhigh = 90000'
+    assert semicolons(tmp_path, "cells", ["22.500", "22.637"], more=counts).tolist() == [22500, 22637]
+
+
+def test_one_cell_that_can_be_read_one_way_tells_for_all(tmp_path):
+    assert semicolons(tmp_path, "length", ["22.500", "22.6"], more=LENGTH).tolist() == [22.5, 22.6]
+    assert semicolons(tmp_path, "length", ["22.500", "950"], more=LENGTH).tolist() == [22500, 950]
+    assert semicolons(tmp_path, "length", ["22,500", "23,100"], more=LENGTH).tolist() == [22.5, 23.1]
+
+
+BINARY = 'kind = "binary"\npositive = {}\n'
+
+
+def test_a_positive_value_that_no_cell_has_is_an_error_that_names_those_that_occur(tmp_path):
+    cells = ["Glaucoma"] * 3 + ["Healthy"] * 4 + ["Anna Muster"]
+
+    with pytest.raises(CohortError) as caught:
+        read(tmp_path, "glaucoma", cells, more=BINARY.format('["Glaucomatous"]'))
+
+    assert "positive of [tasks.glaucoma] should be a value that occurs, 'Glaucomatous' does not" in str(caught.value)
+    assert "'Healthy' (4), 'Glaucoma' (3), 1 other values" in str(caught.value)
+    assert "Muster" not in str(caught.value)
+
+
+def test_one_of_several_positive_values_that_does_not_occur_is_a_finding(tmp_path):
+    cohort = read(tmp_path, "glaucoma", ["mild", "none", "severe"], more=BINARY.format('["mild", "serious"]'))
+
+    assert noted(cohort) == [("unused value", "t.csv", 0, "x")]
+    assert "'serious'" in cohort.findings[0].detail
+
+
+def test_a_column_without_any_value_has_no_positive_one_and_is_absent(tmp_path):
+    assert np.isnan(labels(tmp_path, "glaucoma", ["", "NA"], more=BINARY.format('["ill"]'))).all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("#NUM!", "#NAME?", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#N/A", "#SPILL!", "#CALC!", "#GETTING_DATA"),
+        *("#ZAHL!", "#BEZUG!", "#WERT!", "#NV", "#NOM?", "#NOMBRE!", "#¡NUM!", "#¡DIV/0!", "#¿NOMBRE?", "#N/D"),
+        *("Err:502", "#num!"),
+    ],
+)
+def test_the_errors_of_a_spreadsheet_are_absent(tmp_path, error):
+    binary = labels(tmp_path, "glaucoma", ["ill", error, "well"], more=BINARY.format('["ill"]'))
+    number = labels(tmp_path, "age", ["61", error, "62"])
+
+    np.testing.assert_array_equal(binary, [1, np.nan, 0])
+    np.testing.assert_array_equal(number, [61, np.nan, 62])

@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.depth import drop_low_bits
 from sepl.data.dicom import is_dicom
 from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
 from sepl.data.dicom_pixels import decode_frame
+from sepl.data.display import show
 from sepl.data.jpeg_stream import read_jpeg_stream
+from sepl.data.tiff_layout import TiffLayout, check_chunks, read_tiff_layout
+from sepl.data.tiff_pixels import decode_tiff
 from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
@@ -26,9 +28,6 @@ MAX_ASPECT = 8
 """Longer side to shorter. Photographs are padded to a square, which a thin strip would make huge."""
 MAX_PIXELS_PER_BYTE = 2000
 """A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
-
-_BAND = 256
-"""Rows turned opaque at a time, so that their 16-bit products take little memory."""
 
 _REDUCED_COLOR = {
     1: cv2.IMREAD_COLOR_BGR,
@@ -53,6 +52,8 @@ class Header:
     """Whether it can be decoded at a half, a quarter or an eighth of its size."""
     layout: PixelLayout | None = field(default=None, repr=False)
     """Of a DICOM file's pixels; holds the file's bytes."""
+    tiff_layout: TiffLayout | None = field(default=None, repr=False)
+    """The same of a TIFF."""
 
 
 def read_header(source: bytes) -> Header:
@@ -78,6 +79,8 @@ def read_header(source: bytes) -> Header:
         raise ImageError(
             f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
+    if header.tiff_layout is not None:
+        check_chunks(header.tiff_layout)
     return header
 
 
@@ -98,6 +101,8 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
     if header.layout is not None:
         return decode_frame(header.layout, frame, reduction)
     cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
+    if header.tiff_layout is not None:
+        return decode_tiff(header.tiff_layout)
     flags = _REDUCED_COLOR[reduction]
     if header.is_wide:
         flags |= cv2.IMREAD_ANYDEPTH
@@ -107,25 +112,7 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
         raise ImageError(f"damaged {header.kind}") from problem
     if pixels is None:
         raise ImageError(f"damaged {header.kind}")
-    return _to_bgr(_to_8_bits(pixels, header.kind))
-
-
-def _to_8_bits(pixels: NDArray[np.generic], kind: str) -> NDArray[np.uint8]:
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"unsupported {kind}: {pixels.dtype} pixels, should be 8 or 16 bits")
-    return drop_low_bits(pixels, 16)  # type: ignore[arg-type]  # checked in the line above
-
-
-def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.ndim == 2:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-    if pixels.shape[2] != 4:
-        return pixels
-    opaque = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top in range(0, len(pixels), _BAND):
-        band = pixels[top : top + _BAND].astype(np.uint16)
-        opaque[top : top + _BAND] = (band[:, :, :3] * band[:, :, 3:] + 127) // 255
-    return opaque
+    return show(pixels)  # type: ignore[arg-type]  # OpenCV's stubs leave the depth open
 
 
 def _parser_of(source: bytes) -> Callable[[bytes], Header]:
@@ -182,33 +169,12 @@ def _png_chunks(source: bytes) -> list[bytes]:
             return names
 
 
-_TIFF_TILE = 1024**2
-"""Pixels of a tile that a small picture may have; OpenCV sets aside whole tiles."""
-_TIFF_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
-
-
 def _tiff_header(source: bytes) -> Header:
-    """Reads the first directory of a TIFF; a file of several pages counts as its first."""
-    order = "<" if source[:2] == b"II" else ">"
-    (first,) = struct.unpack_from(order + "I", source, 4)
-    (num_entries,) = struct.unpack_from(order + "H", source, first)
-    tags: dict[int, int] = {}
-    for entry in range(first + 2, first + 2 + 12 * num_entries, 12):
-        tag, kind, count = struct.unpack_from(order + "HHI", source, entry)
-        if kind in (1, 3, 4):
-            code = _TIFF_FORMATS[kind]
-            where = entry + 8
-            if struct.calcsize(code) * count > 4:
-                (where,) = struct.unpack_from(order + "I", source, where)
-            if tag in tags:
-                raise ImageError("damaged TIFF: a tag stands twice")
-            (tags[tag],) = struct.unpack_from(order + code, source, where)
-    bits, num_channels = tags.get(258, 1), tags.get(277, 1)
-    if bits not in (8, 16) or num_channels not in (1, 3, 4) or tags.get(262) == 5 or tags.get(339, 1) != 1:
-        raise ImageError(f"unsupported TIFF: {num_channels} channels of {bits} bits, should be grey or RGB of 8 or 16")
-    if tags.get(322, 0) * tags.get(323, 0) > max(tags[256] * tags[257], _TIFF_TILE):
-        raise ImageError("damaged TIFF: tiles larger than the picture")
-    return Header("TIFF", tags[256], tags[257], is_wide=bits == 16, has_alpha=num_channels == 4)
+    layout = read_tiff_layout(source)
+    has_alpha = layout.num_channels == 4
+    return Header(
+        "TIFF", layout.width, layout.height, is_wide=layout.bits == 16, has_alpha=has_alpha, tiff_layout=layout
+    )
 
 
 _PARSERS = {

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sepl.data.dicom import is_dicom
 from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
 from sepl.data.dicom_pixels import decode_frame
-from sepl.data.display import show
 from sepl.data.jpeg_stream import read_jpeg_stream
+from sepl.data.png_pixels import PngLayout, decode_png, read_png_layout
 from sepl.data.tiff_layout import TiffLayout, check_chunks, read_tiff_layout
 from sepl.data.tiff_pixels import decode_tiff
 from sepl.errors import ImageError
@@ -51,9 +51,9 @@ class Header:
     can_reduce: bool = False
     """Whether it can be decoded at a half, a quarter or an eighth of its size."""
     layout: PixelLayout | None = field(default=None, repr=False)
-    """Of a DICOM file's pixels; holds the file's bytes."""
+    """Of a DICOM file's pixels, as the others of theirs; holds the file's bytes."""
     tiff_layout: TiffLayout | None = field(default=None, repr=False)
-    """The same of a TIFF."""
+    png_layout: PngLayout | None = field(default=None, repr=False)
 
 
 def read_header(source: bytes) -> Header:
@@ -103,16 +103,15 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
     cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
     if header.tiff_layout is not None:
         return decode_tiff(header.tiff_layout)
-    flags = _REDUCED_COLOR[reduction]
-    if header.is_wide:
-        flags |= cv2.IMREAD_ANYDEPTH
+    if header.png_layout is not None:
+        return decode_png(header.png_layout)
     try:
-        pixels = cv2.imdecode(np.frombuffer(source, np.uint8), cv2.IMREAD_UNCHANGED if header.has_alpha else flags)
+        pixels = cv2.imdecode(np.frombuffer(source, np.uint8), _REDUCED_COLOR[reduction])
     except cv2.error as problem:
-        raise ImageError(f"damaged {header.kind}") from problem
+        raise ImageError("damaged JPEG") from problem
     if pixels is None:
-        raise ImageError(f"damaged {header.kind}")
-    return show(pixels)  # type: ignore[arg-type]  # OpenCV's stubs leave the depth open
+        raise ImageError("damaged JPEG")
+    return pixels  # type: ignore[return-value]  # OpenCV's stubs leave the depth open
 
 
 def _parser_of(source: bytes) -> Callable[[bytes], Header]:
@@ -147,26 +146,10 @@ def _dicom_header(source: bytes) -> Header:
 
 
 def _png_header(source: bytes) -> Header:
-    names = _png_chunks(source)
-    if names[0] != b"IHDR" or names.count(b"IHDR") > 1:
-        raise ImageError("damaged or truncated header")
-    if b"acTL" in names:
-        raise ImageError("unsupported PNG: moving pictures")
-    width, height, depth, colour = struct.unpack_from(">IIBB", source, 16)
-    return Header("PNG", width, height, is_wide=depth == 16, has_alpha=colour in (4, 6) or b"tRNS" in names)
-
-
-def _png_chunks(source: bytes) -> list[bytes]:
-    """Names up to the end. OpenCV would set aside the memory of a chunk as long as it claims to be."""
-    position, names = 8, []
-    while True:
-        length, name = struct.unpack_from(">I4s", source, position)
-        position += length + 12  # length, name and checksum
-        if position > len(source):
-            raise ImageError("truncated PNG")
-        names.append(name)
-        if name == b"IEND":
-            return names
+    layout = read_png_layout(source)
+    return Header(
+        "PNG", layout.width, layout.height, is_wide=layout.bits == 16, has_alpha=layout.has_alpha, png_layout=layout
+    )
 
 
 def _tiff_header(source: bytes) -> Header:

@@ -59,6 +59,15 @@ def test_a_deep_file_is_scaled_by_the_bits_its_camera_used(extension, bits):
 
 
 @pytest.mark.parametrize("extension", [".png", ".tif"])
+def test_two_deep_files_of_nearly_one_peak_are_nearly_as_bright(extension):
+    deep = PIXELS.astype(np.uint16) * 4
+    dim, bright = deep.copy(), deep.copy()
+    dim[0, 0], bright[0, 0] = 1021, 1027
+
+    assert abs(read(encode(extension, dim)).mean() - read(encode(extension, bright)).mean()) < 1.5
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
 def test_what_is_transparent_is_black(extension):
     alpha = np.full((48, 64, 1), 255, np.uint8)
     alpha[:10] = 0

@@ -120,7 +120,14 @@ def _parser_of(source: bytes) -> Callable[[bytes], Header]:
             return parser
     if is_dicom(source):
         return _dicom_header
-    raise ImageError("not an image: should be JPEG, PNG, TIFF or DICOM")
+    raise ImageError(f"{_what_it_is(source)}: should be JPEG, PNG, TIFF or DICOM")
+
+
+def _what_it_is(source: bytes) -> str:
+    for start, magic, name in _OTHER_FORMATS:
+        if source.startswith(magic, start):
+            return f"unsupported {name}"
+    return "not an image"
 
 
 def _jpeg_header(source: bytes) -> Header:
@@ -166,3 +173,17 @@ _PARSERS = {
     b"II*\x00": _tiff_header,
     b"MM\x00*": _tiff_header,
 }
+
+_OTHER_FORMATS = (
+    (0, b"II+\x00", "BigTIFF"),
+    (0, b"MM\x00+", "BigTIFF"),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (0, b"GIF8", "GIF"),
+    (8, b"WEBP", "WebP"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypavif", "AVIF"),
+)
+"""(where, bytes, name) of pictures that people have and that are not decoded."""

@@ -9,7 +9,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from sepl.data.dicom import is_dicom
 from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
 from sepl.data.dicom_pixels import decode_frame
 from sepl.data.jpeg_stream import read_jpeg_stream
+from sepl.data.opencv import MAX_PIXELS_PER_BYTE, REDUCED_COLOUR, unpack
 from sepl.data.png_pixels import PngLayout, decode_png, read_png_layout
 from sepl.data.tiff_layout import TiffLayout, check_chunks, read_tiff_layout
 from sepl.data.tiff_pixels import decode_tiff
@@ -26,15 +26,6 @@ MAX_PIXELS = 200_000_000
 """Largest picture decoded, of 8-bit colours; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
 MAX_ASPECT = 8
 """Longer side to shorter. Photographs are padded to a square, which a thin strip would make huge."""
-MAX_PIXELS_PER_BYTE = 2000
-"""A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
-
-_REDUCED_COLOR = {
-    1: cv2.IMREAD_COLOR_BGR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 
 
 @dataclass(frozen=True)
@@ -100,18 +91,11 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
         raise ImageError(f"no pixels: frame {frame} of a file of {header.num_frames}")
     if header.layout is not None:
         return decode_frame(header.layout, frame, reduction)
-    cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
     if header.tiff_layout is not None:
         return decode_tiff(header.tiff_layout)
     if header.png_layout is not None:
         return decode_png(header.png_layout)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(source, np.uint8), _REDUCED_COLOR[reduction])
-    except cv2.error as problem:
-        raise ImageError("damaged JPEG") from problem
-    if pixels is None:
-        raise ImageError("damaged JPEG")
-    return pixels  # type: ignore[return-value]  # OpenCV's stubs leave the depth open
+    return unpack(source, REDUCED_COLOUR[reduction], "JPEG")  # type: ignore[return-value]  # 8 bits, as its header says
 
 
 def _parser_of(source: bytes) -> Callable[[bytes], Header]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.data.display import show
+from sepl.data.opencv import unpack
 from sepl.data.tiff_layout import ORIENTATION, read_directory
 from sepl.errors import ImageError
 
@@ -81,15 +82,12 @@ def decode_png(layout: PngLayout) -> NDArray[np.uint8]:
     # OpenCV turns a picture that is asked for in colour, and none that is asked for with its opacity
     opaque = cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     flags = cv2.IMREAD_UNCHANGED if layout.has_alpha else opaque
-    try:
-        samples = cv2.imdecode(np.frombuffer(layout.source, np.uint8), flags)
-    except cv2.error as problem:
-        raise ImageError("damaged PNG") from problem
-    if samples is None or samples.shape[:2] != (layout.height, layout.width):
+    samples = unpack(layout.source, flags, "PNG")
+    if samples.shape[:2] != (layout.height, layout.width):
         raise ImageError("damaged PNG")
     if layout.hidden_grey is not None:
         samples[samples == _as_decoded(layout.hidden_grey, layout.bits)] = 0
-    return show(samples, layout.orientation)  # type: ignore[arg-type]  # OpenCV's stubs leave the depth open
+    return show(samples, layout.orientation)
 
 
 def _as_decoded(grey: int, bits: int) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sepl.data import tiff_layout as tags
 from sepl.data.display import show
+from sepl.data.opencv import unpack
 from sepl.data.tiff_layout import TiffLayout
 from sepl.errors import ImageError
 
@@ -75,15 +76,12 @@ def _palette(layout: TiffLayout) -> NDArray[np.uint8]:
 
 def _decode(layout: TiffLayout, plane: int) -> NDArray[np.unsignedinteger]:
     """Samples (height, width) or (height, width, channels) BGR or BGRA of a plane that is compressed."""
-    try:
-        samples = cv2.imdecode(np.frombuffer(_plain_file(layout, plane), np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as problem:
-        raise ImageError("damaged TIFF") from problem
+    samples = unpack(_plain_file(layout, plane), cv2.IMREAD_UNCHANGED, "TIFF")
     num_channels = layout.channels_of_plane
     expected = (layout.height, layout.width) if num_channels == 1 else (layout.height, layout.width, num_channels)
-    if samples is None or samples.shape != expected or samples.itemsize * 8 != layout.bits:
+    if samples.shape != expected or samples.itemsize * 8 != layout.bits:
         raise ImageError("damaged TIFF")
-    return samples  # type: ignore[return-value]  # OpenCV's stubs leave the depth open
+    return samples
 
 
 def _plain_file(layout: TiffLayout, plane: int) -> bytes:

@@ -22,26 +22,38 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def write_png(samples, bits, colour, *, transparent=b"", orientation=None, exif_last=False, prefix=b""):
-    """A file of samples (H, W) or (H, W, channels) of so many bits, row by row without a filter."""
-    height, width = samples.shape[:2]
-    rows = samples.reshape(height, -1)
+INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Left, top, and how far apart the pixels of each pass are across and down."""
+
+
+def pack(samples, bits):
+    """Rows of so many bits a sample, each behind the byte that says it has no filter."""
+    rows = np.ascontiguousarray(samples).reshape(len(samples), -1)
     if bits == 16:
         packed = rows.astype(">u2").view(np.uint8)
     else:
-        packed = np.packbits(
-            np.unpackbits(rows.astype(np.uint8)[:, :, None], axis=2)[:, :, 8 - bits :].reshape(height, -1), axis=1
-        )
+        of_each = np.unpackbits(rows.astype(np.uint8)[:, :, None], axis=2)[:, :, 8 - bits :]
+        packed = np.packbits(of_each.reshape(len(rows), -1), axis=1)
+    return np.pad(packed, ((0, 0), (1, 0))).tobytes()
+
+
+def write_png(
+    samples, bits, colour, *, transparent=b"", orientation=None, exif_last=False, prefix=b"", interlaced=False
+):
+    """A file of samples (H, W) or (H, W, channels) of so many bits."""
+    height, width = samples.shape[:2]
+    passes = INTERLACED if interlaced else [(0, 0, 1, 1)]
+    data = b"".join(pack(samples[top::down, left::across], bits) for left, top, across, down in passes)
     exif = b""
     if orientation is not None:
         exif = chunk(b"eXIf", prefix + with_directory(b"", {0x0112: (3, [orientation])}, ">"))
     parts = [
         b"\x89PNG\r\n\x1a\n",
-        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)),
+        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, int(interlaced))),
         chunk(b"PLTE", PALETTE[: 2**bits].tobytes()) if colour == INDEXED else b"",
         chunk(b"tRNS", transparent) if transparent else b"",
         b"" if exif_last else exif,
-        chunk(b"IDAT", zlib.compress(np.pad(packed, ((0, 0), (1, 0))).tobytes())),
+        chunk(b"IDAT", zlib.compress(data)),
         exif if exif_last else b"",
         chunk(b"IEND", b""),
     ]
@@ -99,14 +111,17 @@ def cases():
         yield f"palette and opacity of {bits}", codes, bits, INDEXED, opacity.tobytes(), shown
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("orientation", [None, *range(1, 9)])
 @pytest.mark.parametrize(
     ("samples", "bits", "colour", "transparent", "shown"),
     [case[1:] for case in cases()],
     ids=[case[0] for case in cases()],
 )
-def test_every_depth_and_colour_is_shown_upright_and_on_black(samples, bits, colour, transparent, shown, orientation):
-    source = write_png(samples, bits, colour, transparent=transparent, orientation=orientation)
+def test_every_depth_and_colour_is_shown_upright_and_on_black(
+    samples, bits, colour, transparent, shown, orientation, interlaced
+):
+    source = write_png(samples, bits, colour, transparent=transparent, orientation=orientation, interlaced=interlaced)
 
     assert np.array_equal(read(source), upright(shown, orientation or 1))
 

@@ -92,7 +92,7 @@ def encode(piece, compression, predictor=1, order="<"):
         return cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
     if predictor == 2:
         piece = np.concatenate([piece[:, :1], piece[:, 1:] - piece[:, :-1]], axis=1)
-    return pack(piece.astype(piece.dtype.newbyteorder(order)).tobytes(), compression)
+    return pack(piece.astype(f"{order}u{piece.itemsize}").tobytes(), compression)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from sepl.data.decode import decode, read_header
 
 RNG = np.random.default_rng(7)
 HEIGHT, WIDTH = 37, 51
-RGB = cv2.GaussianBlur(RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 2)
+RGB = np.asarray(cv2.GaussianBlur(RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 2), np.uint8)
 OPACITY = np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1).round().astype(np.uint8)
 PALETTE = RNG.integers(0, 256, (256, 3), np.uint8)
 GREY, COLOUR, INDEXED, GREY_OPACITY, COLOUR_OPACITY = 0, 2, 3, 4, 6

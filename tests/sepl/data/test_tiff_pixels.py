@@ -12,8 +12,8 @@ from sepl.errors import ImageError
 
 RNG = np.random.default_rng(5)
 HEIGHT, WIDTH = 37, 51
-RGB = cv2.GaussianBlur(RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 2)
-RGB = cv2.normalize(RGB, None, 0, 255, cv2.NORM_MINMAX)
+_BLURRED = cv2.GaussianBlur(RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 2)
+RGB = np.interp(_BLURRED, (np.min(_BLURRED), np.max(_BLURRED)), (0, 255)).round().astype(np.uint8)
 OPACITY = np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1).round().astype(np.uint8)
 PALETTE = RNG.integers(0, 256, (256, 3)).astype(np.uint16)
 CHUNKS = {

@@ -31,6 +31,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+from tiff_files import DEFLATE, JPEG, LZW, PACK_BITS, write_tiff
 
 from sepl.data.decode import decode, read_header
 from sepl.data.dicom import is_dicom, read_facts
@@ -72,7 +73,23 @@ def _pictures() -> list[bytes]:
     made += [(".tif", bgr, [cv2.IMWRITE_TIFF_COMPRESSION, code]) for code in (1, 5, 8, 32773)]
     large = np.ascontiguousarray(_LARGE[:, :, ::-1])
     made += [(".jpg", large, []), (".jpg", large, progressive), (".png", large, []), (".tif", large, [])]
-    return [cv2.imencode(extension, pixels, flags)[1].tobytes() for extension, pixels, flags in made]
+    return [*(cv2.imencode(extension, pixels, flags)[1].tobytes() for extension, pixels, flags in made), *_tiffs()]
+
+
+def _tiffs() -> list[bytes]:
+    """In the layouts that OpenCV does not write."""
+    grey, deep = _SMALL[:, :, 1], _SMALL.astype(np.uint16) << 4
+    palette = [(320, 3, list(range(0, 65536, 256)) * 3)]
+    opaque = np.dstack([_SMALL, np.full(grey.shape, 200, np.uint8)])
+    return [
+        write_tiff(deep, planar=True, compression=LZW, predictor=2, orientation=6),
+        write_tiff(deep, planar=True, tile=(16, 16), order=">"),
+        write_tiff(_SMALL, tile=(16, 32), compression=DEFLATE, orientation=3),
+        write_tiff(_SMALL, tile=(16, 32), compression=JPEG, photometric=6),
+        write_tiff(grey, photometric=3, tags=palette, strip_rows=5),
+        write_tiff(255 - grey, photometric=0, compression=PACK_BITS, strip_rows=7, order=">"),
+        write_tiff(opaque, extra=2, strip_rows=11),
+    ]
 
 
 def _dicoms() -> list[bytes]:
@@ -157,8 +174,8 @@ def _no_picture(source: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _start_of_header(source: bytes) -> int:
-    if source.startswith(b"II*\0"):
-        return min(int.from_bytes(source[4:8], "little"), len(source) - 1)
+    if source.startswith((b"II*\0", b"MM\0*")):
+        return min(int.from_bytes(source[4:8], "little" if source.startswith(b"II") else "big"), len(source) - 1)
     places = [source.find(mark, 200) for mark in (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")]
     return max(0, *places)
 

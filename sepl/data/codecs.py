@@ -11,7 +11,6 @@ import struct
 from dataclasses import dataclass
 
 import _openjpeg
-import cv2
 import numpy as np
 from libjpeg.utils import decode as _decode_libjpeg
 from numpy.typing import NDArray
@@ -28,27 +27,16 @@ from sepl.data.jpeg_stream import (
     read_jpeg_stream,
     with_colours,
 )
+from sepl.data.opencv import MAX_PIXELS_PER_BYTE, REDUCED_COLOUR, REDUCED_GREY, unpack
 from sepl.errors import ImageError
 
 _MAX_CODED_PIXELS = 64_000_000
 """These codes are decoded whole, at four bytes a sample; the largest fundus cameras have 50 million pixels."""
 _CHEAP_PIXELS = 4_000_000
-_MAX_PIXELS_PER_BYTE = 2000
 """Some codes hold a black picture in next to nothing, so what costs little is decoded whatever its stream's length."""
 _LOSSY = (SOF_BASELINE, SOF_EXTENDED, SOF_PROGRESSIVE)
 
 _APP8 = 0xFFE8
-
-_REDUCED = {
-    (1, 1): cv2.IMREAD_GRAYSCALE,
-    (2, 1): cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    (4, 1): cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    (8, 1): cv2.IMREAD_REDUCED_GRAYSCALE_8,
-    (1, 3): cv2.IMREAD_COLOR_BGR,
-    (2, 3): cv2.IMREAD_REDUCED_COLOR_2,
-    (4, 3): cv2.IMREAD_REDUCED_COLOR_4,
-    (8, 3): cv2.IMREAD_REDUCED_COLOR_8,
-}
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -148,14 +136,8 @@ def _check_deep_jpeg(source: bytes, stream: JpegStream, size: Size) -> None:
 
 
 def _decode_8_bit_jpeg(source: bytes, num_samples: int, reduction: int) -> Samples:
-    cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
-    try:
-        values = cv2.imdecode(np.frombuffer(source, np.uint8), _REDUCED[reduction, num_samples])
-    except cv2.error as problem:
-        raise ImageError("damaged JPEG") from problem
-    if values is None:
-        raise ImageError("damaged JPEG")
-    pixels: NDArray[np.uint8] = values  # type: ignore[assignment]  # OpenCV's stubs leave the depth open
+    flags = REDUCED_COLOUR[reduction] if num_samples == 3 else REDUCED_GREY[reduction]
+    pixels = unpack(source, flags, "JPEG")
     return Samples(pixels, 8, is_bgr=True) if num_samples == 3 else Samples(pixels[:, :, None], 8)
 
 
@@ -210,5 +192,5 @@ def _check_size(kind: str, size: Size) -> None:
 
 def _check_length(kind: str, size: Size, num_bytes: int) -> None:
     width, height = size
-    if width * height > max(_CHEAP_PIXELS, _MAX_PIXELS_PER_BYTE * num_bytes):
+    if width * height > max(_CHEAP_PIXELS, MAX_PIXELS_PER_BYTE * num_bytes):
         raise ImageError(f"damaged {kind}: {num_bytes} bytes cannot hold {width}×{height} pixels")

@@ -9,33 +9,23 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.depth import drop_low_bits
 from sepl.data.dicom import is_dicom
 from sepl.data.dicom_layout import PixelLayout, check_frames, read_layout
 from sepl.data.dicom_pixels import decode_frame
 from sepl.data.jpeg_stream import read_jpeg_stream
+from sepl.data.opencv import MAX_PIXELS_PER_BYTE, REDUCED_COLOUR, unpack
+from sepl.data.png_pixels import PngLayout, decode_png, read_png_layout
+from sepl.data.tiff_layout import TiffLayout, check_chunks, read_tiff_layout
+from sepl.data.tiff_pixels import decode_tiff
 from sepl.errors import ImageError
 
 MAX_PIXELS = 200_000_000
 """Largest picture decoded, of 8-bit colours; 0.6 GB of memory. The largest fundus cameras write 50 megapixels."""
 MAX_ASPECT = 8
 """Longer side to shorter. Photographs are padded to a square, which a thin strip would make huge."""
-MAX_PIXELS_PER_BYTE = 2000
-"""A photograph has about 10 and a black PNG 1000; a forged header would cost the memory that it claims."""
-
-_BAND = 256
-"""Rows turned opaque at a time, so that their 16-bit products take little memory."""
-
-_REDUCED_COLOR = {
-    1: cv2.IMREAD_COLOR_BGR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,9 @@ class Header:
     can_reduce: bool = False
     """Whether it can be decoded at a half, a quarter or an eighth of its size."""
     layout: PixelLayout | None = field(default=None, repr=False)
-    """Of a DICOM file's pixels; holds the file's bytes."""
+    """Of a DICOM file's pixels, as the others of theirs; holds the file's bytes."""
+    tiff_layout: TiffLayout | None = field(default=None, repr=False)
+    png_layout: PngLayout | None = field(default=None, repr=False)
 
 
 def read_header(source: bytes) -> Header:
@@ -78,6 +70,8 @@ def read_header(source: bytes) -> Header:
         raise ImageError(
             f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
+    if header.tiff_layout is not None:
+        check_chunks(header.tiff_layout)
     return header
 
 
@@ -97,35 +91,11 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
         raise ImageError(f"no pixels: frame {frame} of a file of {header.num_frames}")
     if header.layout is not None:
         return decode_frame(header.layout, frame, reduction)
-    cv2.utils.logging.setLogLevel(0)  # type: ignore  # a damaged file is told in one reason, not in OpenCV's lines
-    flags = _REDUCED_COLOR[reduction]
-    if header.is_wide:
-        flags |= cv2.IMREAD_ANYDEPTH
-    try:
-        pixels = cv2.imdecode(np.frombuffer(source, np.uint8), cv2.IMREAD_UNCHANGED if header.has_alpha else flags)
-    except cv2.error as problem:
-        raise ImageError(f"damaged {header.kind}") from problem
-    if pixels is None:
-        raise ImageError(f"damaged {header.kind}")
-    return _to_bgr(_to_8_bits(pixels, header.kind))
-
-
-def _to_8_bits(pixels: NDArray[np.generic], kind: str) -> NDArray[np.uint8]:
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"unsupported {kind}: {pixels.dtype} pixels, should be 8 or 16 bits")
-    return drop_low_bits(pixels, 16)  # type: ignore[arg-type]  # checked in the line above
-
-
-def _to_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if pixels.ndim == 2:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-    if pixels.shape[2] != 4:
-        return pixels
-    opaque = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top in range(0, len(pixels), _BAND):
-        band = pixels[top : top + _BAND].astype(np.uint16)
-        opaque[top : top + _BAND] = (band[:, :, :3] * band[:, :, 3:] + 127) // 255
-    return opaque
+    if header.tiff_layout is not None:
+        return decode_tiff(header.tiff_layout)
+    if header.png_layout is not None:
+        return decode_png(header.png_layout)
+    return unpack(source, REDUCED_COLOUR[reduction], "JPEG")  # type: ignore[return-value]  # 8 bits, as its header says
 
 
 def _parser_of(source: bytes) -> Callable[[bytes], Header]:
@@ -134,7 +104,14 @@ def _parser_of(source: bytes) -> Callable[[bytes], Header]:
             return parser
     if is_dicom(source):
         return _dicom_header
-    raise ImageError("not an image: should be JPEG, PNG, TIFF or DICOM")
+    raise ImageError(f"{_what_it_is(source)}: should be JPEG, PNG, TIFF or DICOM")
+
+
+def _what_it_is(source: bytes) -> str:
+    for start, magic, name in _OTHER_FORMATS:
+        if source.startswith(magic, start):
+            return f"unsupported {name}"
+    return "not an image"
 
 
 def _jpeg_header(source: bytes) -> Header:
@@ -160,55 +137,18 @@ def _dicom_header(source: bytes) -> Header:
 
 
 def _png_header(source: bytes) -> Header:
-    names = _png_chunks(source)
-    if names[0] != b"IHDR" or names.count(b"IHDR") > 1:
-        raise ImageError("damaged or truncated header")
-    if b"acTL" in names:
-        raise ImageError("unsupported PNG: moving pictures")
-    width, height, depth, colour = struct.unpack_from(">IIBB", source, 16)
-    return Header("PNG", width, height, is_wide=depth == 16, has_alpha=colour in (4, 6) or b"tRNS" in names)
-
-
-def _png_chunks(source: bytes) -> list[bytes]:
-    """Names up to the end. OpenCV would set aside the memory of a chunk as long as it claims to be."""
-    position, names = 8, []
-    while True:
-        length, name = struct.unpack_from(">I4s", source, position)
-        position += length + 12  # length, name and checksum
-        if position > len(source):
-            raise ImageError("truncated PNG")
-        names.append(name)
-        if name == b"IEND":
-            return names
-
-
-_TIFF_TILE = 1024**2
-"""Pixels of a tile that a small picture may have; OpenCV sets aside whole tiles."""
-_TIFF_FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+    layout = read_png_layout(source)
+    return Header(
+        "PNG", layout.width, layout.height, is_wide=layout.bits == 16, has_alpha=layout.has_alpha, png_layout=layout
+    )
 
 
 def _tiff_header(source: bytes) -> Header:
-    """Reads the first directory of a TIFF; a file of several pages counts as its first."""
-    order = "<" if source[:2] == b"II" else ">"
-    (first,) = struct.unpack_from(order + "I", source, 4)
-    (num_entries,) = struct.unpack_from(order + "H", source, first)
-    tags: dict[int, int] = {}
-    for entry in range(first + 2, first + 2 + 12 * num_entries, 12):
-        tag, kind, count = struct.unpack_from(order + "HHI", source, entry)
-        if kind in (1, 3, 4):
-            code = _TIFF_FORMATS[kind]
-            where = entry + 8
-            if struct.calcsize(code) * count > 4:
-                (where,) = struct.unpack_from(order + "I", source, where)
-            if tag in tags:
-                raise ImageError("damaged TIFF: a tag stands twice")
-            (tags[tag],) = struct.unpack_from(order + code, source, where)
-    bits, num_channels = tags.get(258, 1), tags.get(277, 1)
-    if bits not in (8, 16) or num_channels not in (1, 3, 4) or tags.get(262) == 5 or tags.get(339, 1) != 1:
-        raise ImageError(f"unsupported TIFF: {num_channels} channels of {bits} bits, should be grey or RGB of 8 or 16")
-    if tags.get(322, 0) * tags.get(323, 0) > max(tags[256] * tags[257], _TIFF_TILE):
-        raise ImageError("damaged TIFF: tiles larger than the picture")
-    return Header("TIFF", tags[256], tags[257], is_wide=bits == 16, has_alpha=num_channels == 4)
+    layout = read_tiff_layout(source)
+    has_alpha = layout.num_channels == 4
+    return Header(
+        "TIFF", layout.width, layout.height, is_wide=layout.bits == 16, has_alpha=has_alpha, tiff_layout=layout
+    )
 
 
 _PARSERS = {
@@ -217,3 +157,17 @@ _PARSERS = {
     b"II*\x00": _tiff_header,
     b"MM\x00*": _tiff_header,
 }
+
+_OTHER_FORMATS = (
+    (0, b"II+\x00", "BigTIFF"),
+    (0, b"MM\x00+", "BigTIFF"),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (0, b"GIF8", "GIF"),
+    (8, b"WEBP", "WebP"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypavif", "AVIF"),
+)
+"""(where, bytes, name) of pictures that people have and that are not decoded."""

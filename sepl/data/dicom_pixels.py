@@ -7,8 +7,8 @@ What colours a decoder hands over is decided for each transfer syntax:
 - JPEG 2000: the decoder undoes a component transform that the codestream notes, and then they are RGB whatever is
   written outside; without one the photometric interpretation names them.
 
-More than 8 bits become 8 by dropping the low ones of those stored. Where 16 are said to be stored, the fewest usual
-bits that hold the brightest value are, as for PNG and TIFF. Grey may have a window, see `sepl.data.dicom_shades`.
+More than 8 bits become 8 by dropping the low ones of those stored. Where 16 are said to be stored, the brightest value
+tells the scale, as for PNG and TIFF (see `sepl.data.depth`). Grey may have a window, see `sepl.data.dicom_shades`.
 """
 
 import cv2

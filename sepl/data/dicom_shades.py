@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.depth import usual_bits
+from sepl.data.depth import full_scale, shades_of
 from sepl.data.dicom_elements import Elements
 from sepl.errors import ImageError
 
@@ -28,11 +28,12 @@ def shade_grey(
         centre, width, slope, intercept = window
         shown = (values * slope + intercept - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5
         shades = np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8)
+    elif bits == 16 and not is_signed:
+        shades = shades_of(full_scale(int(codes_HW.max())), 2**bits)
     else:
         from_zero = (values + 2 ** (bits - 1) if is_signed else values).astype(np.uint32)
-        used = usual_bits(int(codes_HW.max())) if bits == 16 and not is_signed else bits
-        spread = from_zero * 255 // (2**bits - 1) if used < 8 else from_zero >> (used - 8)
-        shades = np.minimum(spread, 255).astype(np.uint8)
+        spread = from_zero * 255 // (2**bits - 1) if bits < 8 else from_zero >> (bits - 8)
+        shades = spread.astype(np.uint8)
     shades = 255 - shades if is_reversed else shades
     return cv2.cvtColor(shades[codes_HW], cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
 

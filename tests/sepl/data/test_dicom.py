@@ -268,6 +268,14 @@ class TestDepth:
         assert psnr(pixels, source_of(photometric)) >= 45
 
     @pytest.mark.parametrize("photometric", ["RGB", "MONOCHROME2"])
+    def test_two_files_of_nearly_one_peak_are_nearly_as_bright(self, photometric):
+        dim, bright = RGB.astype(np.uint16) * 4, RGB.astype(np.uint16) * 4
+        dim[0, 0], bright[0, 0] = 1021, 1027
+        shown = [read(write_dicom(deep, photometric=photometric, bits=16)) for deep in (dim, bright)]
+
+        assert abs(shown[0].mean() - shown[1].mean()) < 1.5
+
+    @pytest.mark.parametrize("photometric", ["RGB", "MONOCHROME2"])
     def test_12_bits_said_to_be_16_are_read_as_12(self, photometric):
         deep = RGB.astype(np.uint16) << 4
         deep[0, 0] = 4095

@@ -27,7 +27,7 @@ from sepl.data.listing import (
     role_texts,
 )
 from sepl.data.quality import QualityThresholds
-from sepl.data.sepl_release import release_tasks
+from sepl.data.sepl_release import with_release_tasks
 from sepl.data.splits import SplitOptions
 from sepl.errors import CohortError
 from sepl.storage import Location, resolve
@@ -95,8 +95,8 @@ class _Reading:
         self._spec = read_cohort_file(path)
         self._findings: list[Finding] = []
         self._folder = _images_folder(self._spec, path)
-        if self._spec.layout == "sepl-release" and not self._spec.tasks:
-            self._spec = self._spec.model_copy(update={"tasks": release_tasks()})
+        if self._spec.layout == "sepl-release":
+            self._spec = with_release_tasks(self._spec)
         self._rules = rules_of(self._spec, path)
         self._tasks = tasks_of(self._spec, self._rules, path)
 

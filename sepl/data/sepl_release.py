@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sepl.data.cohort_file import TableEntry, TaskColumn
+from sepl.data.cohort_file import CohortSpec, TableEntry, TaskColumn
 from sepl.data.dates import read_visits
 from sepl.data.files import files_below
 from sepl.data.findings import Finding
@@ -56,9 +56,16 @@ class _VisitFolder:
     """DICOM files by name, as paths below the image folder."""
 
 
-def release_tasks() -> dict[str, TaskColumn]:
-    """The fifteen factors in the authors' columns and units."""
-    return {name: TaskColumn(column=column) for name, column in TASK_COLUMNS.items()}
+def with_release_tasks(spec: CohortSpec) -> CohortSpec:
+    """The settings with the fifteen factors in the authors' columns and units unless they name tasks of their own.
+
+    SEX is M or F, also where all are one.
+    """
+    tasks = dict(spec.tasks) or {name: TaskColumn(column=column) for name, column in TASK_COLUMNS.items()}
+    sex = tasks.get("sex")
+    if sex is not None and not (sex.male or sex.female or sex.positive):
+        tasks["sex"] = sex.model_copy(update={"male": ("M",), "female": ("F",)})
+    return spec.model_copy(update={"tasks": tasks})
 
 
 def read_release(path: Path, folder: Location, findings: list[Finding]) -> CohortTable:

@@ -7,7 +7,7 @@ from sepl.errors import CohortError
 
 HEADER = 'name = "c"\ntable = "labels.csv"\n[columns]\nimage = "image"\npatient = "patient"\neye = "eye"\n'
 AGE = '[tasks.age]\ncolumn = "age"\n'
-SEX = '[tasks.sex]\ncolumn = "sex"\n'
+SEX = '[tasks.sex]\ncolumn = "sex"\nmale = "M"\nfemale = "F"\n'
 TABLE = "image,patient,eye,age,sex\na.jpg,007,L,61,M\nb.jpg,007,R,61,M\nc.jpg,8,L,,F\n"
 
 

@@ -36,6 +36,8 @@ site = "hospital"
 
 [tasks.sex]
 column = "sex"
+male = "M"
+female = "F"
 [tasks.age]
 column = "age"
 [tasks.hba1c]
@@ -194,7 +196,9 @@ def test_two_sheets_of_a_workbook_are_two_tables(tmp_path):
         for title in ("old", "new")
     )
     toml = (
-        TOML.partition('[[tables]]\npath = "people.csv"')[0] + sheets + '[tasks.sex]\ncolumn = "sex"\ntable = "new"\n'
+        TOML.partition('[[tables]]\npath = "people.csv"')[0]
+        + sheets
+        + '[tasks.sex]\ncolumn = "sex"\ntable = "new"\nfemale = "F"\n'
     )
 
     cohort = read(tmp_path, toml=toml)

@@ -1,7 +1,8 @@
 """Sex in the usual spellings of some twenty languages, read only where the whole column says in which way.
 
 M is male beside F, female beside H (hombre, mujer), and either beside V. A column is therefore read as the pairs of
-spellings that hold all of it read it, and not at all where two of them read it differently.
+spellings that hold all of it read it, a mixed one as those do of which it has both sides, and not at all where two of
+these read it differently.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,8 +121,8 @@ def _words(cells: Iterable[Word], told: Mapping[Word, float]) -> dict[str, float
     open_words = words - told.keys()
     if open_words <= _UNKNOWN and not any(_is_two_sided(pair, words) for pair in pairs):
         return dict.fromkeys(_UNKNOWN, _NO_SEX)
-    scopes = (words, open_words, {word for word in open_words - _UNKNOWN if len(word) == 1})
-    holding = next(filter(None, (_holding(pairs, scope) for scope in scopes)), pairs)
+    both = [pair for pair in pairs if _is_two_sided(pair, words)]
+    holding = _holding(pairs, words) or _holding(pairs, open_words) or both or pairs
     return dict.fromkeys(_UNKNOWN, _NO_SEX) | {word: _sense(word, holding, pairs) for word in sorted(open_words)}
 
 
@@ -130,11 +131,11 @@ def _holding(pairs: Sequence[Pair], words: set[str]) -> list[Pair]:
 
 
 def _is_two_sided(pair: Pair, words: set[str]) -> bool:
-    return words <= pair.senses.keys() and bool(words & {*pair.males}) and bool(words & {*pair.females})
+    return not (words.isdisjoint(pair.males) or words.isdisjoint(pair.females))
 
 
 def _sense(word: str, holding: Sequence[Pair], pairs: Sequence[Pair]) -> float:
-    """The word's meaning in those that hold the column, else, of a whole word among letters, in any."""
+    """The word's meaning in the pairs that explain the column, else in any."""
     senses = _senses_of(word, holding)
     if word in _UNKNOWN and any(word not in pair.senses for pair in holding):
         senses["unknown"] = "other languages"

@@ -25,6 +25,9 @@ def test_every_spelling_of_an_eye_is_known(spelling):
         ("œil droit", "right"),
         ("LEFT_EYE", "left"),
         ("OU", ""),
+        ("Vänster öga", "left"),
+        ("O.E.", "left"),
+        ("Leve\u0301", "left"),
         ("0", ""),
     ],
 )
@@ -37,3 +40,21 @@ def test_an_absent_eye_is_not_wrong():
 
     assert eyes.tolist() == ["", "", ""]
     assert wrong.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("OS", "VS"), ["", ""]),
+        (("L", "K", "left"), ["", "", "left"]),
+        (("S", "sol", "sağ"), ["", "left", "right"]),
+        (("I", "II"), ["", ""]),
+        (("OD", "OS"), ["right", "left"]),
+        (("D", "S", "I", "G", "E"), ["right", "left", "left", "left", "left"]),
+    ],
+)
+def test_what_means_the_other_eye_in_the_columns_language_is_unknown(texts, expected):
+    eyes, wrong = read_eyes(cells(*texts))
+
+    assert eyes.tolist() == expected
+    assert wrong.tolist() == [not eye for eye in expected]

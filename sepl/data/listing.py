@@ -103,7 +103,7 @@ def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Lis
     matches = [re.search(pattern, str(image)) for image in listing.images]
     for role in re.compile(pattern).groupindex:
         found = np.array([(match[role] or "") if match else "" for match in matches], object)
-        if role in ("eye", "visit") and len(found):
+        if len(found):
             found = _spelled(found, role)
         listing = fill_role(listing, role, found)
     unmatched = sum(match is None for match in matches)
@@ -115,7 +115,9 @@ def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Lis
 
 def _spelled(texts: Texts, role: str) -> Texts:
     series = pd.Series(texts, dtype=object)
-    return read_eyes(series)[0] if role == "eye" else read_visits(series)[0]
+    if role == "eye":
+        return read_eyes(series)[0]
+    return read_visits(series)[0] if role == "visit" else shared_texts(series)
 
 
 def fill_role(listing: Listing, role: str, texts: Texts) -> Listing:

@@ -152,7 +152,7 @@ def test_what_a_header_spells_as_absent_is_absent(folder):
 
 
 def test_a_placeholder_of_a_date_gives_way_to_the_next(folder):
-    header = {"AcquisitionDate": "19000101", "ContentDate": "20110306"}
+    header = {"AcquisitionDate": "19000101", "AcquisitionDateTime": "20110306101500"}
 
     cohort = read_files(folder(a=dicom(**header)), cohort_toml=TOML, t_csv="image,patient\na.dcm,P7\n")
 

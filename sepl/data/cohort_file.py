@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sepl.config import Settings
 from sepl.data.dates import DateOrder
 from sepl.data.derived import parse_rule
+from sepl.data.ids import IdOptions
 from sepl.data.quality import NAMES as MEASURES
 from sepl.data.quality import QualityThresholds
 from sepl.data.splits import SplitOptions
@@ -243,6 +244,7 @@ class CohortSpec(Settings):
     """Codes that stand for an absent value in every task column of every table."""
     columns: Columns = Columns()
     tables: tuple[TableEntry, ...] = ()
+    ids: IdOptions = IdOptions()
     photographs: PhotographOptions = PhotographOptions()
     quality: QualityThresholds = QualityThresholds()
     split: SplitOptions = SplitOptions()

@@ -142,7 +142,7 @@ class _Reading:
         listing, headers = self._with_ids(listing, headers)
         listing = fill_from_headers(listing, headers, self._findings)
         listing, headers = expand_frames(listing, headers)
-        kept = leave_out_incomplete(listing, self._findings)
+        kept = leave_out_incomplete(listing, self._findings, needs_eye=self._spec.photographs.mirror_left)
         listing, headers = listing.take(kept), headers.take(kept)
         if not len(listing):
             raise CohortError(f"{listing.place}: no usable row, none names a photograph and its patient")

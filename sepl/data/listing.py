@@ -126,21 +126,24 @@ def fill_role(listing: Listing, role: str, texts: Texts) -> Listing:
     return listing.with_role(role, np.where(own == "", texts, own))
 
 
-def leave_out_incomplete(listing: Listing, findings: list[Finding]) -> NDArray[np.int64]:
+def leave_out_incomplete(listing: Listing, findings: list[Finding], *, needs_eye: bool = False) -> NDArray[np.int64]:
     """Indices of the rows that name a photograph and its patient, each photograph once.
 
-    Raises CohortError when a fifth of the rows lack them: then the file is wrong and not a row.
+    With `needs_eye` also the eye, which scoring asks for as well where left eyes stand mirrored. Raises CohortError
+    when a fifth of the rows lack one of these: then the file is wrong and not a row.
     """
     keep = np.ones(len(listing), bool)
-    for role, texts in (("image", listing.images), ("patient", listing.patients)):
-        absent = keep & (texts == "")
+    for role, why in {"image": "", "patient": "", **({"eye": "mirror_left needs"} if needs_eye else {})}.items():
+        absent = keep & (listing.role(role) == "")
         if is_too_many(absent, len(listing)):
             column = f", column {listing.columns[role]!r}" if role in listing.columns else f", {role}"
             first, count = listing.rows[int(absent.argmax())], int(absent.sum())
             raise CohortError(
                 f"{listing.place}{column}, row {first} should be filled, as {count} of {len(listing)} rows should"
+                f"{f'; {why} it' if why else ''}"
             )
-        findings += [listing.finding("row left out", int(i), role, f"no {role}") for i in np.flatnonzero(absent)]
+        detail = f"no {role}{f', which {why}' if why else ''}"
+        findings += [listing.finding("row left out", int(i), role, detail) for i in np.flatnonzero(absent)]
         keep &= ~absent
     return _without_repeats(listing, np.flatnonzero(keep), findings)
 

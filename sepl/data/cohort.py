@@ -21,6 +21,7 @@ from sepl.data.labels import read_labels
 from sepl.data.listing import (
     Listing,
     fill_role,
+    find_files,
     leave_out_incomplete,
     list_folder,
     list_table,
@@ -135,7 +136,10 @@ class _Reading:
 
     def _list_photographs(self, tables: Sequence[SourceTable]) -> tuple[Listing, Headers]:
         own = next((each for each in tables if each.entry.per == "photograph"), None)
-        listing = list_table(own.table, own.entry, self._findings) if own else list_folder(self._folder)
+        if own is not None:
+            listing = find_files(list_table(own.table, own.entry, self._findings), self._folder)
+        else:
+            listing = list_folder(self._folder, self._findings)
         if self._spec.photographs.pattern is not None:
             listing = read_pattern(listing, self._spec.photographs.pattern, self._findings)
         headers = read_headers(listing, self._folder)

@@ -136,7 +136,7 @@ def fill_labels(
 def _facts_of(place: Location) -> DicomFacts | None:
     """None when the file is not DICOM or cannot be read: decoding will say why."""
     try:
-        with place.filesystem.open_input_stream(place.path) as stream:
+        with _open(place) as stream:
             source = stream.read(FIRST_BYTES)
             if not is_dicom(source):
                 return None
@@ -148,6 +148,11 @@ def _facts_of(place: Location) -> DicomFacts | None:
         return read_facts(source)
     except ImageError:
         return None
+
+
+def _open(place: Location) -> Any:
+    """Arrow opens no local file whose name is not UTF-8."""
+    return place.local_path().open("rb") if place.is_local else place.filesystem.open_input_stream(place.path)
 
 
 def _has_whole_header(source: bytes) -> bool:

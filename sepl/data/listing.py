@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort_file import PATTERN_GROUPS, TableEntry
 from sepl.data.dates import read_visits
-from sepl.data.files import files_below, may_be_photograph
+from sepl.data.files import files_below, in_one_form, is_other_picture, may_be_photograph, printable, suffix_of
 from sepl.data.findings import Finding, is_too_many, note_cells
 from sepl.data.spellings import read_eyes
 from sepl.data.table import CohortTable
@@ -80,11 +81,15 @@ def list_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -
     )
 
 
-def list_folder(folder: Location) -> Listing:
+def list_folder(folder: Location, findings: list[Finding]) -> Listing:
     """The photographs below a folder, by name. Raises CohortError when there is none."""
-    names = sorted(name for name in files_below(folder) if may_be_photograph(name))
+    files = files_below(folder)
+    names = sorted(name for name in files if may_be_photograph(name))
     if not names:
         raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
+    if others := Counter(filter(is_other_picture, map(suffix_of, files))):
+        told = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        findings.append(Finding("files passed over", 0, "image", f"{told}: pictures of a kind that is not read"))
     empty = np.full(len(names), "", object)
     return Listing(
         place=folder.uri,
@@ -98,11 +103,24 @@ def list_folder(folder: Location) -> Listing:
     )
 
 
+def find_files(listing: Listing, folder: Location) -> Listing:
+    """The listing with each file's own name where the table writes its letters composed and the disk does not."""
+    if all(str(image).isascii() for image in listing.images):
+        return listing
+    names = files_below(folder)
+    own = {in_one_form(name): name for name in names if not name.isascii()}
+    same = {*names}
+    images = [
+        image if image in same else own.get(in_one_form(_normal(image)), image) for image in map(str, listing.images)
+    ]
+    return replace(listing, images=np.array(images, object))
+
+
 def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Listing:
     """Fills what no table says from the paths of the photographs."""
     matches = [re.search(pattern, str(image)) for image in listing.images]
     for role in re.compile(pattern).groupindex:
-        found = np.array([(match[role] or "") if match else "" for match in matches], object)
+        found = np.array([printable(match[role] or "") if match else "" for match in matches], object)
         if len(found):
             found = _spelled(found, role)
         listing = fill_role(listing, role, found)
@@ -150,7 +168,7 @@ def leave_out_incomplete(listing: Listing, findings: list[Finding], *, needs_eye
 
 def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[Finding]) -> NDArray[np.int64]:
     """A photograph named twice for one patient counts once; named for two patients, it is nobody's."""
-    names = np.array([_normal(str(image)) for image in listing.images[kept]], object)
+    names = np.array([printable(_normal(str(image))) for image in listing.images[kept]], object)
     repeated = pd.DataFrame({"name": names, "frame": listing.frames[kept]}).duplicated(keep=False).to_numpy()
     first: dict[tuple[str, int], int] = {}
     left_out: set[int] = set()

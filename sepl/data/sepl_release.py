@@ -16,7 +16,7 @@ import pandas as pd
 
 from sepl.data.cohort_file import CohortSpec, TableEntry, TaskColumn
 from sepl.data.dates import read_visits
-from sepl.data.files import files_below
+from sepl.data.files import files_below, in_one_form
 from sepl.data.findings import Finding
 from sepl.data.table import CohortTable, Reading, read_table
 from sepl.data.values import key_of
@@ -97,7 +97,7 @@ def _visit_folders(folder: Location) -> dict[tuple[str, str], list[_VisitFolder]
     for parent in sorted(files):
         if match := _FOLDER.fullmatch(parent.rpartition("/")[2]):
             date = match["date"]
-            key = match["subid"], f"{date[:4]}-{date[4:6]}-{date[6:]}"
+            key = in_one_form(match["subid"]), f"{date[:4]}-{date[4:6]}-{date[6:]}"
             visits[key].append(_VisitFolder(match["sex"], match["age"], tuple(sorted(files[parent]))))
     return visits
 
@@ -111,7 +111,7 @@ class _Matcher:
         self._table, self._folders, self._findings = table, folders, findings
         self._numbers = [key_of(text) for text in table.texts("ID")]
         dates = read_visits(table.texts("ODT"), "mdy")[0]
-        self._keys = list(zip(table.texts("subid"), map(str, dates), strict=True))
+        self._keys = list(zip(map(in_one_form, table.texts("subid")), map(str, dates), strict=True))
         self._sexes = self._texts("SEX")
         self._ages = self._texts("AGE")
         self._num_rows = Counter(self._keys)

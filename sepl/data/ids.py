@@ -47,6 +47,8 @@ class IdOptions(Settings):
 
 
 def _form(text: str) -> str:
+    if text.isascii() and text.isprintable():  # nearly all are, in cohorts of a million
+        return " ".join(text.split())
     visible = "".join(letter for letter in normalize("NFKC", text) if category(letter) not in ("Cf", "Cc"))
     return " ".join(visible.split())
 

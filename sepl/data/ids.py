@@ -17,7 +17,7 @@ from sepl.errors import CohortError
 _ROUNDED = re.compile(r"[+-]?(?P<whole>\d)(?:[.,](?P<decimals>\d+))?[eE]\+(?P<exponent>\d{1,3})")
 _MOST_DECIMALS = 15
 """A double, which is what such a number was, holds no whole numbers beyond."""
-_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")  # 1.05 is no 1.5
 _WHOLE = re.compile(r"(\d+)\.0+")
 
 

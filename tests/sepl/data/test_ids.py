@@ -42,7 +42,7 @@ def test_an_option_brings_together_what_it_names_alone(option, expected):
 
 @pytest.mark.parametrize("text", ["0", "10", "1.50", "A-10-200", "1.05.2", "x0y", "P100"])
 def test_zeros_that_count_stay(text):
-    assert IdOptions(ignore_zeros=True).fold(text) == text.replace("1.05", "1.5")
+    assert IdOptions(ignore_zeros=True).fold(text) == text
 
 
 def test_ids_without_neighbours_are_not_noted():

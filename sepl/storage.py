@@ -58,6 +58,9 @@ class Location:
 
     def read_bytes(self) -> bytes:
         """The whole file; StorageError naming the URI when it is not there."""
+        if self.is_local:  # Arrow opens no file whose name is not UTF-8
+            with self._reporting("read"):
+                return self.local_path().read_bytes()
         with self._reporting("read"), self.filesystem.open_input_stream(self.path) as stream:
             return stream.read()
 

@@ -32,6 +32,8 @@ fundus_likeness = {}
 
 [tasks.sex]
 column = "sex"
+male = "M"
+female = "F"
 [tasks.age]
 column = "age"
 [tasks.sbp]

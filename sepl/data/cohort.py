@@ -4,7 +4,7 @@ Everything a stranger can get wrong is checked here, once, before a photograph i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,13 @@ from sepl.data.cohort_tables import SourceTable, read_tables
 from sepl.data.cohort_tasks import reachable_skill, rules_of, task_of, tasks_of
 from sepl.data.findings import Finding
 from sepl.data.headers import Headers, expand_frames, fill_from_headers, fill_labels, read_headers
+from sepl.data.ids import check_not_rounded, describe_near
 from sepl.data.joins import join_rows, key_table
 from sepl.data.labels import read_labels
 from sepl.data.listing import (
     Listing,
     fill_role,
+    find_files,
     leave_out_incomplete,
     list_folder,
     list_table,
@@ -27,7 +29,7 @@ from sepl.data.listing import (
     role_texts,
 )
 from sepl.data.quality import QualityThresholds
-from sepl.data.sepl_release import release_tasks
+from sepl.data.sepl_release import with_release_tasks
 from sepl.data.splits import SplitOptions
 from sepl.errors import CohortError
 from sepl.storage import Location, resolve
@@ -95,8 +97,8 @@ class _Reading:
         self._spec = read_cohort_file(path)
         self._findings: list[Finding] = []
         self._folder = _images_folder(self._spec, path)
-        if self._spec.layout == "sepl-release" and not self._spec.tasks:
-            self._spec = self._spec.model_copy(update={"tasks": release_tasks()})
+        if self._spec.layout == "sepl-release":
+            self._spec = with_release_tasks(self._spec)
         self._rules = rules_of(self._spec, path)
         self._tasks = tasks_of(self._spec, self._rules, path)
 
@@ -104,6 +106,7 @@ class _Reading:
         tables = read_tables(self._spec, self._path, self._folder, self._findings)
         listing, headers = self._list_photographs(tables)
         joined = self._join(tables, listing)
+        self._note_near_ids(listing, joined)
         for each in joined:
             listing = _fill_sites(listing, each, self._findings)
         labels = self._labels(joined, listing, headers)
@@ -133,17 +136,38 @@ class _Reading:
 
     def _list_photographs(self, tables: Sequence[SourceTable]) -> tuple[Listing, Headers]:
         own = next((each for each in tables if each.entry.per == "photograph"), None)
-        listing = list_table(own.table, own.entry, self._findings) if own else list_folder(self._folder)
+        if own is not None:
+            listing = find_files(list_table(own.table, own.entry, self._findings), self._folder)
+        else:
+            listing = list_folder(self._folder, self._findings)
         if self._spec.photographs.pattern is not None:
             listing = read_pattern(listing, self._spec.photographs.pattern, self._findings)
         headers = read_headers(listing, self._folder)
+        listing, headers = self._with_ids(listing, headers)
         listing = fill_from_headers(listing, headers, self._findings)
         listing, headers = expand_frames(listing, headers)
-        kept = leave_out_incomplete(listing, self._findings)
+        kept = leave_out_incomplete(listing, self._findings, needs_eye=self._spec.photographs.mirror_left)
         listing, headers = listing.take(kept), headers.take(kept)
         if not len(listing):
             raise CohortError(f"{listing.place}: no usable row, none names a photograph and its patient")
         return listing, headers
+
+    def _with_ids(self, listing: Listing, headers: Headers) -> tuple[Listing, Headers]:
+        """Ids of paths and headers under the rules of the tables'."""
+        for texts in (listing.patients, headers.patients):
+            check_not_rounded(texts, f"{listing.place}, patient", listing.rows)
+        fold = self._spec.ids.fold_all
+        return (
+            listing.with_role("patient", fold(listing.patients)),
+            replace(headers, patients=fold(headers.patients)),
+        )
+
+    def _note_near_ids(self, listing: Listing, joined: Sequence[_Joined]) -> None:
+        """Of photographs and tables together: an id may be spelled one way here and another there."""
+        ids = [listing.patients, *(each.source.patients() for each in joined)]
+        if detail := describe_near(str(text) for texts in ids for text in texts):
+            column = listing.columns.get("patient", "patient")
+            self._findings.append(Finding("ids nearly equal", 0, column, detail, listing.table))
 
     def _join(self, tables: Sequence[SourceTable], listing: Listing) -> list[_Joined]:
         joined = []

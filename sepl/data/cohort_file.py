@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from sepl.config import Settings
 from sepl.data.dates import DateOrder
 from sepl.data.derived import parse_rule
+from sepl.data.ids import IdOptions
 from sepl.data.quality import NAMES as MEASURES
 from sepl.data.quality import QualityThresholds
 from sepl.data.splits import SplitOptions
 from sepl.data.table import Reading
 from sepl.data.units import Unit, quantity_of
-from sepl.data.values import Code, Decimal
+from sepl.data.values import Code, Decimal, key_of
 from sepl.errors import CohortError
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind
 
@@ -121,6 +122,9 @@ class TaskColumn(Settings):
     positive: Codes | None = None
     """Values that mean 1 in a binary task; every other value then means 0, unless `negative` is given too."""
     negative: Codes | None = None
+    male: Codes = ()
+    """Spellings in the column of sex that mean male; others are read as goes with them."""
+    female: Codes = ()
     when: str | None = None
     """A binary task by threshold on other tasks, such as "sbp >= 140 or dbp >= 90"."""
     reachable_skill: float | None = Field(default=None, le=1.0)
@@ -146,7 +150,14 @@ class TaskColumn(Settings):
             raise ValueError("positive and negative are for binary tasks")
         if self.negative and not self.positive:
             raise ValueError("negative needs positive beside it")
+        self._check_sexes(name)
         return task
+
+    def _check_sexes(self, name: str) -> None:
+        if (self.male or self.female) and (name != "sex" or self.positive):
+            raise ValueError("male and female are for sex, without positive and negative")
+        if both := {key_of(code) for code in self.male} & {key_of(code) for code in self.female}:
+            raise ValueError(f"a spelling should be in male or in female, {min(map(str, both))!r} was in both")
 
     def column_unit(self, name: str) -> Unit | None:
         """The unit of the column of a built-in regression task; None for any other. Raises ValueError."""
@@ -233,6 +244,7 @@ class CohortSpec(Settings):
     """Codes that stand for an absent value in every task column of every table."""
     columns: Columns = Columns()
     tables: tuple[TableEntry, ...] = ()
+    ids: IdOptions = IdOptions()
     photographs: PhotographOptions = PhotographOptions()
     quality: QualityThresholds = QualityThresholds()
     split: SplitOptions = SplitOptions()

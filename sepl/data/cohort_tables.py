@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sepl.data.cohort_file import CohortSpec, TableEntry, TaskColumn
 from sepl.data.findings import Finding
+from sepl.data.ids import IdOptions, check_not_rounded
 from sepl.data.sepl_release import ENTRY as RELEASE_ENTRY
 from sepl.data.sepl_release import read_release
 from sepl.data.table import CohortTable, read_table
+from sepl.data.values import shared_texts
 from sepl.errors import CohortError
 from sepl.storage import Location
 
@@ -23,6 +28,11 @@ class SourceTable:
     def holds(self, column: TaskColumn) -> bool:
         """Whether a task's column is this table's."""
         return self.may_hold(column) and column.column in self.table.columns
+
+    def patients(self) -> NDArray[np.object_]:
+        """The patient of each row, empty where absent; none where no column tells."""
+        column = self.entry.roles().get("patient")
+        return shared_texts(self.table.texts(column)) if column is not None else np.empty(0, object)
 
     def may_hold(self, column: TaskColumn) -> bool:
         return column.table is None or column.table == self.entry.title
@@ -45,7 +55,8 @@ def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: list[F
         for name, entry in entries.items():
             if entry.column is not None:
                 _check_column(f"{path}: {section}.{name}", entry, tables)
-    return [replace(each, table=each.table.select({*each.entry.roles().values(), *wanted})) for each in tables]
+    tables = [replace(each, table=each.table.select({*each.entry.roles().values(), *wanted})) for each in tables]
+    return [_with_ids(each, spec.ids) for each in tables]
 
 
 def _listed(spec: CohortSpec, path: Path) -> list[SourceTable]:
@@ -54,6 +65,19 @@ def _listed(spec: CohortSpec, path: Path) -> list[SourceTable]:
 
 def _release_table(spec: CohortSpec, path: Path, folder: Location, findings: list[Finding]) -> list[SourceTable]:
     return [SourceTable(read_release(path.parent / str(spec.table), folder, findings), RELEASE_ENTRY)]
+
+
+def _with_ids(source: SourceTable, options: IdOptions) -> SourceTable:
+    """The table with its patients' ids as the options bring them together. Raises CohortError for rounded numbers."""
+    table, column = source.table, source.entry.roles().get("patient")
+    if column is None:
+        return source
+    texts = table.texts(column).to_numpy(object)
+    check_not_rounded(texts, f"{table.path}, column {column!r}", table.rows)
+    folded = options.fold_all(texts)
+    if folded is texts:
+        return source
+    return replace(source, table=replace(table, frame=table.frame.assign(**{column: folded})))
 
 
 def _guessed_encoding(source: SourceTable) -> list[Finding]:

@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 from sepl.data.dicom import DicomFacts, is_dicom, read_facts
 from sepl.data.dicom_elements import read_elements
 from sepl.data.files import has_dicom_name
-from sepl.data.findings import Finding
+from sepl.data.findings import Finding, note_cells
+from sepl.data.labels import range_of
 from sepl.data.listing import Listing, Texts, fill_role
 from sepl.data.progress import progress
-from sepl.data.values import Code, numbers_of
+from sepl.data.values import MISSING_SPELLINGS, Code, numbers_of
 from sepl.errors import ImageError
 from sepl.storage import Location
+from sepl.tasks import BUILT_IN_TASKS
 
 FIRST_BYTES = 64 * 2**10
 """A photograph's header without colour profile takes a few KiB; a longer one costs a second look."""
 MOST_YEARS_APART = 1.5
 """Ages in a table and in a header may be rounded either way."""
+_ODD_AGE = f"the header's is a placeholder or not{range_of(BUILT_IN_TASKS['age'])}, and not taken"
 _READERS = 32
 """Files looked at together: waiting for a disk or a store costs no processor."""
 _BATCH = 4096
@@ -44,6 +47,8 @@ class Headers:
     visits: Texts
     cameras: Texts
     ages: NDArray[np.float64]
+    odd_ages: NDArray[np.bool_]
+    """Whether one has an age that was not taken."""
     sexes: NDArray[np.float64]
 
     def take(self, kept: NDArray[Any]) -> "Headers":
@@ -55,7 +60,7 @@ def read_headers(listing: Listing, folder: Location) -> Headers:
     size = len(listing)
     empty = {role: np.full(size, "", object) for role in ("patients", "eyes", "visits", "cameras")}
     absent = {name: np.full(size, np.nan) for name in ("ages", "sexes")}
-    headers = Headers(np.ones(size, np.int64), **empty, **absent)
+    headers = Headers(np.ones(size, np.int64), **empty, **absent, odd_ages=np.zeros(size, bool))
     asked = [index for index, image in enumerate(listing.images) if image and has_dicom_name(str(image))]
     if not asked:
         return headers
@@ -75,9 +80,15 @@ def read_headers(listing: Listing, folder: Location) -> Headers:
 
 def _note(headers: Headers, index: int, facts: DicomFacts) -> None:
     headers.num_frames[index] = facts.num_frames
-    headers.patients[index], headers.eyes[index] = sys.intern(facts.patient), facts.eye
-    headers.visits[index], headers.cameras[index] = sys.intern(facts.acquired), sys.intern(facts.camera)
+    headers.patients[index], headers.eyes[index] = _said(facts.patient), facts.eye
+    headers.visits[index], headers.cameras[index] = sys.intern(facts.acquired), _said(facts.camera)
     headers.ages[index], headers.sexes[index] = facts.age, facts.sex
+    headers.odd_ages[index] = facts.has_odd_age
+
+
+def _said(text: str) -> str:
+    """Empty for what a table's cell would spell as absent."""
+    return "" if text.lower() in MISSING_SPELLINGS else sys.intern(text)
 
 
 def expand_frames(listing: Listing, headers: Headers) -> tuple[Listing, Headers]:
@@ -112,6 +123,8 @@ def fill_labels(
     said, tolerance = (headers.ages, MOST_YEARS_APART) if name == "age" else (headers.sexes, 0.0)
     if name == "age":
         said = np.where(np.isin(said, numbers_of(missing)), np.nan, said)
+        odd = headers.odd_ages & np.isnan(labels_N)
+        findings += note_cells("implausible value", odd, _ODD_AGE, listing.rows, name, listing.table)
     apart = np.flatnonzero(np.abs(labels_N - said) > tolerance)  # NaN is never apart
     findings += [
         listing.finding("table and header differ", int(index), name, f"the header says another {name}")
@@ -123,7 +136,7 @@ def fill_labels(
 def _facts_of(place: Location) -> DicomFacts | None:
     """None when the file is not DICOM or cannot be read: decoding will say why."""
     try:
-        with place.filesystem.open_input_stream(place.path) as stream:
+        with _open(place) as stream:
             source = stream.read(FIRST_BYTES)
             if not is_dicom(source):
                 return None
@@ -135,6 +148,11 @@ def _facts_of(place: Location) -> DicomFacts | None:
         return read_facts(source)
     except ImageError:
         return None
+
+
+def _open(place: Location) -> Any:
+    """Arrow opens no local file whose name is not UTF-8."""
+    return place.local_path().open("rb") if place.is_local else place.filesystem.open_input_stream(place.path)
 
 
 def _has_whole_header(source: bytes) -> bool:

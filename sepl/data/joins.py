@@ -132,7 +132,7 @@ def _zeros_hint(listing: Listing, keyed: KeyedTable) -> str:
     photographs, rows = set(map(str, listing.patients)), set(map(str, keyed.keys["patient"]))
     if photographs & rows or not {_bare(text) for text in photographs} & {_bare(text) for text in rows}:
         return ""
-    return " (patients would match without leading zeros and a final .0)"
+    return " (patients would match without leading zeros and a final .0; say ignore_zeros = true in [ids])"
 
 
 def _bare(text: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort_file import TaskColumn
 from sepl.data.findings import FEW, Finding, is_too_many, note_cells
-from sepl.data.spellings import read_sexes
+from sepl.data.sexes import read_sexes
 from sepl.data.table import CohortTable
 from sepl.data.units import FEET_AND_INCHES, Quantity, Unit, quantity_of
 from sepl.data.values import Code, Decimal, is_absent, is_undecided, key_of, read_codes, read_numbers
@@ -72,7 +72,7 @@ def read_labels(
     text = table.texts(entry.column)
     if task.name == "sex" and entry.positive is None:
         try:
-            labels, wrong = read_sexes(text, missing)
+            labels, wrong = read_sexes(text, missing, entry.male, entry.female)
         except ValueError as problem:
             raise CohortError(f"{table.path}, column {entry.column!r} {problem}") from None
         should = "a sex (M, F, male, female …)"

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort_file import PATTERN_GROUPS, TableEntry
 from sepl.data.dates import read_visits
-from sepl.data.files import files_below, may_be_photograph
+from sepl.data.files import files_below, in_one_form, is_other_picture, may_be_photograph, printable, suffix_of
 from sepl.data.findings import Finding, is_too_many, note_cells
 from sepl.data.spellings import read_eyes
 from sepl.data.table import CohortTable
@@ -80,11 +81,15 @@ def list_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -
     )
 
 
-def list_folder(folder: Location) -> Listing:
+def list_folder(folder: Location, findings: list[Finding]) -> Listing:
     """The photographs below a folder, by name. Raises CohortError when there is none."""
-    names = sorted(name for name in files_below(folder) if may_be_photograph(name))
+    files = files_below(folder)
+    names = sorted(name for name in files if may_be_photograph(name))
     if not names:
         raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
+    if others := Counter(filter(is_other_picture, map(suffix_of, files))):
+        told = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        findings.append(Finding("files passed over", 0, "image", f"{told}: pictures of a kind that is not read"))
     empty = np.full(len(names), "", object)
     return Listing(
         place=folder.uri,
@@ -98,12 +103,25 @@ def list_folder(folder: Location) -> Listing:
     )
 
 
+def find_files(listing: Listing, folder: Location) -> Listing:
+    """The listing with each file's own name where the table writes its letters composed and the disk does not."""
+    if all(str(image).isascii() for image in listing.images):
+        return listing
+    names = files_below(folder)
+    own = {in_one_form(name): name for name in names if not name.isascii()}
+    same = {*names}
+    images = [
+        image if image in same else own.get(in_one_form(_normal(image)), image) for image in map(str, listing.images)
+    ]
+    return replace(listing, images=np.array(images, object))
+
+
 def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Listing:
     """Fills what no table says from the paths of the photographs."""
     matches = [re.search(pattern, str(image)) for image in listing.images]
     for role in re.compile(pattern).groupindex:
-        found = np.array([(match[role] or "") if match else "" for match in matches], object)
-        if role in ("eye", "visit") and len(found):
+        found = np.array([printable(match[role] or "") if match else "" for match in matches], object)
+        if len(found):
             found = _spelled(found, role)
         listing = fill_role(listing, role, found)
     unmatched = sum(match is None for match in matches)
@@ -115,7 +133,9 @@ def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Lis
 
 def _spelled(texts: Texts, role: str) -> Texts:
     series = pd.Series(texts, dtype=object)
-    return read_eyes(series)[0] if role == "eye" else read_visits(series)[0]
+    if role == "eye":
+        return read_eyes(series)[0]
+    return read_visits(series)[0] if role == "visit" else shared_texts(series)
 
 
 def fill_role(listing: Listing, role: str, texts: Texts) -> Listing:
@@ -124,28 +144,31 @@ def fill_role(listing: Listing, role: str, texts: Texts) -> Listing:
     return listing.with_role(role, np.where(own == "", texts, own))
 
 
-def leave_out_incomplete(listing: Listing, findings: list[Finding]) -> NDArray[np.int64]:
+def leave_out_incomplete(listing: Listing, findings: list[Finding], *, needs_eye: bool = False) -> NDArray[np.int64]:
     """Indices of the rows that name a photograph and its patient, each photograph once.
 
-    Raises CohortError when a fifth of the rows lack them: then the file is wrong and not a row.
+    With `needs_eye` also the eye, which scoring asks for as well where left eyes stand mirrored. Raises CohortError
+    when a fifth of the rows lack one of these: then the file is wrong and not a row.
     """
     keep = np.ones(len(listing), bool)
-    for role, texts in (("image", listing.images), ("patient", listing.patients)):
-        absent = keep & (texts == "")
+    for role, why in {"image": "", "patient": "", **({"eye": "mirror_left needs"} if needs_eye else {})}.items():
+        absent = keep & (listing.role(role) == "")
         if is_too_many(absent, len(listing)):
             column = f", column {listing.columns[role]!r}" if role in listing.columns else f", {role}"
             first, count = listing.rows[int(absent.argmax())], int(absent.sum())
             raise CohortError(
                 f"{listing.place}{column}, row {first} should be filled, as {count} of {len(listing)} rows should"
+                f"{f'; {why} it' if why else ''}"
             )
-        findings += [listing.finding("row left out", int(i), role, f"no {role}") for i in np.flatnonzero(absent)]
+        detail = f"no {role}{f', which {why}' if why else ''}"
+        findings += [listing.finding("row left out", int(i), role, detail) for i in np.flatnonzero(absent)]
         keep &= ~absent
     return _without_repeats(listing, np.flatnonzero(keep), findings)
 
 
 def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[Finding]) -> NDArray[np.int64]:
     """A photograph named twice for one patient counts once; named for two patients, it is nobody's."""
-    names = np.array([_normal(str(image)) for image in listing.images[kept]], object)
+    names = np.array([printable(_normal(str(image))) for image in listing.images[kept]], object)
     repeated = pd.DataFrame({"name": names, "frame": listing.frames[kept]}).duplicated(keep=False).to_numpy()
     first: dict[tuple[str, int], int] = {}
     left_out: set[int] = set()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from sepl.data.files import printable
 from sepl.errors import ConfigError, StorageError
 
 KEY_VARIABLE = "SEPL_PATIENT_KEY"
@@ -64,7 +65,7 @@ class Pseudonyms:
         Seals (`sepl.data.sealed`) are pseudonyms even where ids are kept.
         """
         if self.keeps_ids and kind != "seal":
-            return text
+            return printable(text)
         message = f"{kind}\0{text}".encode("utf-8", "surrogatepass")  # a file name may hold bytes that are no UTF-8
         return hmac.digest(self.key, message, "sha256").hex()[:_PSEUDONYM_DIGITS]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sepl.data.cohort_file import TableEntry, TaskColumn
+from sepl.data.cohort_file import CohortSpec, TableEntry, TaskColumn
 from sepl.data.dates import read_visits
-from sepl.data.files import files_below
+from sepl.data.files import files_below, in_one_form
 from sepl.data.findings import Finding
 from sepl.data.table import CohortTable, Reading, read_table
 from sepl.data.values import key_of
@@ -56,9 +56,16 @@ class _VisitFolder:
     """DICOM files by name, as paths below the image folder."""
 
 
-def release_tasks() -> dict[str, TaskColumn]:
-    """The fifteen factors in the authors' columns and units."""
-    return {name: TaskColumn(column=column) for name, column in TASK_COLUMNS.items()}
+def with_release_tasks(spec: CohortSpec) -> CohortSpec:
+    """The settings with the fifteen factors in the authors' columns and units unless they name tasks of their own.
+
+    SEX is M or F, also where all are one.
+    """
+    tasks = dict(spec.tasks) or {name: TaskColumn(column=column) for name, column in TASK_COLUMNS.items()}
+    sex = tasks.get("sex")
+    if sex is not None and not (sex.male or sex.female or sex.positive):
+        tasks["sex"] = sex.model_copy(update={"male": ("M",), "female": ("F",)})
+    return spec.model_copy(update={"tasks": tasks})
 
 
 def read_release(path: Path, folder: Location, findings: list[Finding]) -> CohortTable:
@@ -90,7 +97,7 @@ def _visit_folders(folder: Location) -> dict[tuple[str, str], list[_VisitFolder]
     for parent in sorted(files):
         if match := _FOLDER.fullmatch(parent.rpartition("/")[2]):
             date = match["date"]
-            key = match["subid"], f"{date[:4]}-{date[4:6]}-{date[6:]}"
+            key = in_one_form(match["subid"]), f"{date[:4]}-{date[4:6]}-{date[6:]}"
             visits[key].append(_VisitFolder(match["sex"], match["age"], tuple(sorted(files[parent]))))
     return visits
 
@@ -104,7 +111,7 @@ class _Matcher:
         self._table, self._folders, self._findings = table, folders, findings
         self._numbers = [key_of(text) for text in table.texts("ID")]
         dates = read_visits(table.texts("ODT"), "mdy")[0]
-        self._keys = list(zip(table.texts("subid"), map(str, dates), strict=True))
+        self._keys = list(zip(map(in_one_form, table.texts("subid")), map(str, dates), strict=True))
         self._sexes = self._texts("SEX")
         self._ages = self._texts("AGE")
         self._num_rows = Counter(self._keys)

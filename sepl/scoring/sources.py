@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from sepl.data.files import files_below, may_be_photograph
+from sepl.data.files import files_below, may_be_photograph, other_forms, printable
 from sepl.data.spellings import EYES
 from sepl.errors import CohortError, ImageError, StorageError
 from sepl.scoring.patients import order_by_number
@@ -46,7 +46,9 @@ class PhotographSource:
 
     def __iter__(self) -> Iterator[Photograph]:
         return (
-            Photograph(entry.name or "", partial(_read, self.root, entry.name), _eye(entry.eye), entry.patient)
+            Photograph(
+                printable(entry.name or ""), partial(_read, self.root, entry.name), _eye(entry.eye), entry.patient
+            )
             for entry in self.entries
         )
 
@@ -192,4 +194,7 @@ def _read(root: Location, name: str | None) -> bytes:
     except StorageError:
         if location.exists():
             raise
+        for other in other_forms(name):
+            if not is_own and (root / other).exists():
+                return (root / other).read_bytes()
         raise FileNotFoundError(location.uri) from None

@@ -7,7 +7,7 @@ from sepl.errors import CohortError
 
 HEADER = 'name = "c"\ntable = "labels.csv"\n[columns]\nimage = "image"\npatient = "patient"\neye = "eye"\n'
 AGE = '[tasks.age]\ncolumn = "age"\n'
-SEX = '[tasks.sex]\ncolumn = "sex"\n'
+SEX = '[tasks.sex]\ncolumn = "sex"\nmale = "M"\nfemale = "F"\n'
 TABLE = "image,patient,eye,age,sex\na.jpg,007,L,61,M\nb.jpg,007,R,61,M\nc.jpg,8,L,,F\n"
 
 
@@ -378,3 +378,28 @@ def test_sections_for_photographs_quality_and_split_are_handed_on(write):
     assert (cohort.clahe, cohort.mirror_left, cohort.field_of_view) == (True, True, False)
     assert cohort.quality.sharpness.low == 1.5
     assert cohort.split.external_test_sites == ("north",)
+
+
+MIRROR = "[photographs]\nmirror_left = true\n"
+
+
+def test_mirroring_without_any_eye_is_refused(write):
+    toml = (HEADER.replace('eye = "eye"\n', "") + AGE) + MIRROR
+
+    with pytest.raises(CohortError, match=r"labels.csv, eye, row 2 should be filled, as 3 of 3 .*mirror_left needs it"):
+        read_cohort(write(toml=toml))
+
+
+def test_a_photograph_of_no_known_eye_is_left_out_where_left_eyes_are_mirrored(write):
+    rows = "".join(f"{index}.jpg,{index},{'LR'[index % 2]},1,M\n" for index in range(8))
+    table = f"image,patient,eye,age,sex\n{rows}8.jpg,8,OU,1,M\n9.jpg,9,,1,M\n"
+
+    plain = read_cohort(write(table=table))
+    mirrored = read_cohort(write(toml=HEADER + AGE + SEX + MIRROR, table=table))
+
+    assert (len(plain.images), len(mirrored.images)) == (10, 8)
+    assert [(each.kind, each.row, each.column, each.detail) for each in mirrored.findings] == [
+        ("unknown eye", 10, "eye", "neither left nor right"),
+        ("row left out", 10, "eye", "no eye, which mirror_left needs"),
+        ("row left out", 11, "eye", "no eye, which mirror_left needs"),
+    ]

@@ -138,11 +138,12 @@ def test_every_unit_is_on_the_page():
 
 def test_every_key_is_on_the_page():
     from sepl.data.cohort_file import CohortSpec, PhotographOptions, TableEntry, TaskColumn
+    from sepl.data.ids import IdOptions
     from sepl.data.quality import QualityThresholds
     from sepl.data.splits import SplitOptions
 
     table = PAGE.partition("## Every key")[2].partition("## Units")[0]
-    for settings in (CohortSpec, TableEntry, TaskColumn, PhotographOptions, QualityThresholds, SplitOptions):
+    for settings in (CohortSpec, IdOptions, TableEntry, TaskColumn, PhotographOptions, QualityThresholds, SplitOptions):
         for key in settings.model_fields:
             assert key in table, key
 

@@ -426,7 +426,7 @@ class TestFacts:
     def test_the_facts_of_a_header_are_read(self):
         facts = read_facts(write_dicom(RGB))
 
-        assert astuple(facts) == (1, "P-0042", "right", "2021-03-02", 61.0, 0.0, "Maker Model 1")
+        assert astuple(facts) == (1, "P-0042", "right", "2021-03-02", 61.0, 0.0, "Maker Model 1", False)
 
     def test_what_is_printed_of_a_file_names_no_one(self):
         source = write_dicom(RGB)

@@ -108,6 +108,57 @@ def test_an_age_declared_missing_is_missing_in_headers_too(folder):
     assert np.isnan(cohort.labels_NT[0, 0])
 
 
+@pytest.mark.parametrize(
+    ("header", "age", "is_noted"),
+    [
+        ({"PatientAge": "045Y"}, 45, False),
+        ({"PatientAge": "018M"}, 1.5, False),
+        ({"PatientAge": "000D"}, 0, False),
+        ({"PatientAge": "999Y", "PatientBirthDate": ""}, np.nan, True),
+        ({"PatientAge": "000Y", "PatientBirthDate": ""}, np.nan, True),
+        ({"PatientAge": "000Y", "PatientBirthDate": "19650310"}, 45, True),
+        ({"PatientAge": "121Y", "PatientBirthDate": "19650310"}, 45, True),
+        ({"PatientAge": "", "PatientBirthDate": "19000101"}, np.nan, True),
+        ({"PatientAge": "", "PatientBirthDate": "18991230"}, np.nan, True),
+        ({"PatientAge": "", "PatientBirthDate": "18500701"}, np.nan, True),
+        ({"PatientAge": "", "PatientBirthDate": "20110305"}, 0, False),
+        ({"PatientAge": "", "PatientBirthDate": ""}, np.nan, False),
+        ({"PatientAge": "045Y", "PatientBirthDate": "19000101"}, 45, False),
+    ],
+)
+def test_a_placeholder_is_no_age(folder, header, age, is_noted):
+    cohort = read_files(folder(a=dicom(**header)), cohort_toml=TOML, t_csv="image,patient\na.dcm,P7\n")
+
+    np.testing.assert_array_equal(cohort.labels_NT[0, 0], age)
+    assert noted(cohort) == [("implausible value", "t.csv", 2, "age")] * is_noted
+
+
+def test_a_placeholder_beside_an_age_of_the_table_is_not_noted(folder):
+    toml = TOML.replace("[tasks.age]", '[tasks.age]\ncolumn = "age"')
+
+    cohort = read_files(folder(a=dicom(PatientAge="999Y")), cohort_toml=toml, t_csv="image,patient,age\na.dcm,P7,61\n")
+
+    assert cohort.labels_NT[0, 0] == 61
+    assert cohort.findings == ()
+
+
+def test_what_a_header_spells_as_absent_is_absent(folder):
+    absent = {"PatientID": "NULL", "Manufacturer": "n/a", "ManufacturerModelName": "", "AcquisitionDate": "19000101"}
+
+    cohort = read_files(folder(a=dicom(**absent), b=dicom()), cohort_toml=TOML.replace('table = "t.csv"\n', ""))
+
+    assert (cohort.images, cohort.cameras) == (("b.dcm",), ("Topcon NW400",))
+    assert noted(cohort) == [("row left out", "", 1, "patient")]
+
+
+def test_a_placeholder_of_a_date_gives_way_to_the_next(folder):
+    header = {"AcquisitionDate": "19000101", "AcquisitionDateTime": "20110306101500"}
+
+    cohort = read_files(folder(a=dicom(**header)), cohort_toml=TOML, t_csv="image,patient\na.dcm,P7\n")
+
+    assert cohort.visits == ("2011-03-06",)
+
+
 def test_each_frame_is_a_photograph(folder):
     frames = write_dicom([draw_fundus(24, 24, seed) for seed in range(3)], header=FULL)
 
@@ -177,6 +228,18 @@ def test_a_pattern_fills_the_gaps_of_a_table(tmp_path):
     cohort = read_files(tmp_path, cohort_toml=toml, t_csv="image,patient,eye\n1_L.jpg,one,\n2_L.jpg,,R\n")
 
     assert (cohort.patients, cohort.eyes) == (("one", "2"), ("left", "right"))
+
+
+def test_what_a_name_spells_as_absent_is_absent(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("7_north_L.jpg", "NA_north_L.jpg", "8_none_R.jpg"):
+        (tmp_path / "pictures" / name).write_bytes(b"x")
+    pattern = "pattern = '(?P<patient>[^_]+)_(?P<site>[^_]+)_(?P<eye>[LR])'"
+    toml = f'name = "p"\nimages = "pictures"\n[photographs]\n{pattern}\n[tasks.age]\n'
+
+    cohort = read_files(tmp_path, cohort_toml=toml)
+
+    assert (cohort.patients, cohort.sites) == (("7", "8"), ("north", ""))
 
 
 def test_an_empty_folder_is_told(tmp_path):

@@ -33,7 +33,18 @@ def planted_data(seed: int, num_train: int = 500, num_validation: int = 150, siz
         patient_N=torch.arange(num_train),
     )
     names = np.array([f"P{number}" for number in range(num_validation)])
-    photographs = Photographs(("validation",), names, names, labels_NT[num_train:], (pixels_NHWC[num_train:],))
+    blank = np.full(num_validation, "")
+    photographs = Photographs(
+        ("validation",),
+        names,
+        names,
+        labels_NT[num_train:],
+        (pixels_NHWC[num_train:],),
+        days=np.full(num_validation, np.nan),
+        eyes=blank,
+        sites=blank,
+        cameras=blank,
+    )
     validation = ValidationSet(photographs, labels_NT[num_train:])
     spec, is_binary_T = ImageSpec(size=size), torch.tensor(TASKS.is_binary)
     return TrainingData(TASKS, scaler, spec, "planted", device, train, validation, is_binary_T)

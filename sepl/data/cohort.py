@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort_file import LABEL_COLUMNS, CohortSpec, TaskColumn, read_cohort_file
+from sepl.data.cohort_file import CohortSpec, TaskColumn, read_cohort_file
 from sepl.data.cohort_tables import SourceTable, read_tables
 from sepl.data.cohort_tasks import reachable_skill, rules_of, task_of, tasks_of
 from sepl.data.findings import Finding
@@ -35,7 +35,7 @@ from sepl.errors import CohortError
 from sepl.storage import Location, resolve
 from sepl.tasks import TaskTable
 
-__all__ = ["LABEL_COLUMNS", "Cohort", "Finding", "read_cohort"]
+__all__ = ["Cohort", "Finding", "read_cohort"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from sepl.config import Settings
 from sepl.data.dates import DateOrder
 from sepl.data.derived import parse_rule
 from sepl.data.ids import IdOptions
+from sepl.data.label_schema import reserved_names
 from sepl.data.quality import NAMES as MEASURES
 from sepl.data.quality import QualityThresholds
 from sepl.data.splits import SplitOptions
@@ -19,12 +20,6 @@ from sepl.data.units import Unit, quantity_of
 from sepl.data.values import Code, Decimal, key_of
 from sepl.errors import CohortError
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind
-
-LABEL_COLUMNS = (
-    *("image", "patient", "eye", "site", "camera", "cohort_split", "shard", "row"),
-    *(f"quality_{name}" for name in MEASURES),
-)
-"""Columns of the prepared label table beside the tasks; no task may take their names."""
 
 PATTERN_GROUPS = ("patient", "eye", "visit", "site", "camera")
 
@@ -139,7 +134,7 @@ class TaskColumn(Settings):
 
     def task(self, name: str) -> Task:
         """The task that this section names or defines. Raises ValueError."""
-        if name in LABEL_COLUMNS:
+        if name in reserved_names(MEASURES):
             raise ValueError(f"a task should not be named {name}: the prepared table has a column of that name")
         if self.when is not None:
             return self._derived(name)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sepl.data.images import Photograph
+from sepl.data.label_schema import QUALITY_PREFIX
 from sepl.data.quality import NAMES, QualityMeasures, QualityThresholds, judge
 from sepl.errors import DatasetError
 from sepl.storage import Location
@@ -26,7 +27,7 @@ FACTS_SCHEMA = pa.schema(
         pa.field("sha256", pa.string()),
         pa.field("perceptual", pa.uint64()),
         pa.field("signature", pa.binary()),
-        *(pa.field(f"quality_{name}", pa.float64()) for name in NAMES),
+        *(pa.field(f"{QUALITY_PREFIX}{name}", pa.float64()) for name in NAMES),
         pa.field("file", pa.string()),  # where its pixels stand; "" when none are kept
         pa.field("row", pa.int32()),
         pa.field("thumbnail", pa.binary()),  # JPEG of some refused ones
@@ -88,7 +89,7 @@ class Facts:
 
     def judged_by(self, thresholds: QualityThresholds) -> "Facts":
         """The same with the reasons that these thresholds give."""
-        columns = [self.table[f"quality_{name}"].to_numpy().tolist() for name in NAMES]
+        columns = [self.table[f"{QUALITY_PREFIX}{name}"].to_numpy().tolist() for name in NAMES]
         rows = zip(self.is_decoded, self.reasons, *columns, strict=True)
         reasons = [
             judge(QualityMeasures(*measures), thresholds) if is_decoded else reason
@@ -147,6 +148,6 @@ class Sources:
 
 
 def _seen(photograph: Photograph) -> dict[str, Any]:
-    quality = {f"quality_{name}": value for name, value in photograph.quality.as_dict().items()}
+    quality = {f"{QUALITY_PREFIX}{name}": value for name, value in photograph.quality.as_dict().items()}
     codes = {"perceptual": photograph.perceptual, "signature": photograph.signature}
     return {"decoded": True, "sha256": photograph.sha256, **codes, **quality}

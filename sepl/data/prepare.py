@@ -24,6 +24,7 @@ from sepl.data.known import Known, find_known, standing_pixels
 from sepl.data.lock import hold
 from sepl.data.parallel import Executor, LocalExecutor
 from sepl.data.plan import ChunkJob, cut_into_chunks, find_sources, pictures_of, slots_of
+from sepl.data.prepared import FORMAT
 from sepl.data.privacy import KEY_FILE, Pseudonyms
 from sepl.data.progress import progress
 from sepl.data.publish import Output
@@ -135,6 +136,7 @@ def _digest_of_inputs(run: Run, sources: Sequence[str]) -> str:
     """SHA-256 over everything that decides what is published."""
     cohort = run.cohort
     content = {
+        "format": FORMAT,
         "name": cohort.name,
         "image": run.spec.model_dump(mode="json"),
         "tasks": cohort.tasks.model_dump(mode="json"),
@@ -145,7 +147,7 @@ def _digest_of_inputs(run: Run, sources: Sequence[str]) -> str:
         "key": run.pseudonyms.of("key", "patient"),
         "sources": sources,
         "rows": cohort.rows.tolist(),
-        "texts": [cohort.patients, cohort.eyes, cohort.sites, cohort.cameras],
+        "texts": [cohort.patients, cohort.eyes, cohort.visits, cohort.sites, cohort.cameras],
         "findings": [[found.kind, found.table, found.row, found.column, found.detail] for found in cohort.findings],
     }
     digest = hashlib.sha256(np.ascontiguousarray(np.nan_to_num(cohort.labels_NT, nan=np.inf), "<f8").tobytes())

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from sepl.data.label_schema import QUALITY_PREFIX
 from sepl.data.prepared import FINDINGS_FILE, LABELS_FILE, REJECTED_FILE, Manifest, read_manifest
 from sepl.data.quality import Limits, QualityThresholds
 from sepl.data.report_counts import (
@@ -43,7 +44,6 @@ from sepl.tasks import TaskTable
 REPORT_FILE = "prepare_report.html"
 
 _GROUPS = {"site": "Site", "camera": "Camera"}
-_QUALITY = "quality_"
 _MOST_DETAILS = 3
 _MOST_FINDINGS = 60
 _MOST_THUMBNAILS = 12
@@ -255,11 +255,11 @@ def _mean(entry: TaskCounts, split: int) -> str:
 
 
 def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresholds | None) -> Markup:
-    columns = [name for name in labels.columns if name.startswith(_QUALITY) and name not in tasks.names]
+    columns = [name for name in labels.columns if name.startswith(QUALITY_PREFIX) and name not in tasks.names]
     if not columns:
         return html.section("Quality", html.paragraph("This dataset has no measures of quality."))
     limits: dict[str, Limits] = dict(thresholds) if thresholds is not None else {}
-    found = {name.removeprefix(_QUALITY): histogram(_known(labels.numbers(name)), tail=0.0) for name in columns}
+    found = {name.removeprefix(QUALITY_PREFIX): histogram(_known(labels.numbers(name)), tail=0.0) for name in columns}
     note = (
         f"Of the {labels.num_photographs:,} photographs that were kept; sepl.data.quality says what each measure is. "
         "Dashed red lines are the limits of the [quality] section: what lies beyond was refused and is counted at the "

@@ -5,6 +5,7 @@ A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, 
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,11 +28,17 @@ from sepl.errors import DatasetError
 from sepl.storage import Location, resolve, sha256_of, sha256_of_file
 from sepl.tasks import TaskTable
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 the label table has the day of each photograph's visit."""
+_READ_FORMATS = (1, 2)
 MANIFEST_FILE = "manifest.json"
 LABELS_FILE = "labels.parquet"
 REJECTED_FILE = "rejected.csv"
 FINDINGS_FILE = "findings.csv"
+
+_TEXTS = ("image", "patient", "eye", "site", "camera", "cohort_split")
+
+_log = logging.getLogger(__name__)
 
 
 class Manifest(Settings):
@@ -71,6 +78,14 @@ class Photographs:
     """In the tasks' units; NaN where absent."""
     shards: tuple[NDArray[np.uint8], ...]
     """Pixels (n_i, H, W, 3) RGB, memory-mapped and read-only."""
+    days: NDArray[np.float64]
+    """(N,) since the patient's first visit; NaN where no date is known, as in a dataset of format 1."""
+    eyes: NDArray[np.str_]
+    """(N,) "left", "right" or "" where nobody tells."""
+    sites: NDArray[np.str_]
+    """(N,) "" where nobody tells."""
+    cameras: NDArray[np.str_]
+    """(N,) "" where nobody tells."""
 
     @property
     def num_photographs(self) -> int:
@@ -110,6 +125,14 @@ class PreparedDataset:
         """
         location = resolve(uri)
         manifest = read_manifest(location)
+        if manifest.format != FORMAT:
+            _log.warning(
+                "%s is of format %d, which tells no days between visits; the same jobs.prepare again brings it to %d, "
+                "without decoding anything",
+                location.uri,
+                manifest.format,
+                FORMAT,
+            )
         if location.is_local:
             for shard in manifest.shards:
                 _check_size(location.local_path() / shard.file, shard.num_bytes)
@@ -151,6 +174,10 @@ class PreparedDataset:
                 for shard in self.manifest.shards
                 if shard.cohort_split in cohort_splits
             ),
+            days=columns["day"][rows],
+            eyes=columns["eye"][rows],
+            sites=columns["site"][rows],
+            cameras=columns["camera"][rows],
         )
 
     def verify(self) -> None:
@@ -181,9 +208,11 @@ class PreparedDataset:
         try:
             with pq.ParquetFile(path) as file:  # read_table would import pandas, a second for every trial's process
                 table = file.read()
-            columns = {
-                name: np.array(table[name].to_pylist(), np.str_) for name in ("image", "patient", "cohort_split")
-            }
+            columns: dict[str, NDArray] = {name: np.array(table[name].to_pylist(), np.str_) for name in _TEXTS}
+            has_days = self.manifest.format > 1
+            columns["day"] = (
+                np.array(table["day"].to_pylist(), np.float64) if has_days else np.full(table.num_rows, np.nan)
+            )
             labels = {f"task {task.name}": np.array(table[task.name].to_pylist(), np.float64) for task in self.tasks}
         except (OSError, ArrowException, KeyError) as problem:
             raise DatasetError(f"{path}: should be the label table of this dataset: {problem}") from None
@@ -201,8 +230,8 @@ def read_manifest(location: Location) -> Manifest:
         found = json.loads(text).get("format")  # before the keys, which another format may name otherwise
     except (ValueError, AttributeError):
         raise DatasetError(f"{where} should be a JSON object") from None
-    if found != FORMAT:
-        raise DatasetError(f"{where}: format should be {FORMAT}, was {found}")
+    if found not in _READ_FORMATS:
+        raise DatasetError(f"{where}: format should be {FORMAT}, was {found}; read it with the sepl that wrote it")
     return Manifest.parse_json(text, where, DatasetError)
 
 

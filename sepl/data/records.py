@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from sepl.data.cohort import Cohort, Finding
 from sepl.data.facts import Facts
 from sepl.data.images import ImageSpec
+from sepl.data.label_schema import QUALITY_PREFIX, label_schema
 from sepl.data.patients import index_patients
 from sepl.data.privacy import Pseudonyms
 from sepl.data.quality import NAMES
 from sepl.data.shards import Shard
-from sepl.tasks import Task
+from sepl.data.visit_days import days_since_first_visit
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,32 +46,34 @@ class Rejected:
 
 
 def write_labels(path: Path, cohort: Cohort, kept: Kept, facts: Facts, pseudonyms: Pseudonyms) -> None:
-    """Parquet, a row a photograph in the order of the shards; each task's field carries its unit, kind and label.
-
-    `image` and `patient` are pseudonyms, `shard` and `row` say where the pixels stand, `quality_…` are the measures.
-    """
-
-    def pick(values: Sequence[str]) -> list[str]:
-        return [values[int(index)] for index in kept.indices]
-
-    images = [image_key(pseudonyms, cohort, index) for index in kept.indices.tolist()]
-    columns: list[tuple[pa.Field, object]] = [
-        (pa.field("image", pa.string()), images),
-        (pa.field("patient", pa.string()), [pseudonyms.of(text, "patient") for text in pick(cohort.patients)]),
-        (pa.field("eye", pa.string()), pick(cohort.eyes)),
-        (pa.field("site", pa.string()), pick(cohort.sites)),
-        (pa.field("camera", pa.string()), pick(cohort.cameras)),
-        (pa.field("cohort_split", pa.string()), kept.cohort_splits.tolist()),
-        (pa.field("shard", pa.string()), list(kept.shards)),
-        (pa.field("row", pa.int32()), kept.rows),
-    ]
-    quality = facts.take(kept.indices).table
-    columns += [(pa.field(f"quality_{name}", pa.float64()), quality[f"quality_{name}"].to_numpy()) for name in NAMES]
+    """Parquet by `sepl.data.label_schema`, a row for each photograph that was kept."""
     labels_KT = cohort.labels_NT[kept.indices]
-    columns += [(_field_of(task), labels_KT[:, index]) for index, task in enumerate(cohort.tasks)]
-    schema = pa.schema([field for field, _ in columns])
-    arrays = [pa.array(values, field.type, from_pandas=True) for field, values in columns]  # NaN becomes null
+    quality = facts.take(kept.indices).table
+    columns: dict[str, object] = {
+        "image": [image_key(pseudonyms, cohort, index) for index in kept.indices.tolist()],
+        "patient": [pseudonyms.of(text, "patient") for text in _pick(cohort.patients, kept)],
+        "eye": _pick(cohort.eyes, kept),
+        "site": _pick(cohort.sites, kept),
+        "camera": _pick(cohort.cameras, kept),
+        "day": days_of(cohort, kept),
+        "cohort_split": kept.cohort_splits.tolist(),
+        "shard": list(kept.shards),
+        "row": kept.rows,
+        **{f"{QUALITY_PREFIX}{name}": quality[f"{QUALITY_PREFIX}{name}"].to_numpy() for name in NAMES},
+        **{task.name: labels_KT[:, index] for index, task in enumerate(cohort.tasks)},
+    }
+    schema = label_schema(cohort.tasks, NAMES)
+    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema]  # NaN becomes null
     pq.write_table(pa.table(arrays, schema=schema), path)
+
+
+def days_of(cohort: Cohort, kept: Kept) -> NDArray[np.float64]:
+    """(K,) days since the patient's first visit, refused photographs' visits counted too; NaN where unknown."""
+    return days_since_first_visit(cohort.visits, cohort.patients)[kept.indices]
+
+
+def _pick(values: Sequence[str], kept: Kept) -> list[str]:
+    return [values[int(index)] for index in kept.indices]
 
 
 def image_key(pseudonyms: Pseudonyms, cohort: Cohort, index: int) -> str:
@@ -110,8 +113,8 @@ def fingerprint_of(cohort: Cohort, spec: ImageSpec, kept: Kept, shards: Sequence
         "labels": hashlib.sha256(np.ascontiguousarray(labels_KT, dtype="<f8").tobytes()).hexdigest(),
         "shards": [shard.sha256 for shard in shards],
     }
+    days_K = days_of(cohort, kept)
+    if np.isfinite(days_K).any():
+        days_K = np.where(np.isnan(days_K), -1, days_K)
+        content["days"] = hashlib.sha256(days_K.astype("<i4").tobytes()).hexdigest()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _field_of(task: Task) -> pa.Field:
-    return pa.field(task.name, pa.float64(), metadata={"unit": task.unit, "kind": task.kind, "label": task.label})

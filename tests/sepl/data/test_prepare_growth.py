@@ -275,3 +275,52 @@ def test_the_refused_that_are_shown_are_those_of_a_fresh_run(tmp_path):
     assert len([name for name in after if name.startswith("row-")]) >= 12
     after.pop("sealed.json"), afresh.pop("sealed.json")
     assert after == afresh
+
+
+def add_visits(cohort_file, dates):
+    """A column of visits, the dates in turn."""
+    table = cohort_file.parent / "labels.csv"
+    header, *rows = table.read_text().splitlines()
+    lines = [f"{header},visit", *(f"{row},{dates[index % len(dates)]}" for index, row in enumerate(rows))]
+    table.write_text("\n".join(lines) + "\n")
+    cohort_file.write_text(cohort_file.read_text().replace("[columns]\n", '[columns]\nvisit = "visit"\n'))
+
+
+def test_a_dataset_of_format_1_is_brought_to_format_2_without_decoding(cohort_file, tmp_path, decoded):
+    first = run(cohort_file, tmp_path / "out")
+    text = (tmp_path / "out" / "manifest.json").read_text()
+    (tmp_path / "out" / "manifest.json").write_text(text.replace('"format": 2', '"format": 1', 1))
+    add_visits(cohort_file, ["2020-01-01", "2020-03-01"])
+    num_before = len(decoded)
+
+    second = run(cohort_file, tmp_path / "out")
+
+    assert (second.manifest.format, len(decoded)) == (2, num_before)
+    assert second.manifest.shards == first.manifest.shards
+    assert np.isfinite(PreparedDataset.open(tmp_path / "out").photographs("train").days).all()
+
+
+def test_days_of_visits_are_published_and_no_date_is(cohort_file, tmp_path):
+    add_visits(cohort_file, ["2020-01-01", "2020-03-01"])
+
+    dataset = PreparedDataset.open(run(cohort_file, tmp_path / "out") and tmp_path / "out")
+
+    photographs = dataset.photographs(*COHORT_SPLITS)
+    assert {*photographs.days.tolist()} <= {0.0, 60.0}
+    assert 60.0 in photographs.days
+    for path in (tmp_path / "out").rglob("*"):
+        assert path.is_dir() or b"2020-0" not in path.read_bytes()
+
+
+def test_the_fingerprint_knows_days_between_visits_and_not_when_they_were(cohort_file, tmp_path):
+    plain = run(cohort_file, tmp_path / "plain").manifest.fingerprint
+    prints = []
+    for number, dates in enumerate(
+        [("2020-01-01", "2020-03-01"), ("2010-01-01", "2010-03-02"), ("2020-01-01", "2021-03-01")]
+    ):
+        folder = build_cohort(tmp_path / f"c{number}", num_patients=20)
+        add_visits(folder, dates)
+        prints.append(run(folder, tmp_path / f"out{number}").manifest.fingerprint)
+
+    assert prints[0] == prints[1]
+    assert len({plain, *prints}) == 3

@@ -11,6 +11,7 @@ from builders import build_dataset
 from sepl.data.prepared import Manifest, PreparedDataset
 from sepl.data.splits import COHORT_SPLITS
 from sepl.errors import DatasetError
+from sepl.storage import sha256_of_file
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +137,9 @@ def test_where_no_manifest_is_there_is_no_dataset(copy):
 
 def test_another_format_is_refused_before_its_keys_are_read(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 2, "news": 1}))
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 99, "news": 1}))
 
-    with pytest.raises(DatasetError, match="format should be 1, was 2"):
+    with pytest.raises(DatasetError, match="format should be 2, was 99"):
         PreparedDataset.open(copy)
 
 
@@ -179,3 +180,27 @@ def test_opening_loads_neither_torch_nor_ray_nor_pandas(dataset):
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def as_format_1(copy):
+    """As a version before days were kept wrote it."""
+    table = pq.read_table(copy / "labels.parquet").drop_columns(["day"])
+    pq.write_table(table, copy / "labels.parquet")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    tables = {**manifest["tables"], "labels.parquet": sha256_of_file(copy / "labels.parquet")}
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 1, "tables": tables}))
+
+
+def test_a_dataset_of_format_1_is_read_and_one_line_says_what_it_lacks(copy, dataset, caplog):
+    as_format_1(copy)
+
+    photographs = PreparedDataset.open(copy).photographs("train")
+
+    now = dataset.photographs("train")
+    np.testing.assert_array_equal(photographs.labels_NT, now.labels_NT)
+    assert np.isnan(photographs.days).all()
+    assert photographs.eyes.tolist() == now.eyes.tolist()
+    assert [record.message for record in caplog.records] == [
+        f"{copy} is of format 1, which tells no days between visits; the same jobs.prepare again brings it to 2, "
+        "without decoding anything"
+    ]

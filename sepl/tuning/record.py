@@ -20,6 +20,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
@@ -75,6 +76,10 @@ class StudyFolder:
             )
         root = resolve(storage)
         return cls(study, root / study, root / "registry")
+
+    def unsealing(self, fingerprint: str) -> UnsealingRecord:
+        """When the study read the sealed test patients of a dataset."""
+        return UnsealingRecord(self.registry, self.name, fingerprint)
 
     def exists(self) -> bool:
         return (self.location / RECORD).exists()
@@ -137,6 +142,11 @@ class StudyFolder:
             return optuna.load_study(study_name=self.name, storage=storage)
         except KeyError:
             raise StudyError(f"study {self.name} has no trial yet in {storage.url}") from None
+
+    def is_over(self, optuna_url: str | None) -> bool:
+        """Whether the database says that the search has ended; no when it has no such study."""
+        studies = self.open_optuna_storage(optuna_url).get_all_studies()
+        return any(study.study_name == self.name and ENDED in study.user_attrs for study in studies)
 
     def check_database(self, optuna_url: str | None) -> None:
         """Raises ConfigError unless the trials can be kept there."""

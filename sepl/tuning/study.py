@@ -54,6 +54,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     settings, folder = plan.settings, plan.folder
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
     with folder.only_driver():
+        _check_sealed(plan)
         searcher = _searcher(plan)
         folder.write(plan.record, plan.affinity)
         if ENDED not in searcher.study.user_attrs:
@@ -61,6 +62,19 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
+
+
+def _check_sealed(plan: StudyPlan) -> None:
+    """Raises StudyError for a search whose sealed test patients have been read: its database or folder was lost."""
+    record, folder = plan.record, plan.folder
+    if plan.settings.test_again or not folder.unsealing(record.fingerprint).num_readings():
+        return
+    if not folder.is_over(record.optuna_url):
+        raise StudyError(
+            f"study {record.study} has read the sealed test patients of this dataset (see {folder.registry.uri}), and "
+            "its database does not know: restore the database, begin a study of another name, or give --test-again, "
+            "which the bundle will say"
+        )
 
 
 def _searcher(plan: StudyPlan) -> TruthfulOptunaSearch:

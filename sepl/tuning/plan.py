@@ -8,6 +8,7 @@ from sepl.errors import ConfigError, StudyError
 from sepl.storage import resolve
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.budget import parse_duration
+from sepl.tuning.ownership import new_study_id
 from sepl.tuning.record import StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space import SearchSpace, load_space
@@ -93,6 +94,7 @@ def _record(
 ) -> StudyRecord:
     asked = StudyRecord(
         study=settings.study,
+        study_id=new_study_id(),
         dataset=resolve(settings.data).uri,
         fingerprint=dataset.fingerprint,
         space=settings.space,
@@ -109,7 +111,7 @@ def _record(
         return asked
     record = folder.read()
     _check_same_question(record, asked)
-    return record
+    return record if record.study_id else record.model_copy(update={"study_id": asked.study_id})
 
 
 def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:

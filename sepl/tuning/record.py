@@ -44,6 +44,8 @@ class StudyRecord(Settings):
 
     format: int = FORMAT
     study: str
+    study_id: str | None = None
+    """Also in the database, so that the trials of another storage are not taken for this study's."""
     dataset: str
     """URI of the prepared dataset."""
     fingerprint: str

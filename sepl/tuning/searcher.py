@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
@@ -36,7 +36,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         define: Callable[[Any], dict[str, Any]],
         *,
         num_epochs: int,
-        storage: RDBStorage,
+        storage: BaseStorage,
         study_name: str,
         first_points: tuple[dict[str, Any], ...] = (),
         seed: int = 0,
@@ -173,6 +173,6 @@ def _is_failed(result: Mapping[str, Any]) -> bool:
     return bool(result.get("failure")) or value is None or not math.isfinite(value)
 
 
-def _num_trials(storage: RDBStorage, study_name: str) -> int:
+def _num_trials(storage: BaseStorage, study_name: str) -> int:
     names = {study.study_name: study._study_id for study in storage.get_all_studies()}
     return storage.get_n_trials(names[study_name]) if study_name in names else 0

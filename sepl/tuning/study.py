@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -17,6 +18,7 @@ from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
+from sepl.tuning.ownership import check_owner, claim
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
@@ -55,8 +57,8 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
     with folder.only_driver():
         _check_sealed(plan)
-        searcher = _searcher(plan)
-        folder.write(plan.record, plan.affinity)
+        storage = _own_database(plan)
+        searcher = _searcher(plan, storage)
         if ENDED not in searcher.study.user_attrs:
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)
@@ -77,11 +79,22 @@ def _check_sealed(plan: StudyPlan) -> None:
         )
 
 
-def _searcher(plan: StudyPlan) -> TruthfulOptunaSearch:
+def _own_database(plan: StudyPlan) -> BaseStorage:
+    """The database with this study in it, and the record in the storage. Raises StudyError."""
+    record, resumed = plan.record, plan.settings.resume
+    storage = plan.folder.open_optuna_storage(record.optuna_url)
+    assert record.study_id is not None  # `plan_study` gives one
+    check_owner(storage, record.study, record.study_id, resumed=resumed)
+    plan.folder.write(record, plan.affinity)  # before anything is in the database, which only a record can go on with
+    claim(storage, record.study, record.study_id, resumed=resumed)
+    return storage
+
+
+def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
         plan.space.propose,
         num_epochs=plan.space.num_epochs,
-        storage=plan.folder.open_optuna_storage(plan.record.optuna_url),
+        storage=storage,
         study_name=plan.record.study,
         first_points=plan.space.first_points,
         seed=plan.record.seed,

@@ -111,7 +111,8 @@ def _record(
         return asked
     record = folder.read()
     _check_same_question(record, asked)
-    return record if record.study_id else record.model_copy(update={"study_id": asked.study_id})
+    # a dataset that was moved, the same by its fingerprint, is used where it is now
+    return record.model_copy(update={"study_id": record.study_id or asked.study_id, "dataset": asked.dataset})
 
 
 def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
-from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR
+from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR, WAITS
 
 
 class TruthfulOptunaSearch(OptunaSearch):
@@ -79,7 +79,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         frozen = self._frozen(trial_id)
         if frozen.state.is_finished():
             return None
-        if result is None and not error:  # taken from the queue before it started
+        if (result is None and not error) or (result or {}).get(WAITS):  # taken from the queue, or not to blame
             return self._wait(frozen)
         self._note_time(trial_id, result or {})
         self._keep(trial_id, result or {}, error)

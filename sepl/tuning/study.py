@@ -13,10 +13,12 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.stopper import CombinedStopper, Stopper
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
+from sepl.tuning.environment import EnvironmentWatch, SaveListener
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.ownership import check_owner, claim
 from sepl.tuning.packing import Packing, pack
@@ -104,7 +106,7 @@ def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
 def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> None:
     settings = plan.settings
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
-    budget = _budget(plan, packing, searcher)
+    budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
     scheduler = RememberingASHA(
         num_epochs=plan.space.num_epochs,
         grace_epochs=settings.grace_epochs,
@@ -125,7 +127,11 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
-            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress], budget),
+            run_config=_run_config(
+                plan.folder,
+                [*_callbacks(searcher, budget, watch), progress],
+                CombinedStopper(budget, watch),
+            ),
         )
         survive_memory_kills()
         with progress, _sigterm_as_ctrl_c():
@@ -133,13 +139,15 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
                 tuner.fit()
             finally:
                 searcher.release()
-    _end(settings, searcher, budget)
+    _end(settings, searcher, budget, watch)
 
 
-def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget) -> None:
+def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> None:
     """Marks the study as over, unless it was interrupted."""
     finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
     reason = "all trials are finished" if len(finished) >= settings.num_trials else budget.reason
+    if len(finished) < settings.num_trials and watch.problem is not None:
+        raise StudyError(f"study {settings.study} stopped: {watch.problem}; its trials wait: mend it, then --resume")
     if reason is None:
         return
     if budget.failure is not None:
@@ -175,17 +183,17 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
     }
 
 
-def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
-    return [JsonLoggerCallback(), CheckpointJournal(searcher), CrashCounter(budget)]
+def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> list[tune.Callback]:
+    return [JsonLoggerCallback(), CheckpointJournal(searcher), SaveListener(watch), CrashCounter(budget)]
 
 
-def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], budget: Budget) -> tune.RunConfig:
+def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], stopper: Stopper) -> tune.RunConfig:
     tune_folder = folder.location / "tune"
     return tune.RunConfig(
         name=f"run-{len(tune_folder.list_folder()):03d}",
         storage_path=tune_folder.path,
         storage_filesystem=None if tune_folder.is_local else tune_folder.filesystem,
-        stop=budget,
+        stop=stopper,
         callbacks=callbacks,
         checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=False),
         failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),

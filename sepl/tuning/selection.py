@@ -69,7 +69,9 @@ def select_winner(
     board = leaderboard(trials)
     row = board.best()
     if row is None:
-        raise StudyError(f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; allow it more")
+        raise StudyError(
+            f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; --resume it with more"
+        )
     registry = Registry(folder.registry.uri)
     if num_threads is not None:
         torch.set_num_threads(num_threads)

@@ -18,6 +18,7 @@ from ray.tune.stopper import CombinedStopper, Stopper
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
+from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.environment import EnvironmentWatch, SaveListener
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.ownership import check_owner, claim
@@ -27,7 +28,6 @@ from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record import ENDED, StudyFolder
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
-from sepl.tuning.settings import StudySettings
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
 
@@ -52,7 +52,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     One that is over is returned as it is.
 
     Raises ConfigError when no trial fits the cluster, StudyError when another process searches the study, the database
-    does not open, or none of the first trials has a result.
+    does not open, none of the first trials has a result, or it was stopped or ends without a trial that ran to its end.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, folder = plan.settings, plan.folder
@@ -61,7 +61,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         _check_sealed(plan)
         storage = _own_database(plan)
         searcher = _searcher(plan, storage)
-        if ENDED not in searcher.study.user_attrs:
+        if not is_over(searcher.study):
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
@@ -139,23 +139,7 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
                 tuner.fit()
             finally:
                 searcher.release()
-    _end(settings, searcher, budget, watch)
-
-
-def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> None:
-    """Marks the study as over, unless it was interrupted."""
-    finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    reason = "all trials are finished" if len(finished) >= settings.num_trials else budget.reason
-    if len(finished) < settings.num_trials and watch.problem is not None:
-        raise StudyError(f"study {settings.study} stopped: {watch.problem}; its trials wait: mend it, then --resume")
-    if reason is None:
-        return
-    if budget.failure is not None:
-        raise StudyError(
-            f"study {settings.study}: {reason}, none with a result; the last failed with: {budget.failure}"
-        )
-    searcher.close()
-    searcher.study.set_user_attr(ENDED, reason)
+    end_study(settings, searcher, budget, watch)
 
 
 def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:

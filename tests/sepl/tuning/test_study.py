@@ -157,6 +157,16 @@ def test_a_time_budget_ends_the_study_with_no_trial_left_running(folder: Path, c
     assert len(result.board.root) < 1000
 
 
+def test_a_study_whose_time_was_too_short_goes_on_with_more(folder: Path, cluster: Cluster) -> None:
+    with pytest.raises(StudyError, match="no trial ran to the end; --resume it with a longer --time-budget"):
+        run(folder, cluster, study="hasty", num_trials=3, time_budget="0s")
+
+    result = run(folder, cluster, study="hasty", num_trials=3, resume=True)
+
+    assert result.ended == "all trials are finished"
+    assert result.board.counts()["complete"] >= 1
+
+
 def test_when_all_first_trials_fail_the_study_stops_and_says_why(folder: Path, cluster: Cluster) -> None:
     space = folder / "hopeless.py"
     space.write_text(SPACE.replace("test_resnet", "no_such_backbone"))

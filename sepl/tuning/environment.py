@@ -1,4 +1,4 @@
-"""What is no trial's fault: data that cannot be read, a storage that takes no checkpoints.
+"""What is no trial's fault: data that cannot be read, a storage that takes no checkpoints, a database that is away.
 
 A trial that met it waits in the database instead of failing, and when it goes on the study stops with one line: nothing
 of it is used up, and it can be resumed once the place is mended.
@@ -6,9 +6,11 @@ of it is used up, and it can be resumed once the place is mended.
 
 from typing import Any
 
+from optuna.storages import BaseStorage
 from ray.tune import Callback, Stopper
 
 from sepl.errors import StudyError
+from sepl.tuning.database import is_lost
 from sepl.tuning.names import METRIC, UNSAVED, WAITS
 
 _MOST_IN_A_ROW = 3  # one or two are a hiccup of a network or of one machine
@@ -47,6 +49,22 @@ class EnvironmentWatch(Stopper):
     def _judge(self, number: int, what: str) -> None:
         if number >= _MOST_IN_A_ROW and self.problem is None:
             self.problem = f"{number} {what}"
+
+
+class DatabaseWatch(Stopper):
+    """Tells Tune to stop when the database is lost: some of its callbacks swallow what they raise."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._storage = storage
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's signature
+        return False
+
+    def stop_all(self) -> bool:
+        return is_lost(self._storage)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # for a snapshot of Tune's that is never read
 
 
 class SaveListener(Callback):

@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
+from sepl.tuning.database import open_database
 
 FORMAT = 1
 RECORD = "study.json"
@@ -36,7 +37,6 @@ BUNDLE_ID = "bundle_id"
 """Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
 
 _STUDY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # also the alias of its bundle
-_SQLITE_TIMEOUT_S = 30  # the report and a dashboard read while the driver writes
 
 
 class StudyRecord(Settings):
@@ -123,27 +123,17 @@ class StudyFolder:
                 raise StudyError(f"study {self.name} is being searched by another process at {folder}") from None
             yield
 
-    def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
-        """The database of trials, made when it is not there.
-
-        Raises StudyError when it cannot be opened.
-        """
-        url = optuna_url or f"sqlite:///{self._local_database()}"
-        kwargs = {"connect_args": {"timeout": _SQLITE_TIMEOUT_S}} if url.startswith("sqlite") else {}
-        try:
-            return RDBStorage(url, engine_kwargs=kwargs)
-        except (SQLAlchemyError, ImportError) as problem:  # ImportError: the database's driver is not installed
-            raise StudyError(
-                f"cannot open the study's database {url}: {str(problem).partition(chr(10))[0]}"
-            ) from problem
+    def open_optuna_storage(self, optuna_url: str | None) -> BaseStorage:
+        """The database of trials, made when it is not there. Raises StudyError when it cannot be opened."""
+        return open_database(self._database_url(optuna_url))
 
     def load_study(self) -> optuna.Study:
         """The study's trials, to read."""
-        storage = self.open_optuna_storage(self.read().optuna_url)
+        url = self.read().optuna_url
         try:
-            return optuna.load_study(study_name=self.name, storage=storage)
+            return optuna.load_study(study_name=self.name, storage=self.open_optuna_storage(url))
         except KeyError:
-            raise StudyError(f"study {self.name} has no trial yet in {storage.url}") from None
+            raise StudyError(f"study {self.name} has no trial yet in {self._database_url(url)}") from None
 
     def is_over(self, optuna_url: str | None) -> bool:
         """Whether the database says that the search has ended; no when it has no such study."""
@@ -160,10 +150,12 @@ class StudyFolder:
         if optuna_url is not None:
             _check_url(optuna_url)
 
-    def _local_database(self) -> str:
+    def _database_url(self, optuna_url: str | None) -> str:
+        if optuna_url is not None:
+            return optuna_url
         folder = self.location.local_path()
         folder.mkdir(parents=True, exist_ok=True)
-        return str(folder / "optuna.db")
+        return f"sqlite:///{folder / 'optuna.db'}"
 
 
 def _check_url(url: str) -> None:

@@ -8,6 +8,7 @@ finished when Optuna says so, and one that was interrupted waits there with its 
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
+from sepl.errors import StudyError
 from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR, WAITS
 
 
@@ -162,7 +164,8 @@ class CheckpointJournal(Callback):
         self._searcher = searcher
 
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:  # noqa: ARG002
-        self._searcher.note_checkpoint(trial.trial_id, checkpoint.path)
+        with suppress(StudyError):  # of a lost database, for which the study stops; Tune would print it and go on
+            self._searcher.note_checkpoint(trial.trial_id, checkpoint.path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -19,7 +19,7 @@ from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
 from sepl.tuning.ending import end_study, is_over
-from sepl.tuning.environment import EnvironmentWatch, SaveListener
+from sepl.tuning.environment import DatabaseWatch, EnvironmentWatch, SaveListener
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.ownership import check_owner, claim
 from sepl.tuning.packing import Packing, pack
@@ -62,7 +62,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         storage = _own_database(plan)
         searcher = _searcher(plan, storage)
         if not is_over(searcher.study):
-            _search(plan, packing, searcher)
+            _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
@@ -103,7 +103,7 @@ def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
     )
 
 
-def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> None:
+def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, storage: BaseStorage) -> None:
     settings = plan.settings
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
     budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
@@ -130,7 +130,7 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
             run_config=_run_config(
                 plan.folder,
                 [*_callbacks(searcher, budget, watch), progress],
-                CombinedStopper(budget, watch),
+                CombinedStopper(budget, watch, DatabaseWatch(storage)),
             ),
         )
         survive_memory_kills()
@@ -138,7 +138,7 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
             try:
                 tuner.fit()
             finally:
-                searcher.release()
+                searcher.release()  # raises in one line what Tune wrapped in its own, when the database is lost
     end_study(settings, searcher, budget, watch)
 
 

@@ -27,9 +27,9 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_LOCK_S = 10.0  # of SQLite's own waiting within one call
 
-# An answer that will change by itself. Whatever else is wrong when a database is opened, such as a host that is not
-# there, is told at once.
-_PASSING = re.compile(r"locked|busy|starting up|shutting down|too many")
+# An answer that will change by itself, the last two because somebody else makes the tables in this moment. Whatever
+# else is wrong when a database is opened, such as a host that is not there, is told at once.
+_PASSING = re.compile(r"locked|busy|starting up|shutting down|too many|already exists|alembic_version")
 
 # A server that is gone without a word is noticed within a minute, not by TCP's quarter of an hour.
 _LIBPQ = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}

@@ -1,17 +1,26 @@
 """A study whose storage or data fails it stops and waits, and no trial is used up."""
 
 import math
+import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from builders import build_dataset
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from sepl.errors import StudyError
+from sepl.tuning import record
 from sepl.tuning.cluster import Cluster, connect
+from sepl.tuning.database import open_database
 from sepl.tuning.environment import EnvironmentWatch
 from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
@@ -139,3 +148,39 @@ def test_a_dataset_that_vanishes_burns_no_trial_and_is_used_where_it_is_now(fold
 def resume(folder: Path, cluster: Cluster) -> StudyResult:
     moved = settings(folder, data=str(folder / "moved" / "dataset"), num_trials=4, resume=True)
     return run_study(plan_study(moved), cluster)
+
+
+def lock_for_good(database: Path, stop: threading.Event) -> None:
+    """Once a trial has finished, as another process would; until `stop`."""
+    url = f"sqlite:///{database}"
+    while not stop.is_set():
+        with suppress(KeyError, SQLAlchemyError, StorageInternalError):
+            if any(trial.state.is_finished() for trial in optuna.load_study(study_name="first", storage=url).trials):
+                break
+        stop.wait(0.1)
+    connection = sqlite3.connect(database, isolation_level=None, timeout=30)
+    connection.execute("BEGIN EXCLUSIVE")
+    stop.wait(120)
+    connection.close()
+
+
+@pytest.mark.slow
+def test_a_database_that_stays_locked_ends_the_search_in_one_line_and_it_goes_on_later(
+    folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(record, "open_database", partial(open_database, patience_s=1.0))
+    plan = plan_study(settings(folder, num_trials=6))
+    stop = threading.Event()
+    locker = threading.Thread(target=lock_for_good, args=(folder / "optuna.db", stop))
+    locker.start()
+
+    with pytest.raises(StudyError, match=r"has not answered for 1 s \(database is locked\).*--resume") as lost:
+        run_study(plan, cluster)
+
+    stop.set()
+    locker.join()
+    assert "\n" not in str(lost.value)
+    assert "Traceback" not in capfd.readouterr().err
+    result = run_study(plan_study(settings(folder, num_trials=6, resume=True)), cluster)
+    assert result.ended == "all trials are finished"
+    assert result.board.counts()["failed"] == result.board.counts()["running"] == 0

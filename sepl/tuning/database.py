@@ -10,15 +10,16 @@ import re
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from sepl.errors import StudyError
+from sepl.errors import ConfigError, StudyError
 
 PATIENCE_S = 120.0
 """How long the database may be away or locked before a study gives up."""
@@ -91,6 +92,29 @@ def open_database(url: str, *, patience_s: float = PATIENCE_S) -> BaseStorage:
             if not _PASSING.search(_cause(problem)) or time.monotonic() >= deadline:
                 raise StudyError(f"cannot open the study's database {shown}: {_cause(problem)}") from problem
         time.sleep(1.0)
+
+
+def absolute_url(url: str) -> str:
+    """The URL of a database that lasts, whatever folder it is read from.
+
+    Raises ConfigError for what is no URL, holds a password or is a database in memory.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
+    if parsed.password is not None:
+        raise ConfigError(
+            "--optuna-url should hold no password, which would be stored with the study; use a PGPASSFILE"
+        )
+    if parsed.get_backend_name() != "sqlite":
+        return url
+    file = parsed.database or ":memory:"
+    if ":memory:" in file or parsed.query.get("mode") == "memory":
+        raise ConfigError(f"--optuna-url should name a file, not a database in memory, which is lost; was {url!r}")
+    if file.startswith("file:"):  # SQLite's own kind of URI
+        return url
+    return parsed.set(database=str(Path(file).absolute())).render_as_string(hide_password=False)
 
 
 def is_lost(storage: BaseStorage) -> bool:

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.storages import BaseStorage
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
-from sepl.tuning.database import open_database
+from sepl.tuning.database import absolute_url, open_database
 
 FORMAT = 1
 RECORD = "study.json"
@@ -140,15 +138,14 @@ class StudyFolder:
         studies = self.open_optuna_storage(optuna_url).get_all_studies()
         return any(study.study_name == self.name and ENDED in study.user_attrs for study in studies)
 
-    def check_database(self, optuna_url: str | None) -> None:
-        """Raises ConfigError unless the trials can be kept there."""
+    def check_database(self, optuna_url: str | None) -> str | None:
+        """The URL as it is kept, its file's path absolute. Raises ConfigError unless the trials can be kept there."""
         if optuna_url is None and not self.location.is_local:
             raise ConfigError(
                 "--optuna-url should name a database (postgresql://…) when the storage is no local folder, "
                 f"was not given for {self.location.uri}"
             )
-        if optuna_url is not None:
-            _check_url(optuna_url)
+        return None if optuna_url is None else absolute_url(optuna_url)
 
     def _database_url(self, optuna_url: str | None) -> str:
         if optuna_url is not None:
@@ -156,14 +153,3 @@ class StudyFolder:
         folder = self.location.local_path()
         folder.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{folder / 'optuna.db'}"
-
-
-def _check_url(url: str) -> None:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
-    if parsed.password is not None:
-        raise ConfigError(
-            "--optuna-url should hold no password, which would be stored with the study; use a PGPASSFILE"
-        )

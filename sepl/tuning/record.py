@@ -9,7 +9,6 @@ STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
 """
 
-import fcntl
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from optuna.storages import BaseStorage
 
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
+from sepl.data.lock import hold
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
 from sepl.tuning.database import absolute_url, open_database
@@ -105,20 +105,8 @@ class StudyFolder:
 
     @contextmanager
     def only_driver(self) -> Iterator[None]:
-        """Holds the study for this process; StudyError when another one on a shared disk has it.
-
-        The lock ends with the process, however that ends. In an object store nothing is locked.
-        """
-        if not self.location.is_local:
-            yield
-            return
-        folder = self.location.local_path()
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "driver.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(f"study {self.name} is being searched by another process at {folder}") from None
+        """Holds the study for this process; StorageError when another one has it. The lock ends with the process."""
+        with hold(self.location, "searching"):
             yield
 
     def open_optuna_storage(self, optuna_url: str | None) -> BaseStorage:

@@ -60,7 +60,7 @@ def select_winner(
     when the cores are busy with something else.
 
     Raises StudyError when the search is not over, no trial ran to the end or the sealed patients were read before,
-    DatasetError when the dataset is not what it was.
+    DatasetError when the dataset is not what it was, StorageError when another process has the study.
     """
     folder = StudyFolder.at(storage, study)
     trials = folder.load_study()
@@ -75,13 +75,14 @@ def select_winner(
     registry = Registry(folder.registry.uri)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    if BUNDLE_ID not in trials.user_attrs:
-        unsealing = folder.unsealing(folder.read().fingerprint)
-        bundle_id = None if test_again else _bundle_of(unsealing, row)
-        if bundle_id is None:
-            bundle_id = _publish(folder, trials, row, len(board.root), unsealing, tell)
-        _promote_once(registry, bundle_id, study)
-        trials.set_user_attr(BUNDLE_ID, bundle_id)
+    with folder.only_driver():  # two at once would both test
+        if BUNDLE_ID not in trials.user_attrs:
+            unsealing = folder.unsealing(folder.read().fingerprint)
+            bundle_id = None if test_again else _bundle_of(unsealing, row)
+            if bundle_id is None:
+                bundle_id = _publish(folder, trials, row, len(board.root), unsealing, tell)
+            _promote_once(registry, bundle_id, study)
+            trials.set_user_attr(BUNDLE_ID, bundle_id)
     bundle = registry.show(trials.user_attrs[BUNDLE_ID])
     assert bundle.evaluation is not None  # compose_content always evaluates
     return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)

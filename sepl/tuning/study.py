@@ -51,8 +51,9 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     An interrupted study is left so that `resume` goes on: finished trials stay, the others wait with their checkpoints.
     One that is over is returned as it is.
 
-    Raises ConfigError when no trial fits the cluster, StudyError when another process searches the study, the database
-    does not open, none of the first trials has a result, or it was stopped or ends without a trial that ran to its end.
+    Raises ConfigError when no trial fits the cluster, StorageError when another process has the study, StudyError when
+    the database does not open or is lost, none of the first trials has a result, the data or the storage fails, or a
+    budget is spent without a trial that ran to its end.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, folder = plan.settings, plan.folder

@@ -14,7 +14,7 @@ from builders import build_dataset
 from sepl.bundle.registry import Registry
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import DatasetError, DivergedError, StudyError
+from sepl.errors import DatasetError, DivergedError, StorageError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.batches import TrainingData
@@ -245,3 +245,13 @@ def test_a_first_test_is_marked_nowhere(make_study: Make, tmp_path: Path) -> Non
     registry = Registry(tmp_path / "registry")
     assert registry.show(winner.bundle_id).manifest.provenance.earlier_test_readings == 0
     assert "before, and was told" not in registry.card(winner.bundle_id)
+
+
+def test_two_processes_never_select_at_once(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+
+    with (
+        StudyFolder.at(str(tmp_path), "done").only_driver(),
+        pytest.raises(StorageError, match=r"another run is searching .*done \(process"),
+    ):
+        select_winner(str(tmp_path), "done")

@@ -9,7 +9,7 @@ import pytest
 from builders import build_dataset
 from optuna.trial import TrialState
 
-from sepl.errors import ConfigError, StudyError
+from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.tuning.cluster import Cluster, connect
 from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
@@ -143,7 +143,7 @@ def test_a_study_that_is_over_is_not_searched_again(folder: Path, cluster: Clust
 
 
 def test_two_drivers_never_search_one_study(folder: Path, cluster: Cluster, result: StudyResult) -> None:
-    with result.folder.only_driver(), pytest.raises(StudyError, match="by another process"):
+    with result.folder.only_driver(), pytest.raises(StorageError, match="another run is searching"):
         run(folder, cluster, resume=True)
 
 

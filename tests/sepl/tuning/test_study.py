@@ -148,7 +148,11 @@ def test_two_drivers_never_search_one_study(folder: Path, cluster: Cluster, resu
 
 
 def test_a_time_budget_ends_the_study_with_no_trial_left_running(folder: Path, cluster: Cluster) -> None:
-    result = run(folder, cluster, study="short", num_trials=1000, time_budget="8s", cpus_per_trial=2)
+    space = folder / "one_epoch.py"  # a machine however busy runs some trials of one epoch to their end
+    space.write_text(SPACE.replace("NUM_EPOCHS = 9", "NUM_EPOCHS = 1"))
+    asked = {"study": "short", "space": str(space), "num_trials": 1000, "time_budget": "15s", "cpus_per_trial": 2}
+
+    result = run(folder, cluster, **asked)
 
     waiting = [row for row in result.board.root if row.state == "waiting"]
     assert result.ended == "the time budget is spent"

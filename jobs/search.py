@@ -34,7 +34,13 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         from sepl.tuning.selection import select_winner
 
         print(f"search over: {result.ended}")
-        select = partial(select_winner, settings.storage, settings.study, num_threads=result.packing.cpus)
+        select = partial(
+            select_winner,
+            settings.storage,
+            settings.study,
+            num_threads=result.packing.cpus,
+            test_again=settings.test_again,
+        )
         winner = cluster.run(result.packing, select)
     console.print(evaluation_table(winner.evaluation))
     report = result.folder.location / "report.html"

@@ -45,7 +45,7 @@ def model_card(
         f"# {provenance.study}: {len(tasks)} factors from a colour fundus photograph\n",
         _describe_model(config, tasks, image),
         _describe_training(provenance),
-        _describe_skill(evaluation),
+        _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
         _USE,
     )
@@ -87,10 +87,22 @@ def _describe_training(provenance: Provenance) -> str:
     )
 
 
-def _describe_skill(evaluation: Evaluation | None) -> str:
+def _describe_skill(evaluation: Evaluation | None, provenance: Provenance) -> str:
     if evaluation is None:
         return "## How good it is\n\nNot evaluated on sealed patients.\n"
-    return f"## How good it is\n\n{skill_caption(evaluation)}\n\n{_table(SKILL_HEADER, skill_rows(evaluation))}"
+    skills = f"{skill_caption(evaluation)}\n\n{_table(SKILL_HEADER, skill_rows(evaluation))}"
+    return f"## How good it is\n\n{_warn_of_readings(provenance)}{skills}"
+
+
+def _warn_of_readings(provenance: Provenance) -> str:
+    earlier = provenance.earlier_test_readings
+    if not earlier:
+        return ""
+    times = "once" if earlier == 1 else f"{earlier} times"
+    return (
+        f"**The study had read these patients {times} before, and was told to read them again: they are sealed no "
+        "more, and the figures may flatter.**\n\n"
+    )
 
 
 def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:

@@ -61,6 +61,8 @@ class Provenance(Settings):
     """Name of the trial whose setting was refitted."""
     num_trials: int = Field(default=0, ge=0)
     """Settings that the study tried before this one was chosen."""
+    earlier_test_readings: int = Field(default=0, ge=0)
+    """How often the study had read its sealed test patients before it tested this model; should be 0."""
     seed: int = 0
     best_epoch: int = Field(default=0, ge=0)
     created: AwareDatetime = Field(default_factory=utc_now)

@@ -1,4 +1,4 @@
-"""One run at a time on one output.
+"""One run at a time on one output or one study.
 
 On a local disk a file lock, which the system gives back when its process ends, however it ends. In an object store,
 which knows no locks, an object that its owner renews; an owner not heard of for `STALE_SECONDS` is taken for dead, and
@@ -78,6 +78,11 @@ class FileLock:
             except BlockingIOError:
                 os.close(descriptor)
                 return None
+            except OSError as problem:  # some network and user-space file systems
+                os.close(descriptor)
+                raise StorageError(
+                    f"cannot lock {path}: {problem.strerror}; choose a folder on a file system that knows locks"
+                ) from problem
             if _is_still(path, descriptor):
                 return cls(path, descriptor)
             os.close(descriptor)  # its last owner has taken the file away since we opened it
@@ -93,14 +98,17 @@ class FileLock:
 
 
 @contextmanager
-def hold(target: Location) -> Iterator["Hold"]:
-    """Holds an output for this run. Raises StorageError in one line when another run holds it."""
+def hold(target: Location, doing: str = "preparing") -> Iterator["Hold"]:
+    """Holds a folder for this run, which is `doing` something with it.
+
+    Raises StorageError in one line when another run holds it, whatever that is doing.
+    """
     if target.is_local:
         path = target.local_path()
-        with _local_hold(path.parent / f".{path.name}.lock", target.uri):
+        with _local_hold(path.parent / f".{path.name}.lock", doing, target.uri):
             yield Hold()
         return
-    with _object_hold(target / ".lock", target.uri) as held:
+    with _object_hold(target / ".lock", doing, target.uri) as held:
         yield held
 
 
@@ -112,10 +120,10 @@ class Hold:
 
 
 @contextmanager
-def _local_hold(path: Path, uri: str) -> Iterator[None]:
+def _local_hold(path: Path, doing: str, uri: str) -> Iterator[None]:
     lock = FileLock.take(path, wait=False)
     if lock is None:
-        raise StorageError(_refusal(uri, _read_owner(path)))
+        raise StorageError(_refusal(doing, uri, _read_owner(path)))
     try:
         lock.note(Owner.this().model_dump_json())
         yield
@@ -133,8 +141,8 @@ def _read_owner(path: Path) -> Owner | None:
 class _ObjectHold(Hold):
     """An owner's object in an object store, renewed by a thread."""
 
-    def __init__(self, place: Location, uri: str) -> None:
-        self._place, self._uri = place, uri
+    def __init__(self, place: Location, doing: str, uri: str) -> None:
+        self._place, self._doing, self._uri = place, doing, uri
         self._owner = Owner.this()
         self._lost = False
         self._done = threading.Event()
@@ -143,7 +151,7 @@ class _ObjectHold(Hold):
     def take(self) -> None:
         owner = self._found()
         if owner is not None and owner.is_alive():
-            raise StorageError(_refusal(self._uri, owner))
+            raise StorageError(_refusal(self._doing, self._uri, owner))
         self._place.write_bytes(self._owner.model_dump_json().encode())
         time.sleep(_SETTLE_SECONDS)
         self.check()
@@ -152,7 +160,7 @@ class _ObjectHold(Hold):
     def check(self) -> None:
         owner = self._found()
         if self._lost or owner is None or owner.token != self._owner.token:
-            raise StorageError(_refusal(self._uri, owner))
+            raise StorageError(_refusal(self._doing, self._uri, owner))
 
     def release(self) -> None:
         self._done.set()
@@ -186,8 +194,8 @@ def _parse_owner(place: Location) -> Owner | None:
 
 
 @contextmanager
-def _object_hold(place: Location, uri: str) -> Iterator[Hold]:
-    held = _ObjectHold(place, uri)
+def _object_hold(place: Location, doing: str, uri: str) -> Iterator[Hold]:
+    held = _ObjectHold(place, doing, uri)
     held.take()
     try:
         yield held
@@ -195,9 +203,9 @@ def _object_hold(place: Location, uri: str) -> Iterator[Hold]:
         held.release()
 
 
-def _refusal(uri: str, owner: Owner | None) -> str:
+def _refusal(doing: str, uri: str, owner: Owner | None) -> str:
     who = f" (process {owner.process} on {owner.host}, since {owner.since})" if owner is not None else ""
-    return f"another run is preparing {uri}{who}; wait until it has ended"
+    return f"another run is {doing} {uri}{who}; wait until it has ended"
 
 
 def _runs(process: int) -> bool:

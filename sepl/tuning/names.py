@@ -8,3 +8,9 @@ TIME_ATTR = "epoch"
 
 IS_LAST = "is_last"
 """Whether a trial is over by itself: all its epochs are done, or it got no better for as long as its config allows."""
+
+WAITS = "waits"
+"""Whether a trial ended through no fault of its own, its `failure` says of what: it is run again."""
+
+UNSAVED = "unsaved"
+"""Why the last checkpoint of this process could not be saved."""

@@ -8,6 +8,7 @@ from sepl.errors import ConfigError, StudyError
 from sepl.storage import resolve
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.budget import parse_duration
+from sepl.tuning.ownership import new_study_id
 from sepl.tuning.record import StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space import SearchSpace, load_space
@@ -52,7 +53,8 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     _check_numbers(settings)
     seconds = None if settings.time_budget is None else parse_duration(settings.time_budget)
     folder = StudyFolder.at(settings.storage, settings.study)
-    folder.check_database(settings.optuna_url)
+    optuna_url = folder.check_database(settings.optuna_url)
+    settings = settings.model_copy(update={"optuna_url": optuna_url})
     space = load_space(settings.space)
     dataset = PreparedDataset.open(settings.data)
     affinity = _read_affinity(settings, folder)
@@ -93,6 +95,7 @@ def _record(
 ) -> StudyRecord:
     asked = StudyRecord(
         study=settings.study,
+        study_id=new_study_id(),
         dataset=resolve(settings.data).uri,
         fingerprint=dataset.fingerprint,
         space=settings.space,
@@ -109,7 +112,8 @@ def _record(
         return asked
     record = folder.read()
     _check_same_question(record, asked)
-    return record
+    # a dataset that was moved, the same by its fingerprint, is used where it is now
+    return record.model_copy(update={"study_id": record.study_id or asked.study_id, "dataset": asked.dataset})
 
 
 def _check_same_question(record: StudyRecord, asked: StudyRecord) -> None:

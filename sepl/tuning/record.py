@@ -9,20 +9,20 @@ STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
 """
 
-import fcntl
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
-from optuna.storages import RDBStorage
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from optuna.storages import BaseStorage
 
+from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
+from sepl.data.lock import hold
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import Location, resolve
+from sepl.tuning.database import absolute_url, open_database
 
 FORMAT = 1
 RECORD = "study.json"
@@ -35,7 +35,6 @@ BUNDLE_ID = "bundle_id"
 """Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
 
 _STUDY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # also the alias of its bundle
-_SQLITE_TIMEOUT_S = 30  # the report and a dashboard read while the driver writes
 
 
 class StudyRecord(Settings):
@@ -43,6 +42,8 @@ class StudyRecord(Settings):
 
     format: int = FORMAT
     study: str
+    study_id: str | None = None
+    """Also in the database, so that the trials of another storage are not taken for this study's."""
     dataset: str
     """URI of the prepared dataset."""
     fingerprint: str
@@ -76,6 +77,10 @@ class StudyFolder:
         root = resolve(storage)
         return cls(study, root / study, root / "registry")
 
+    def unsealing(self, fingerprint: str) -> UnsealingRecord:
+        """When the study read the sealed test patients of a dataset."""
+        return UnsealingRecord(self.registry, self.name, fingerprint)
+
     def exists(self) -> bool:
         return (self.location / RECORD).exists()
 
@@ -100,66 +105,39 @@ class StudyFolder:
 
     @contextmanager
     def only_driver(self) -> Iterator[None]:
-        """Holds the study for this process; StudyError when another one on a shared disk has it.
-
-        The lock ends with the process, however that ends. In an object store nothing is locked.
-        """
-        if not self.location.is_local:
-            yield
-            return
-        folder = self.location.local_path()
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "driver.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(f"study {self.name} is being searched by another process at {folder}") from None
+        """Holds the study for this process; StorageError when another one has it. The lock ends with the process."""
+        with hold(self.location, "searching"):
             yield
 
-    def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
-        """The database of trials, made when it is not there.
-
-        Raises StudyError when it cannot be opened.
-        """
-        url = optuna_url or f"sqlite:///{self._local_database()}"
-        kwargs = {"connect_args": {"timeout": _SQLITE_TIMEOUT_S}} if url.startswith("sqlite") else {}
-        try:
-            return RDBStorage(url, engine_kwargs=kwargs)
-        except (SQLAlchemyError, ImportError) as problem:  # ImportError: the database's driver is not installed
-            raise StudyError(
-                f"cannot open the study's database {url}: {str(problem).partition(chr(10))[0]}"
-            ) from problem
+    def open_optuna_storage(self, optuna_url: str | None) -> BaseStorage:
+        """The database of trials, made when it is not there. Raises StudyError when it cannot be opened."""
+        return open_database(self._database_url(optuna_url))
 
     def load_study(self) -> optuna.Study:
         """The study's trials, to read."""
-        storage = self.open_optuna_storage(self.read().optuna_url)
+        url = self.read().optuna_url
         try:
-            return optuna.load_study(study_name=self.name, storage=storage)
+            return optuna.load_study(study_name=self.name, storage=self.open_optuna_storage(url))
         except KeyError:
-            raise StudyError(f"study {self.name} has no trial yet in {storage.url}") from None
+            raise StudyError(f"study {self.name} has no trial yet in {self._database_url(url)}") from None
 
-    def check_database(self, optuna_url: str | None) -> None:
-        """Raises ConfigError unless the trials can be kept there."""
+    def is_over(self, optuna_url: str | None) -> bool:
+        """Whether the database says that the search has ended; no when it has no such study."""
+        studies = self.open_optuna_storage(optuna_url).get_all_studies()
+        return any(study.study_name == self.name and ENDED in study.user_attrs for study in studies)
+
+    def check_database(self, optuna_url: str | None) -> str | None:
+        """The URL as it is kept, its file's path absolute. Raises ConfigError unless the trials can be kept there."""
         if optuna_url is None and not self.location.is_local:
             raise ConfigError(
                 "--optuna-url should name a database (postgresql://…) when the storage is no local folder, "
                 f"was not given for {self.location.uri}"
             )
-        if optuna_url is not None:
-            _check_url(optuna_url)
+        return None if optuna_url is None else absolute_url(optuna_url)
 
-    def _local_database(self) -> str:
+    def _database_url(self, optuna_url: str | None) -> str:
+        if optuna_url is not None:
+            return optuna_url
         folder = self.location.local_path()
         folder.mkdir(parents=True, exist_ok=True)
-        return str(folder / "optuna.db")
-
-
-def _check_url(url: str) -> None:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigError(f"--optuna-url should be like postgresql://user@host/database, was {url!r}") from None
-    if parsed.password is not None:
-        raise ConfigError(
-            "--optuna-url should hold no password, which would be stored with the study; use a PGPASSFILE"
-        )
+        return f"sqlite:///{folder / 'optuna.db'}"

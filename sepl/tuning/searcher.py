@@ -8,15 +8,17 @@ finished when Optuna says so, and one that was interrupted waits there with its 
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune import Callback
 from ray.tune.search.optuna import OptunaSearch
 
-from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR
+from sepl.errors import StudyError
+from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR, WAITS
 
 
 class TruthfulOptunaSearch(OptunaSearch):
@@ -36,7 +38,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         define: Callable[[Any], dict[str, Any]],
         *,
         num_epochs: int,
-        storage: RDBStorage,
+        storage: BaseStorage,
         study_name: str,
         first_points: tuple[dict[str, Any], ...] = (),
         seed: int = 0,
@@ -79,7 +81,7 @@ class TruthfulOptunaSearch(OptunaSearch):
         frozen = self._frozen(trial_id)
         if frozen.state.is_finished():
             return None
-        if result is None and not error:  # taken from the queue before it started
+        if (result is None and not error) or (result or {}).get(WAITS):  # taken from the queue, or not to blame
             return self._wait(frozen)
         self._note_time(trial_id, result or {})
         self._keep(trial_id, result or {}, error)
@@ -162,7 +164,8 @@ class CheckpointJournal(Callback):
         self._searcher = searcher
 
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:  # noqa: ARG002
-        self._searcher.note_checkpoint(trial.trial_id, checkpoint.path)
+        with suppress(StudyError):  # of a lost database, for which the study stops; Tune would print it and go on
+            self._searcher.note_checkpoint(trial.trial_id, checkpoint.path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -173,6 +176,6 @@ def _is_failed(result: Mapping[str, Any]) -> bool:
     return bool(result.get("failure")) or value is None or not math.isfinite(value)
 
 
-def _num_trials(storage: RDBStorage, study_name: str) -> int:
+def _num_trials(storage: BaseStorage, study_name: str) -> int:
     names = {study.study_name: study._study_id for study in storage.get_all_studies()}
     return storage.get_n_trials(names[study_name]) if study_name in names else 0

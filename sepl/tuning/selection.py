@@ -14,9 +14,10 @@ import optuna
 import torch
 from torch import Tensor
 
-from sepl.bundle.format import BundleContent, ModelBundle, compose_bundle
+from sepl.bundle.format import BundleContent, compose_bundle
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.registry import Registry
+from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DivergedError, StudyError
@@ -46,14 +47,20 @@ class Winner:
     evaluation: Evaluation
 
 
-def select_winner(storage: str, study: str, tell: Tell = print, num_threads: int | None = None) -> Winner:
+def select_winner(
+    storage: str, study: str, tell: Tell = print, num_threads: int | None = None, *, test_again: bool = False
+) -> Winner:
     """Publishes the bundle of a study's best full trial under the study's name as alias; the second time, reads it.
+
+    The sealed test patients are read once. That they are is written beside the registry before; a bundle of which the
+    study's database does not know is found there. When they were read and no bundle came of it, they are read again
+    only with `test_again`, and the bundle says so.
 
     `num_threads` of torch should be what a trial had: a small network is no faster with more, and many times slower
     when the cores are busy with something else.
 
-    Raises StudyError when the search is not over or no trial ran to the end, DatasetError when the dataset is not what
-    it was.
+    Raises StudyError when the search is not over, no trial ran to the end or the sealed patients were read before,
+    DatasetError when the dataset is not what it was, StorageError when another process has the study.
     """
     folder = StudyFolder.at(storage, study)
     trials = folder.load_study()
@@ -62,13 +69,20 @@ def select_winner(storage: str, study: str, tell: Tell = print, num_threads: int
     board = leaderboard(trials)
     row = board.best()
     if row is None:
-        raise StudyError(f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; allow it more")
+        raise StudyError(
+            f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; --resume it with more"
+        )
     registry = Registry(folder.registry.uri)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    if BUNDLE_ID not in trials.user_attrs:
-        bundle = _publish(folder, trials, row, len(board.root), registry, tell)
-        trials.set_user_attr(BUNDLE_ID, bundle.bundle_id)
+    with folder.only_driver():  # two at once would both test
+        if BUNDLE_ID not in trials.user_attrs:
+            unsealing = folder.unsealing(folder.read().fingerprint)
+            bundle_id = None if test_again else _bundle_of(unsealing, row)
+            if bundle_id is None:
+                bundle_id = _publish(folder, trials, row, len(board.root), unsealing, tell)
+            _promote_once(registry, bundle_id, study)
+            trials.set_user_attr(BUNDLE_ID, bundle_id)
     bundle = registry.show(trials.user_attrs[BUNDLE_ID])
     assert bundle.evaluation is not None  # compose_content always evaluates
     return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)
@@ -98,6 +112,14 @@ def compose_content(
 
     Both through the scorer that will serve it, so that what is measured is what is served.
     """
+    content = _calibrated(config, dataset, state, provenance)
+    _evaluate(content, dataset, cohort_split)
+    return content
+
+
+def _calibrated(
+    config: TrialConfig, dataset: PreparedDataset, state: dict[str, Tensor], provenance: Provenance
+) -> BundleContent:
     content = BundleContent(
         config=config,
         tasks=dataset.tasks,
@@ -109,9 +131,12 @@ def compose_content(
         evaluation=None,
     )
     content["intervals"] = _calibrate(Scorer(compose_bundle(**content)[0]), dataset)
+    return content
+
+
+def _evaluate(content: BundleContent, dataset: PreparedDataset, cohort_split: str) -> None:
     scorer = Scorer(compose_bundle(**content)[0])
     content["evaluation"] = evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=_NUM_BOOTSTRAP)
-    return content
 
 
 def _calibrate(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
@@ -121,24 +146,40 @@ def _calibrate(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
     return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)
 
 
+def _bundle_of(unsealing: UnsealingRecord, row: TrialRow) -> str | None:
+    """Id of the winner's bundle that was published although the database does not know, None before the first test.
+
+    Raises StudyError when the sealed patients were read and there is no such bundle.
+    """
+    config = TrialConfig.from_params(row.config)
+    own = [manifest.bundle_id for manifest in unsealing.bundles() if manifest.config == config]
+    if own:
+        return own[-1]
+    if unsealing.num_readings():
+        raise StudyError(
+            f"study {unsealing.study} has read the sealed test patients before (see {unsealing.registry.uri}), and no "
+            "bundle of its winner is there: begin a study of another name, or give --test-again, which the bundle will "
+            "say"
+        )
+    return None
+
+
+def _promote_once(registry: Registry, bundle_id: str, alias: str) -> None:
+    """A bundle that was promoted before stays where its people have put it since."""
+    history = registry.aliases().aliases.get(alias, ())
+    if bundle_id not in [promotion.bundle_id for promotion in history]:
+        registry.promote(bundle_id, alias)
+
+
 def _publish(
-    folder: StudyFolder, trials: optuna.Study, row: TrialRow, num_trials: int, registry: Registry, tell: Tell
-) -> ModelBundle:
+    folder: StudyFolder, trials: optuna.Study, row: TrialRow, num_trials: int, unsealing: UnsealingRecord, tell: Tell
+) -> str:
+    """Id of the published bundle."""
     record = folder.read()
     dataset = open_unchanged(record.dataset, record.fingerprint)
     config = TrialConfig.from_params(row.config)
     assert row.best_epoch is not None  # a full trial has a curve
-    trial = f"trial {row.number}"
-    try:
-        state = refit(config, dataset, tell)
-    except DivergedError as problem:
-        tell(f"the refit diverged ({problem}); the trial's own best weights are published")
-        checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
-        if checkpoint is None:
-            raise StudyError(f"study {record.study}: {trial} kept no weights and its refit diverged") from problem
-        state = _own_weights(config, dataset, folder.location, checkpoint)
-        trial += ", its own weights: the refit on train and validation patients diverged"
-    tell("calibrating on the calibration patients and testing once on the sealed ones")
+    state, trial = _final_weights(folder, trials, row, config, dataset, tell)
     provenance = Provenance(
         study=record.study,
         dataset_uri=record.dataset,
@@ -149,10 +190,30 @@ def _publish(
         num_trials=num_trials,
         seed=config.training.seed,
         best_epoch=row.best_epoch,
+        earlier_test_readings=unsealing.num_readings(),
     )
-    bundle = registry.add(**compose_content(config, dataset, state, provenance))
-    registry.promote(bundle.bundle_id, alias=record.study)
-    return bundle
+    tell("calibrating on the calibration patients")
+    content = _calibrated(config, dataset, state, provenance)
+    unsealing.note(trial)
+    tell("testing once on the sealed patients")
+    _evaluate(content, dataset, "test")
+    return Registry(folder.registry.uri).add(**content).bundle_id
+
+
+def _final_weights(
+    folder: StudyFolder, trials: optuna.Study, row: TrialRow, config: TrialConfig, dataset: PreparedDataset, tell: Tell
+) -> tuple[dict[str, Tensor], str]:
+    """The winner's weights, refitted, and in words whose they are."""
+    trial = f"trial {row.number}"
+    try:
+        return refit(config, dataset, tell), trial
+    except DivergedError as problem:
+        tell(f"the refit diverged ({problem}); the trial's own best weights are published")
+        checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
+        if checkpoint is None:
+            raise StudyError(f"study {folder.name}: {trial} kept no weights and its refit diverged") from problem
+        state = _own_weights(config, dataset, folder.location, checkpoint)
+        return state, f"{trial}, its own weights: the refit on train and validation patients diverged"
 
 
 def _own_weights(

@@ -24,6 +24,8 @@ class StudySettings(Settings):
     """File of `jobs.affinity`: its best task splits are offered beside the search space's own."""
     resume: bool = False
     """Go on with an interrupted study."""
+    test_again: bool = False
+    """Read the sealed test patients although the study has read them before; the bundle and its card will say so."""
     address: str | None = None
     """Of a running Ray cluster, 'auto' inside a job; without it one is started on this machine."""
     optuna_url: str | None = None

@@ -8,22 +8,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.stopper import CombinedStopper, Stopper
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
+from sepl.tuning.ending import end_study, is_over
+from sepl.tuning.environment import DatabaseWatch, EnvironmentWatch, SaveListener
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
+from sepl.tuning.ownership import check_owner, claim
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record import ENDED, StudyFolder
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
-from sepl.tuning.settings import StudySettings
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
 
@@ -47,37 +51,63 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     An interrupted study is left so that `resume` goes on: finished trials stay, the others wait with their checkpoints.
     One that is over is returned as it is.
 
-    Raises ConfigError when no trial fits the cluster, StudyError when another process searches the study, the database
-    does not open, or none of the first trials has a result.
+    Raises ConfigError when no trial fits the cluster, StorageError when another process has the study, StudyError when
+    the database does not open or is lost, none of the first trials has a result, the data or the storage fails, or a
+    budget is spent without a trial that ran to its end.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, folder = plan.settings, plan.folder
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
     with folder.only_driver():
-        searcher = _searcher(plan)
-        folder.write(plan.record, plan.affinity)
-        if ENDED not in searcher.study.user_attrs:
-            _search(plan, packing, searcher)
+        _check_sealed(plan)
+        storage = _own_database(plan)
+        searcher = _searcher(plan, storage)
+        if not is_over(searcher.study):
+            _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
 
 
-def _searcher(plan: StudyPlan) -> TruthfulOptunaSearch:
+def _check_sealed(plan: StudyPlan) -> None:
+    """Raises StudyError for a search whose sealed test patients have been read: its database or folder was lost."""
+    record, folder = plan.record, plan.folder
+    if plan.settings.test_again or not folder.unsealing(record.fingerprint).num_readings():
+        return
+    if not folder.is_over(record.optuna_url):
+        raise StudyError(
+            f"study {record.study} has read the sealed test patients of this dataset (see {folder.registry.uri}), and "
+            "its database does not know: restore the database, begin a study of another name, or give --test-again, "
+            "which the bundle will say"
+        )
+
+
+def _own_database(plan: StudyPlan) -> BaseStorage:
+    """The database with this study in it, and the record in the storage. Raises StudyError."""
+    record, resumed = plan.record, plan.settings.resume
+    storage = plan.folder.open_optuna_storage(record.optuna_url)
+    assert record.study_id is not None  # `plan_study` gives one
+    check_owner(storage, record.study, record.study_id, resumed=resumed)
+    plan.folder.write(record, plan.affinity)  # before anything is in the database, which only a record can go on with
+    claim(storage, record.study, record.study_id, resumed=resumed)
+    return storage
+
+
+def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
         plan.space.propose,
         num_epochs=plan.space.num_epochs,
-        storage=plan.folder.open_optuna_storage(plan.record.optuna_url),
+        storage=storage,
         study_name=plan.record.study,
         first_points=plan.space.first_points,
         seed=plan.record.seed,
     )
 
 
-def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> None:
+def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, storage: BaseStorage) -> None:
     settings = plan.settings
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
-    budget = _budget(plan, packing, searcher)
+    budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
     scheduler = RememberingASHA(
         num_epochs=plan.space.num_epochs,
         grace_epochs=settings.grace_epochs,
@@ -98,29 +128,19 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
-            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress], budget),
+            run_config=_run_config(
+                plan.folder,
+                [*_callbacks(searcher, budget, watch), progress],
+                CombinedStopper(budget, watch, DatabaseWatch(storage)),
+            ),
         )
         survive_memory_kills()
         with progress, _sigterm_as_ctrl_c():
             try:
                 tuner.fit()
             finally:
-                searcher.release()
-    _end(settings, searcher, budget)
-
-
-def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget) -> None:
-    """Marks the study as over, unless it was interrupted."""
-    finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    reason = "all trials are finished" if len(finished) >= settings.num_trials else budget.reason
-    if reason is None:
-        return
-    if budget.failure is not None:
-        raise StudyError(
-            f"study {settings.study}: {reason}, none with a result; the last failed with: {budget.failure}"
-        )
-    searcher.close()
-    searcher.study.set_user_attr(ENDED, reason)
+                searcher.release()  # raises in one line what Tune wrapped in its own, when the database is lost
+    end_study(settings, searcher, budget, watch)
 
 
 def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
@@ -148,17 +168,17 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
     }
 
 
-def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
-    return [JsonLoggerCallback(), CheckpointJournal(searcher), CrashCounter(budget)]
+def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> list[tune.Callback]:
+    return [JsonLoggerCallback(), CheckpointJournal(searcher), SaveListener(watch), CrashCounter(budget)]
 
 
-def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], budget: Budget) -> tune.RunConfig:
+def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], stopper: Stopper) -> tune.RunConfig:
     tune_folder = folder.location / "tune"
     return tune.RunConfig(
         name=f"run-{len(tune_folder.list_folder()):03d}",
         storage_path=tune_folder.path,
         storage_filesystem=None if tune_folder.is_local else tune_folder.filesystem,
-        stop=budget,
+        stop=stopper,
         callbacks=callbacks,
         checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=False),
         failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),

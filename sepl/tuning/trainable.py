@@ -5,17 +5,22 @@ lets go of the old trial; the new one is built at its first step, where a failur
 """
 
 import math
+import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from pyarrow import ArrowException
 from pyarrow.fs import FileType
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
+from safetensors import SafetensorError
 
 from sepl.errors import SeplError, StorageError
-from sepl.tuning.names import IS_LAST, METRIC
+from sepl.tuning.environment import SurroundingsError
+from sepl.tuning.names import IS_LAST, METRIC, UNSAVED, WAITS
 
 if TYPE_CHECKING:
     from sepl.training.loop import EpochResult, TrainingRun
@@ -30,6 +35,7 @@ class SeplTrainable(tune.Trainable):
         self._process = trial_process
         self._surroundings = trial_process.Surroundings.parse(config["surroundings"], "surroundings of a trial")
         trial_process.take_share(self._surroundings)
+        self._unsaved: str | None = None
         self._forget()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune has set self.config already
@@ -42,7 +48,17 @@ class SeplTrainable(tune.Trainable):
             return self._as_result(self._current_run().run_epoch())
         except (SeplError, self._process.OutOfMemory) as problem:
             self._forget()
-            return {METRIC: math.nan, "failure": str(problem).partition("\n")[0], "done": True}
+            waits = isinstance(problem, SurroundingsError)
+            return {METRIC: math.nan, "failure": str(problem).partition("\n")[0], WAITS: waits, "done": True}
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """As Ray does, but a storage that refuses costs the checkpoint and not the trial; the next result says why."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return super().save(checkpoint_dir or folder)
+        except (OSError, ArrowException, SafetensorError) as problem:
+            self._unsaved = " ".join(str(problem).split())
+            return SimpleNamespace(checkpoint=None, metrics={})  # Tune then goes on without one
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """The run as safetensors and JSON; a folder rather than a dictionary, which Ray would pickle."""
@@ -89,7 +105,9 @@ class SeplTrainable(tune.Trainable):
         if epoch.validation_skill >= epoch.best_skill or not self._best_skills:
             self._best_skills = dict(epoch.skill_per_task)
         is_due = time.monotonic() - self._saved_at >= self._surroundings.checkpoint_seconds
+        unsaved, self._unsaved = self._unsaved, None
         return {
+            **({} if unsaved is None else {UNSAVED: unsaved}),
             METRIC: epoch.best_skill,
             "epoch": epoch.epoch,
             "validation_skill": epoch.validation_skill,

@@ -4,6 +4,8 @@ Apart from `trainable` so that a study's driver, which trains nothing, need not 
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from typing import Any
 import torch
 
 from sepl.config import Settings, TrialConfig
+from sepl.errors import SeplError
 from sepl.memory import free_memory as free_memory
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.batches import TrainingData
 from sepl.training.loop import TrainingRun
 from sepl.tuning.dataset import open_unchanged
+from sepl.tuning.environment import SurroundingsError
 
 OutOfMemory = torch.OutOfMemoryError
 
@@ -43,9 +47,11 @@ def take_share(surroundings: Surroundings) -> None:
 
 
 def build_run(params: dict[str, Any], surroundings: Surroundings) -> TrainingRun:
-    """A trial at epoch 0. Raises ConfigError or DatasetError."""
+    """A trial at epoch 0. Raises ConfigError, or SurroundingsError when the dataset cannot be used."""
     config = TrialConfig.from_params(params)
-    return TrainingRun(config, _training_data(surroundings.dataset, surroundings.fingerprint))
+    with _blaming_the_environment():
+        data = _training_data(surroundings.dataset, surroundings.fingerprint)
+    return TrainingRun(config, data)
 
 
 def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None:
@@ -53,10 +59,20 @@ def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None
 
     When the checkpoint is gone the trial begins again: being seeded, it repeats itself.
     """
-    source = Location(resolve(surroundings.storage).filesystem, checkpoint, checkpoint)
-    if source.exists():
-        with tempfile.TemporaryDirectory() as cache:
-            run.restore(local_copy(source, Path(cache)))
+    with tempfile.TemporaryDirectory() as cache:
+        with _blaming_the_environment():
+            source = Location(resolve(surroundings.storage).filesystem, checkpoint, checkpoint)
+            folder = local_copy(source, Path(cache)) if source.exists() else None
+        if folder is not None:
+            run.restore(folder)
+
+
+@contextmanager
+def _blaming_the_environment() -> Iterator[None]:
+    try:
+        yield
+    except (SeplError, OSError) as problem:
+        raise SurroundingsError(str(problem)) from problem
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,7 @@
 """One run at a time on one output, on a disk and in an object store."""
 
+import errno
+import fcntl
 import os
 import socket
 import subprocess
@@ -143,6 +145,22 @@ def test_an_owner_renews_its_lock(endpoint, monkeypatch):
         first = (target / ".lock").read_bytes()
         threading.Event().wait(0.5)
         assert (target / ".lock").read_bytes() != first
+
+
+def test_a_file_system_without_locks_is_told_in_one_line(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)  # as the kernel answers there; no such file system can be made here
+
+    with pytest.raises(StorageError, match=r"cannot lock .*: Operation not supported; choose a folder") as refusal:
+        FileLock.take(tmp_path / "a", wait=False)
+    assert "\n" not in str(refusal.value)
+
+
+def test_it_says_what_the_other_is_doing(target):
+    with hold(target), pytest.raises(StorageError, match="another run is searching"), hold(target, "searching"):
+        pass
 
 
 def test_a_file_lock_that_was_let_go_can_be_taken(tmp_path):

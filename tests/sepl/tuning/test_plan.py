@@ -75,6 +75,9 @@ def test_the_space_is_that_of_the_dataset(dataset: PreparedDataset, folder: Path
         ({"seed": -1}, ConfigError, "--seed should be at least 0, was -1"),
         ({"storage": "s3://bucket/studies?region=none"}, ConfigError, "--optuna-url should name a database"),
         ({"optuna_url": "no url"}, ConfigError, "--optuna-url should be like"),
+        ({"optuna_url": "sqlite://"}, ConfigError, "--optuna-url should name a file, not a database in memory"),
+        ({"optuna_url": "sqlite:///:memory:"}, ConfigError, "not a database in memory"),
+        ({"optuna_url": "sqlite:///file:a?mode=memory&uri=true"}, ConfigError, "not a database in memory"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
@@ -91,6 +94,17 @@ def test_a_password_in_the_databases_url_is_refused_without_showing_it(dataset: 
         plan(dataset, folder, optuna_url="postgresql://me:hush@localhost/db")
 
     assert "hush" not in str(refusal.value)
+
+
+def test_a_databases_file_is_kept_with_its_whole_path(
+    dataset: PreparedDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+
+    record = plan(dataset, folder, optuna_url="sqlite:///trials.db").record
+
+    assert record.optuna_url == f"sqlite:///{folder}/trials.db"
+    assert plan(dataset, folder, optuna_url=record.optuna_url).record.optuna_url == record.optuna_url
 
 
 def test_a_study_is_not_begun_twice(dataset: PreparedDataset, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """From a finished study to a bundle, the study being made by hand: no Ray is needed to select."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from builders import build_dataset
 from sepl.bundle.registry import Registry
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import DatasetError, DivergedError, StudyError
+from sepl.errors import DatasetError, DivergedError, StorageError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.batches import TrainingData
@@ -183,3 +184,74 @@ def test_selecting_loads_no_ray() -> None:
     code = "import sys, sepl.tuning.selection; assert 'ray' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _lose_what_the_database_was_told_since(tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "before.db", tmp_path / "done" / "optuna.db")
+
+
+def test_a_bundle_that_the_database_does_not_know_is_found_by_its_study(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+    shutil.copy(tmp_path / "done" / "optuna.db", tmp_path / "before.db")
+    told: list[str] = []
+    first = select_winner(str(tmp_path), "done", told.append)
+    _lose_what_the_database_was_told_since(tmp_path)
+    told.clear()
+
+    second = select_winner(str(tmp_path), "done", told.append)
+
+    registry = Registry(tmp_path / "registry")
+    assert second == first
+    assert told == []  # neither refitted nor tested
+    assert [manifest.bundle_id for manifest in registry.list()] == [first.bundle_id]
+    assert len(registry.aliases().aliases["done"]) == 1
+
+
+def _stop_at_the_test(line: str) -> None:
+    if "testing" in line:
+        raise KeyboardInterrupt
+
+
+def test_a_test_that_was_interrupted_is_not_run_again_unless_asked_for(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+    with pytest.raises(KeyboardInterrupt):
+        select_winner(str(tmp_path), "done", _stop_at_the_test)
+    told: list[str] = []
+
+    with pytest.raises(StudyError, match=r"has read the sealed test patients before.*--test-again"):
+        select_winner(str(tmp_path), "done", told.append)
+
+    assert told == []
+    assert Registry(tmp_path / "registry").list() == ()
+
+
+def test_a_second_test_is_marked_in_bundle_and_card(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+    with pytest.raises(KeyboardInterrupt):
+        select_winner(str(tmp_path), "done", _stop_at_the_test)
+
+    winner = select_winner(str(tmp_path), "done", test_again=True)
+
+    registry = Registry(tmp_path / "registry")
+    assert registry.show(winner.bundle_id).manifest.provenance.earlier_test_readings == 1
+    assert "had read these patients once before" in registry.card(winner.bundle_id)
+
+
+def test_a_first_test_is_marked_nowhere(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+
+    winner = select_winner(str(tmp_path), "done")
+
+    registry = Registry(tmp_path / "registry")
+    assert registry.show(winner.bundle_id).manifest.provenance.earlier_test_readings == 0
+    assert "before, and was told" not in registry.card(winner.bundle_id)
+
+
+def test_two_processes_never_select_at_once(make_study: Make, tmp_path: Path) -> None:
+    make_study()
+
+    with (
+        StudyFolder.at(str(tmp_path), "done").only_driver(),
+        pytest.raises(StorageError, match=r"another run is searching .*done \(process"),
+    ):
+        select_winner(str(tmp_path), "done")

@@ -185,3 +185,33 @@ def test_a_checkpoint_holds_no_pickle(dataset: PreparedDataset, tmp_path: Path) 
     trainable.save_checkpoint(str(tmp_path))
 
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
+
+
+def test_a_save_that_the_disk_refuses_costs_the_checkpoint_alone(dataset: PreparedDataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder can be made below")
+    trainable = SeplTrainable(config_of(dataset))
+    trainable.step()
+
+    saved = trainable.save(str(tmp_path / "file" / "checkpoint"))
+
+    assert not saved.checkpoint
+    assert "Not a directory" in trainable.step()["unsaved"]
+    assert "unsaved" not in trainable.step()
+
+
+def test_a_dataset_that_is_gone_is_not_the_trials_fault(dataset: PreparedDataset, tmp_path: Path) -> None:
+    config = config_of(dataset)
+    config["surroundings"]["dataset"] = str(tmp_path / "gone")
+
+    result = SeplTrainable(config).step()
+
+    assert result["done"]
+    assert result["waits"]
+    assert "no prepared dataset at" in result["failure"]
+
+
+def test_a_config_that_is_wrong_is_the_trials_own_fault(dataset: PreparedDataset) -> None:
+    result = SeplTrainable(config_of(dataset, backbone="no_such_backbone")).step()
+
+    assert result["done"]
+    assert not result["waits"]

@@ -1,17 +1,17 @@
 """The Ray cluster that a study runs on: one started here, or one that is already there."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import ray
 from ray.tune.execution import class_cache
 
-from sepl.errors import StudyError
-from sepl.tuning.packing import Node, Packing
+from sepl.distributed import connect as distributed
+from sepl.distributed.connect import Node, alive_nodes, is_this_machine
+from sepl.tuning.packing import Packing
 
 T = TypeVar("T")
 
@@ -51,39 +51,13 @@ def _call(function: Callable[[], T]) -> T:
 
 @contextmanager
 def connect(address: str | None) -> Iterator[Cluster]:
-    """A cluster of this machine's CPUs and GPUs when `address` is None, else the one at `address` ('auto').
-
-    Raises StudyError when there is none at that address. A connection that exists already is used and left.
-    """
+    """The cluster at `address`, as `sepl.distributed.connect` says, made ready for trials. Raises ConfigError."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if ray.is_initialized():
-        yield Cluster(_nodes(), is_local=address is None)
-        return
-    try:
-        _initialise(address)
-        with _trials_in_prestarted_workers() if address is None else nullcontext():
-            yield Cluster(_nodes(), is_local=address is None)
-    finally:
-        ray.shutdown()
-
-
-def _initialise(address: str | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        num_cpus = len(os.sched_getaffinity(0))
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            _system_config={"preload_python_modules": _PRELOADED, "idle_worker_killing_time_threshold_ms": 600_000},
-            **quiet,
-        )
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as problem:
-        raise StudyError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+    is_local = is_this_machine(address)
+    is_own = is_local and not ray.is_initialized()
+    with distributed.connect(address, preload=_PRELOADED), _trials_in_prestarted_workers() if is_own else nullcontext():
+        yield Cluster(alive_nodes(), is_local)
 
 
 @contextmanager
@@ -99,11 +73,3 @@ def _trials_in_prestarted_workers() -> Iterator[None]:
         yield
     finally:
         class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated
-
-
-def _nodes() -> tuple[Node, ...]:
-    return tuple(
-        Node(cpus=int(node["Resources"].get("CPU", 0)), gpus=int(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    )

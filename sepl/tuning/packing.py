@@ -3,18 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sepl.distributed.connect import Node
 from sepl.errors import ConfigError
 
 # Without GPUs: more trials at once would leave ASHA and TPE little to learn from before the next proposal.
 _MOST_CPU_TRIALS = 8
-
-
-@dataclass(frozen=True)
-class Node:
-    """One machine of the cluster."""
-
-    cpus: int
-    gpus: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sepl.data import parallel, shards
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
-from sepl.distributed.prepare import RayDataExecutor, connect
+from sepl.distributed.prepare import RayDataExecutor, ray_data_executor
 from sepl.errors import StorageError
 from sepl.storage import resolve
 
@@ -71,7 +71,7 @@ def test_processes_give_the_same_bytes(cohort, alone, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_ray_data_on_this_machine_gives_the_same_bytes_on_disk_and_in_an_object_store(cohort, alone, tmp_path):
-    with serve_s3() as endpoint, connect("local", 2) as executor:
+    with serve_s3() as endpoint, ray_data_executor(None, 2) as executor:
         place = new_place(endpoint)
         for out in (tmp_path / "out", place):
             prepare(cohort, out, 32, executor=executor)
@@ -84,7 +84,7 @@ def test_ray_data_on_this_machine_gives_the_same_bytes_on_disk_and_in_an_object_
 
 @pytest.mark.slow
 def test_a_cluster_of_three_nodes_gives_the_same_bytes_on_disk_and_in_an_object_store(cohort, alone, tmp_path):
-    with serve_s3() as endpoint, three_nodes() as address, connect(address) as executor:
+    with serve_s3() as endpoint, three_nodes() as address, ray_data_executor(address) as executor:
         for out in (tmp_path / "out", new_place(endpoint)):
             prepare(cohort, out, 32, executor=executor)
 
@@ -95,7 +95,7 @@ def test_a_cluster_of_three_nodes_gives_the_same_bytes_on_disk_and_in_an_object_
 
 @pytest.mark.slow
 def test_an_error_of_a_part_comes_back_as_it_is():
-    with connect("local", 1) as executor, pytest.raises(StorageError, match="the disk is full"):
+    with ray_data_executor(None, 1) as executor, pytest.raises(StorageError, match="the disk is full"):
         list(executor.map(refuse, range(3)))
 
 

@@ -24,6 +24,7 @@ def run_command(main: Callable[..., Any]) -> None:
 
     Exit codes: 0 done · 2 a wrong option or input, told in one line · 130 stopped by Ctrl-C.
     """
+    _show_what_can_be_shown()
     options = _parse(main)
     try:
         main(**options)
@@ -31,6 +32,13 @@ def run_command(main: Callable[..., Any]) -> None:
         sys.exit(_complain(problem, 2))
     except KeyboardInterrupt:
         sys.exit(_complain("stopped by Ctrl-C", 130))
+
+
+def _show_what_can_be_shown() -> None:
+    """Where a terminal or a log has no such character it gets a question mark, rather than the work an end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parse(main: Callable[..., Any]) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         print(f"search over: {result.ended}")
         select = partial(select_winner, settings.storage, settings.study, num_threads=result.packing.cpus)
         winner = cluster.run(result.packing, select)
-    console.print(evaluation_table(winner.evaluation))
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)
+    console.print(evaluation_table(winner.evaluation))
     print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")
     print(f"report: {report.uri}")
 

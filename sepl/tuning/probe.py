@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 
 from sepl.errors import ConfigError, SeplError
+from sepl.tuning.database import DATABASE_ERRORS
 
 
 def random_trials(num_trials: int) -> list[optuna.Trial]:
@@ -32,7 +33,7 @@ def ask_space(
     asking = _Asking(trial, where, point)
     try:
         constants = define(asking)
-    except SeplError:
+    except (SeplError, *DATABASE_ERRORS):  # the latter of the study that `trial` belongs to
         raise
     except Exception as problem:  # whatever a stranger's file raises, the message should name the file
         raise ConfigError(f"{where} {asking.describe(problem)}") from problem

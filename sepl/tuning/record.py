@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 import optuna
 from optuna.storages import RDBStorage
@@ -21,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from sepl.config import Settings
-from sepl.errors import ConfigError, StudyError
+from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import Location, resolve
 
 FORMAT = 1
@@ -107,13 +109,8 @@ class StudyFolder:
         if not self.location.is_local:
             yield
             return
-        folder = self.location.local_path()
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "driver.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(f"study {self.name} is being searched by another process at {folder}") from None
+        with self._lock_file() as lock:
+            self._lock(lock)
             yield
 
     def open_optuna_storage(self, optuna_url: str | None) -> RDBStorage:
@@ -149,9 +146,38 @@ class StudyFolder:
             _check_url(optuna_url)
 
     def _local_database(self) -> str:
+        return str(self._made() / "optuna.db")
+
+    def _made(self) -> Path:
         folder = self.location.local_path()
-        folder.mkdir(parents=True, exist_ok=True)
-        return str(folder / "optuna.db")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise _not_writable(folder, problem) from problem
+        return folder
+
+    def _lock_file(self) -> TextIO:
+        path = self._made() / "driver.lock"
+        try:
+            return path.open("w")
+        except OSError as problem:
+            raise _not_writable(path, problem) from problem
+
+    def _lock(self, file: TextIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            where = self.location.local_path()
+            raise StudyError(f"study {self.name} is being searched by another process at {where}") from None
+        except OSError as problem:
+            raise StorageError(
+                f"--storage should be on a file system with file locks (flock), {file.name} cannot be locked: "
+                f"{problem.strerror}"
+            ) from problem
+
+
+def _not_writable(path: Path, problem: OSError) -> StorageError:
+    return StorageError(f"--storage should be a folder that can be written to, {path} cannot: {problem.strerror}")
 
 
 def _check_url(url: str) -> None:

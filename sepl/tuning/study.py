@@ -16,6 +16,7 @@ from ray.tune.logger import JsonLoggerCallback
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
+from sepl.tuning.database import database_errors_in_one_line
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
@@ -48,12 +49,12 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     One that is over is returned as it is.
 
     Raises ConfigError when no trial fits the cluster, StudyError when another process searches the study, the database
-    does not open, or none of the first trials has a result.
+    does not open or fails, or none of the first trials has a result.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, folder = plan.settings, plan.folder
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
-    with folder.only_driver():
+    with folder.only_driver(), database_errors_in_one_line(settings.study):
         searcher = _searcher(plan)
         folder.write(plan.record, plan.affinity)
         if ENDED not in searcher.study.user_attrs:

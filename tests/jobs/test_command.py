@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ run_command(main)
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT)
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment})
 
 
 def test_options_reach_the_command():
@@ -48,6 +50,15 @@ def test_what_is_wrong_gets_one_line_and_exit_code_2(arguments: list[str], told:
     assert done.stderr.startswith("error: ")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_terminal_cannot_show_ends_no_command():
+    done = run("--out", "2×3 – ½", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    refused = run("--out", "refused", "--№", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "2?3 ? ? 3 False", "")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
 
 
 def test_ctrl_c_is_no_traceback():

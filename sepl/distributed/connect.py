@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 
+from sepl.distributed.watchdog import while_node_lives
 from sepl.errors import ConfigError, SeplError
 from sepl.execution.cores import num_cores
 
@@ -50,7 +51,8 @@ def connect(address: str | None, *, num_cpus: int | None = None, preload: Sequen
         preload: Modules that the workers of a Ray of this machine import ahead of need. A cluster that runs already
             takes them from `ray start --system-config`.
 
-    Raises ConfigError when there is no cluster at that address, or none can be started here.
+    Raises ConfigError when there is no cluster at that address, or none can be started here; WorkerError when the Ray
+    node of this machine dies meanwhile.
     """
     if ray.is_initialized():
         yield
@@ -62,7 +64,8 @@ def connect(address: str | None, *, num_cpus: int | None = None, preload: Sequen
     assert address is not None
     try:
         _join(address)
-        yield
+        with while_node_lives():
+            yield
     finally:
         ray.shutdown()
 
@@ -100,7 +103,8 @@ def _own_ray(num_cpus: int | None, preload: Sequence[str]) -> Iterator[None]:
     running = ray.get_runtime_context()
     session = Path(running.get_temp_dir(), running.get_session_name())
     try:
-        yield
+        with while_node_lives():
+            yield
     finally:
         ray.shutdown()
         if not _is_crash(sys.exception()):

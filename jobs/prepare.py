@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs._command import run_command
 
 if TYPE_CHECKING:
-    from sepl.data.parallel import Executor
+    from sepl.distributed.prepare import RayDataExecutor
 
 
 def main(
@@ -42,6 +42,8 @@ def main(
     checked = read_cohort(cohort)
     try:
         with _executor(address, num_workers) as executor:
+            if executor is not None:
+                executor.check_sight(checked, out)
             summary = prepare(
                 checked,
                 out,
@@ -58,7 +60,7 @@ def main(
     print(f"dataset: {out}")
 
 
-def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[Executor | None]":
+def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[RayDataExecutor | None]":
     if address in (None, "local"):
         return nullcontext(None)
     from sepl.distributed.prepare import ray_data_executor  # Ray takes seconds to load, and this machine needs none

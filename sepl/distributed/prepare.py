@@ -15,8 +15,10 @@ import ray
 from ray.data import DataContext
 from ray.exceptions import RayError
 
+from sepl.data.cohort import Cohort
 from sepl.data.parallel import WorkerError
 from sepl.distributed.connect import connect
+from sepl.distributed.sight import check_cohort
 from sepl.errors import SeplError
 
 Item = TypeVar("Item")
@@ -45,6 +47,10 @@ class RayDataExecutor:
                 f"the cluster gave up on a part ({said[-1] if said else type(problem).__name__}); "
                 "the same command goes on from what is done"
             ) from problem
+
+    def check_sight(self, cohort: Cohort, out: str) -> None:
+        """Raises StorageError unless every machine sees the photographs and where the dataset is to be."""
+        check_cohort(cohort.images_folder, cohort.images, out)
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 import os
 import sys
-import tempfile
 
 import pytest
 import ray
 from builders import build_cohort
+from clusters import running_cluster
 from ray import cloudpickle
-from ray.cluster_utils import Cluster
 from s3 import new_place, serve_s3
 
 from sepl.data import parallel, shards
@@ -84,7 +83,7 @@ def test_ray_data_on_this_machine_gives_the_same_bytes_on_disk_and_in_an_object_
 
 @pytest.mark.slow
 def test_a_cluster_of_three_nodes_gives_the_same_bytes_on_disk_and_in_an_object_store(cohort, alone, tmp_path):
-    with serve_s3() as endpoint, three_nodes() as address, ray_data_executor(address) as executor:
+    with serve_s3() as endpoint, running_cluster(1, 1, 1) as cluster, ray_data_executor(cluster.address) as executor:
         for out in (tmp_path / "out", new_place(endpoint)):
             prepare(cohort, out, 32, executor=executor)
 
@@ -101,26 +100,6 @@ def test_an_error_of_a_part_comes_back_as_it_is():
 
 def test_no_items_need_no_cluster():
     assert list(RayDataExecutor().map(node_of, [])) == []
-
-
-def three_nodes():
-    return _Cluster()
-
-
-class _Cluster:
-    def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True)  # sockets need a short path
-        head = {"num_cpus": 1, "include_dashboard": False, "temp_dir": self._folder.name}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(2):
-            self._cluster.add_node(num_cpus=1)
-        self._cluster.wait_for_nodes()
-        return self._cluster.address
-
-    def __exit__(self, *exception):
-        ray.shutdown()
-        self._cluster.shutdown()
-        self._folder.cleanup()
 
 
 def node_of(item):

@@ -35,7 +35,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
 
         print(f"search over: {result.ended}")
         select = partial(select_winner, settings.storage, settings.study, num_threads=result.packing.cpus)
-        winner = cluster.run(result.packing, select)
+        winner = cluster.run(result.packing, select, "the refit")
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)
     console.print(evaluation_table(winner.evaluation))

@@ -4,14 +4,22 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import ray
 from ray.tune.execution import class_cache
 
 from sepl.distributed import connect as distributed
-from sepl.distributed.connect import Node, alive_nodes, is_this_machine
+from sepl.distributed.connect import Node, is_this_machine
+from sepl.distributed.remote import Tell, run_remotely
+from sepl.distributed.sight import check_every_node
+from sepl.errors import StorageError
+from sepl.storage import resolve
+from sepl.tuning.dataset import open_unchanged
 from sepl.tuning.packing import Packing
+from sepl.tuning.record import RECORD
+from sepl.tuning.waiting import WAIT_SECONDS, describe_wait, tell_waiting, wait_for_cpus
 
 T = TypeVar("T")
 
@@ -37,16 +45,35 @@ class Cluster:
     nodes: tuple[Node, ...]
     is_local: bool
 
-    def run(self, packing: Packing, function: Callable[[], T]) -> T:
-        """`function()` where the GPUs are: here when the cluster is this machine, else in a Ray task."""
+    def run(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell = print) -> T:
+        """`function(tell)` where the GPUs are: here when the cluster is this machine, else in a Ray task.
+
+        Raises what `function` raises of ours, and WorkerError for anything else that ends the task; `what` names it.
+        """
         if self.is_local:
-            return function()
-        task = ray.remote(num_cpus=packing.cpus, num_gpus=1 if packing.gpus else 0, max_retries=0)(_call)
-        return ray.get(task.remote(function))
+            return function(tell)
+        gpus = 1 if packing.gpus else 0
+        return run_remotely(
+            function,
+            num_cpus=packing.cpus,
+            num_gpus=gpus,
+            tell=tell,
+            what=what,
+            waiting=lambda: tell_waiting(f"{what}: {describe_wait(packing.cpus, gpus)}"),
+            wait_seconds=WAIT_SECONDS,
+        )
+
+    def check_sight(self, dataset: str, fingerprint: str, storage: str) -> None:
+        """Raises StorageError unless every machine sees the dataset, and the study's record in its storage."""
+        if not self.is_local:
+            check_every_node(partial(open_unchanged, dataset, fingerprint), "--data")
+            check_every_node(partial(_find_record, storage), "--storage")
 
 
-def _call(function: Callable[[], T]) -> T:
-    return function()
+def _find_record(storage: str) -> None:
+    record = resolve(storage) / RECORD
+    if not record.exists():
+        raise StorageError(f"no {record.uri}")
 
 
 @contextmanager
@@ -57,7 +84,7 @@ def connect(address: str | None) -> Iterator[Cluster]:
     is_local = is_this_machine(address)
     is_own = is_local and not ray.is_initialized()
     with distributed.connect(address, preload=_PRELOADED), _trials_in_prestarted_workers() if is_own else nullcontext():
-        yield Cluster(alive_nodes(), is_local)
+        yield Cluster(wait_for_cpus(), is_local)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.search import ConcurrencyLimiter
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
@@ -27,6 +28,7 @@ from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
+from sepl.tuning.waiting import ClusterWatch
 
 _MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
 
@@ -57,6 +59,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     with folder.only_driver(), database_errors_in_one_line(settings.study):
         searcher = _searcher(plan)
         folder.write(plan.record, plan.affinity)
+        cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
         if ENDED not in searcher.study.user_attrs:
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)
@@ -87,22 +90,23 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
     num_left = settings.num_trials - len(finished)
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
+        limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
+        watch = ClusterWatch(limiter, packing)
         tuner = tune.Tuner(
             tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
             param_space={"surroundings": _surroundings(plan, packing)},
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=limiter,
                 scheduler=scheduler,
                 num_samples=num_left,
-                max_concurrent_trials=packing.concurrency,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
-            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress], budget),
+            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress, watch], budget),
         )
         survive_memory_kills()
-        with progress, _sigterm_as_ctrl_c():
+        with progress, watch, _sigterm_as_ctrl_c():
             try:
                 tuner.fit()
             finally:

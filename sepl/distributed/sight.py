@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from tempfile import NamedTemporaryFile
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sepl.distributed.connect import Node, alive_nodes
@@ -82,6 +82,8 @@ def _look(look: Callable[[], object]) -> str | None:
 def _outcome(answer: "ray.ObjectRef[str | None]") -> str | None:
     try:
         return ray.get(answer)
+    except (NodeDiedError, TaskUnschedulableError):  # it has left the cluster meanwhile, and will do no work
+        return None
     except RayError as problem:  # such as: this project is not installed there
         return str(problem).strip().splitlines()[-1]
 

@@ -1,7 +1,6 @@
 """Files that cameras could have written, as many as wanted, no two of one picture, with a cohort file beside them."""
 
 import csv
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.data.simulate.cohort import simulate_patient
+from sepl.execution.cores import num_cores
 
 Picture = NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def make_cohort(folder: Path, number: int, width: int, height: int, real: Sequen
     """
     images = folder / "images"
     images.mkdir(parents=True)
-    num_processes = len(os.sched_getaffinity(0))
+    num_processes = num_cores()
     write = partial(_write_share, images, number, (width, height), tuple(real), num_processes)
     with ProcessPoolExecutor(num_processes, mp_context=get_context("spawn")) as pool:
         list(pool.map(write, range(num_processes)))

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -15,6 +14,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from sepl.execution.cores import num_cores
 
 _VERSIONED = ("torch", "timm", "ray", "optuna", "numpy", "pyarrow")
 
@@ -96,7 +97,7 @@ def machine_facts() -> dict[str, Any]:
     """CPU, cores this process may use, Python and library versions; GPU and threads where torch is loaded."""
     facts: dict[str, Any] = {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": num_cores(),
         "python": platform.python_version(),
         "versions": {package: _version(package) for package in _VERSIONED},
     }

@@ -1,6 +1,5 @@
 """Training steps to be timed against sepl's: the least that a backbone costs, and the released code's."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from benchmarks._released_input import ReleasedPhotographs
 from benchmarks._sepl_loop import PlainLoop
 from sepl.config import Precision
 from sepl.data.images import IMAGENET_MEAN, IMAGENET_STD
+from sepl.execution.cores import num_cores
 from sepl.training.batches import Batch
 from sepl.training.device import autocast
 
@@ -105,7 +105,7 @@ class _Examples(Dataset[tuple[Tensor, Tensor]]):
 
 def num_workers() -> int:
     """Four in the released code; not more than there are cores."""
-    return min(4, len(os.sched_getaffinity(0)))
+    return min(4, num_cores())
 
 
 def wait(device: torch.device) -> None:

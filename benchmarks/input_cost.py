@@ -8,7 +8,6 @@ and ±15° rotation), in a DataLoader with a persistent worker for every core.
     python -m benchmarks.input_cost --json out.json
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +27,7 @@ from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
+from sepl.execution.cores import num_cores
 from sepl.training.batches import Batch, TrainingData, TrainSet
 from sepl.training.loop import TrainingRun
 
@@ -64,7 +64,7 @@ def main() -> None:
             "seconds_per_epoch": {name: median(times) for name, times in seconds.items()},
             "decoding_over_prepared": _median_ratio(seconds["decoding as released"], prepared),
             "num_photographs": len(files),
-            "num_workers_decoding": _num_cores(),
+            "num_workers_decoding": num_cores(),
             "photograph_px": PHOTOGRAPH_SIZE,
             "image_px": IMAGE_SIZE,
             "backbone": SETTING.model.backbone,
@@ -122,7 +122,7 @@ class ReleasedPixels:
         self._loader = DataLoader(
             ReleasedPhotographs(files, IMAGE_SIZE),
             batch_sampler=self._order,
-            num_workers=_num_cores(),
+            num_workers=num_cores(),
             persistent_workers=True,
         )
 
@@ -130,10 +130,6 @@ class ReleasedPixels:
         self._order[:] = order_SB.tolist()
         for pixels_BHWC in self._loader:
             yield pixels_BHWC.to(self._device)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

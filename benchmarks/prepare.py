@@ -37,6 +37,7 @@ from benchmarks._photographs import files_of, make_cohort
 from benchmarks._report import benchmark_parser, report
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
+from sepl.execution.cores import num_cores
 
 IMAGE_SIZE = 224
 _GIB = 2**30
@@ -83,14 +84,14 @@ def main() -> None:
         against="photographs a second of what preparation does with each over the bare decode and resize, all cores "
         "busy, the lower of both sizes (promised: 0.9)",
         n=work.rounds,
-        measured={"speed": speed, "memory_GiB_by_photographs": memory, "image_px": IMAGE_SIZE, "cores": _num_cores()},
+        measured={"speed": speed, "memory_GiB_by_photographs": memory, "image_px": IMAGE_SIZE, "cores": num_cores()},
     )
 
 
 def _pool() -> ProcessPoolExecutor:
     """A process for each core, which every loop below shares."""
     return ProcessPoolExecutor(
-        _num_cores(), mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+        num_cores(), mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
     )
 
 
@@ -131,7 +132,7 @@ def _in_all(
     pool: ProcessPoolExecutor, function: Callable[[Sequence[Path]], dict[str, list[float]]], files: Sequence[Path]
 ) -> dict[str, list[float]]:
     """Every core does its share of the files at the same time; what all of them measured."""
-    shares = [files[core :: _num_cores()] for core in range(_num_cores())]
+    shares = [files[core :: num_cores()] for core in range(num_cores())]
     results = list(pool.map(function, shares))
     return {name: [seconds for result in results for seconds in result[name]] for name in results[0]}
 
@@ -181,10 +182,6 @@ def _memory(folder: Path, number: int) -> float:
 def _real_photographs() -> list[Path]:
     folder = os.environ.get("SEPL_REAL_DATA")
     return sorted((Path(folder) / "fundus_fullres").glob("*.jpg")) if folder else []
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 if __name__ == "__main__":

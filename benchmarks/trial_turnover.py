@@ -10,6 +10,9 @@ tiny prepared dataset. Optuna's sampler and seed, ASHA and the hyperparameters a
 - class_reused    the same with reuse_actors=True
 - sepl            SeplTrainable as jobs.search runs it: its cluster, searcher, database, checkpoints and progress
 
+Before them the start is compared: from the command to the first result of a trial, `jobs.search` against a plain Tune
+script with a class trainable and reuse_actors (benchmarks/_turnover_start.py).
+
 Each runs in a process and a Ray of its own. The clock of the ratio (function / sepl) starts when that Ray is up and its
 first workers are idle, which for sepl means that they have imported torch; the seconds before are printed beside it, as
 is the ratio with them. The stock ways keep their trials in memory and save no checkpoint, which favours them.
@@ -24,6 +27,7 @@ from pathlib import Path
 
 from benchmarks._cohorts import simulated_dataset
 from benchmarks._report import benchmark_parser, report
+from benchmarks._turnover_start import seconds_to_first_result
 from benchmarks._turnover_ways import Turnover, run_class, run_class_reused, run_function, run_sepl
 
 _WAYS = {"function": run_function, "class": run_class, "class_reused": run_class_reused, "sepl": run_sepl}
@@ -36,6 +40,8 @@ def main() -> None:
     os.environ["RAY_AUTH_MODE"] = "disabled"  # else Ray writes a token into the home folder
     with tempfile.TemporaryDirectory() as folder:
         dataset = simulated_dataset(Path(folder), 60, image_size=32, seed=0)
+        print("start: until the first result of the first trial", flush=True)
+        start = seconds_to_first_result(dataset, Path(folder))
         taken: dict[str, Turnover] = {}
         for name in _QUICK_WAYS if options.quick else _WAYS:
             print(f"{name}: {num_trials} trials", flush=True)
@@ -50,6 +56,7 @@ def main() -> None:
         measured={
             **{name: turnover.measured() for name, turnover in taken.items()},
             "over_ours": {name: turnover.seconds / ours.seconds for name, turnover in taken.items()},
+            "start": {**start, "plain_over_ours": start["plain"] / start["sepl"]},
             "over_ours_with_start": {name: _whole(turnover) / _whole(ours) for name, turnover in taken.items()},
         },
     )

@@ -7,15 +7,22 @@ second instead of ten.
 import contextlib
 import functools
 import io
+import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import tyro
 
-from sepl.errors import SeplError
+from sepl.config import Settings
+from sepl.errors import ConfigError, SeplError
 
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray for the command of `ray job submit`, and for nothing else."""
+_WRITTEN = ("out", "storage", "registry", "checkpoints")
+"""The options, of all commands, that name a place to write to."""
 _BOX = re.compile(r"[╭╮╰╯│─]+")
 
 
@@ -24,13 +31,40 @@ def run_command(main: Callable[..., Any]) -> None:
 
     Exit codes: 0 done · 2 a wrong option or input, told in one line · 130 stopped by Ctrl-C.
     """
+    _show_what_can_be_shown()
     options = _parse(main)
     try:
+        _check_places(options)
         main(**options)
     except SeplError as problem:
         sys.exit(_complain(problem, 2))
     except KeyboardInterrupt:
         sys.exit(_complain("stopped by Ctrl-C", 130))
+
+
+def _check_places(options: Mapping[str, Any]) -> None:
+    """In a Ray job a relative path lies in the folder that Ray unpacked for it, and goes with that."""
+    if _JOB_VARIABLE not in os.environ:
+        return
+    for name, value in options.items():
+        if isinstance(value, Settings):
+            _check_places(dict(value))
+        elif name in _WRITTEN and value is not None and not _is_absolute(str(value)):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} should be an absolute path, s3://… or gs://… in a Ray job, whose own "
+                f"folder is removed after it; was {str(value)!r}"
+            )
+
+
+def _is_absolute(place: str) -> bool:
+    return "://" in place or Path(place).expanduser().is_absolute()
+
+
+def _show_what_can_be_shown() -> None:
+    """Where a terminal or a log has no such character it gets a question mark, rather than the work an end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parse(main: Callable[..., Any]) -> dict[str, Any]:

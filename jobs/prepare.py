@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs._command import run_command
 
 if TYPE_CHECKING:
-    from sepl.data.parallel import Executor
+    from sepl.distributed.prepare import RayDataExecutor
 
 
 def main(
@@ -32,8 +32,8 @@ def main(
         seed: Of the split of the patients into train, validation and calibration; who is tested is fixed.
         num_workers: Photographs decoded at a time; one for each core unless given.
         keep_patient_ids: Publish patient ids and file names as they are, instead of pseudonyms by a secret key.
-        address: Ray cluster that does the work, such as auto; photographs and --out must be readable on all its nodes.
-            This machine's own cores unless given; local starts a Ray of this machine.
+        address: Of a running Ray cluster, auto or HOST:PORT; left out: this machine. Photographs and --out must be
+            readable on all nodes of a cluster.
     """
     from sepl.data.cohort import read_cohort
     from sepl.data.prepare import prepare
@@ -42,6 +42,8 @@ def main(
     checked = read_cohort(cohort)
     try:
         with _executor(address, num_workers) as executor:
+            if executor is not None:
+                executor.check_sight(checked, out)
             summary = prepare(
                 checked,
                 out,
@@ -58,12 +60,12 @@ def main(
     print(f"dataset: {out}")
 
 
-def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[Executor | None]":
-    if address is None:
+def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[RayDataExecutor | None]":
+    if address in (None, "local"):
         return nullcontext(None)
-    from sepl.distributed.prepare import connect  # Ray takes seconds to load, and most runs need none
+    from sepl.distributed.prepare import ray_data_executor  # Ray takes seconds to load, and this machine needs none
 
-    return connect(address, num_workers)
+    return ray_data_executor(address, num_workers)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
             num_threads=result.packing.cpus,
             test_again=settings.test_again,
         )
-        winner = cluster.run(result.packing, select)
-    console.print(evaluation_table(winner.evaluation))
+        winner = cluster.run(result.packing, select, "the refit")
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)
+    console.print(evaluation_table(winner.evaluation))
     print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")
     print(f"report: {report.uri}")
 

@@ -7,7 +7,6 @@ any more behind all who came later, each time anew.)
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from itertools import chain
 from ray import serve as ray_serve
 from ray.serve import metrics
 
+from sepl.execution.cores import num_cores
 from sepl.scoring.patients import group_patients, order_by_patient, patient_keys
 from sepl.scoring.readings import Photograph, Reading
 from sepl.scoring.rows import Score
@@ -33,8 +33,7 @@ class BatchedScorer:
 
     def __init__(self, scorer: Scorer, max_batch_size: int, batch_wait_ms: float) -> None:
         self.scorer = scorer
-        num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self._decoders = ThreadPoolExecutor(num_threads, thread_name_prefix="decode")
+        self._decoders = ThreadPoolExecutor(num_cores(), thread_name_prefix="decode")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         gather = ray_serve.batch(max_batch_size=max_batch_size, batch_wait_timeout_s=batch_wait_ms / 1000)
         self._gathered = gather(self._forward)

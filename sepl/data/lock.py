@@ -67,9 +67,9 @@ class FileLock:
     @classmethod
     def take(cls, path: Path, *, wait: bool) -> "FileLock | None":
         """The lock; None when another process has it and we do not wait. Raises StorageError without access."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             except OSError as problem:
                 raise StorageError(f"cannot lock {path}: {problem.strerror}") from problem
@@ -78,10 +78,10 @@ class FileLock:
             except BlockingIOError:
                 os.close(descriptor)
                 return None
-            except OSError as problem:  # some network and user-space file systems
+            except OSError as problem:
                 os.close(descriptor)
                 raise StorageError(
-                    f"cannot lock {path}: {problem.strerror}; choose a folder on a file system that knows locks"
+                    f"cannot lock {path}, which should be on a file system with file locks (flock): {problem.strerror}"
                 ) from problem
             if _is_still(path, descriptor):
                 return cls(path, descriptor)

@@ -17,6 +17,7 @@ from typing import Protocol, Self, TypeVar
 import cv2
 
 from sepl.errors import ConfigError, SeplError
+from sepl.execution.cores import num_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,7 +53,7 @@ class LocalExecutor:
 
     def __init__(self, num_workers: int | None = None) -> None:
         """`num_workers` is one for each core unless given. Raises ConfigError when it is below 1."""
-        self._num_workers = _num_cores() if num_workers is None else num_workers
+        self._num_workers = num_cores() if num_workers is None else num_workers
         if self._num_workers < 1:
             raise ConfigError(f"num_workers should be 1 or more, was {num_workers}")
         self._pool: ProcessPoolExecutor | None = None
@@ -143,8 +144,3 @@ class _one_opencv_thread:  # noqa: N801  # a context manager reads as a verb
 
     def __exit__(self, *exception: object) -> None:
         cv2.setNumThreads(self._before)
-
-
-def _num_cores() -> int:
-    # the cores this process may use, where the system tells (Linux)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

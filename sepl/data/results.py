@@ -47,7 +47,8 @@ def notes_of(manifest: Manifest, inputs: str) -> dict[str, str]:
 def publish_results(run: Run, facts: Facts, whole: Mapping[str, Pixels], plan: Plan) -> Manifest:
     """Splits, assembles, writes and publishes; `whole` are the files in which pixels stand, by URI.
 
-    Raises CohortError when no photograph is kept, or no train patient has a label for a task.
+    Raises CohortError when no photograph is kept, of all or of a cohort split, or no train patient has a label for a
+    task.
     """
     cohort = run.cohort
     if not len(facts.kept):
@@ -57,7 +58,9 @@ def publish_results(run: Run, facts: Facts, whole: Mapping[str, Pixels], plan: P
             f"the first, of row {cohort.rows[0]}: {facts.reasons[0]}"
         )
     links, findings = _same_pictures(run, facts)
-    kept, shards = _assemble(run, facts, whole, plan, run.split(links))
+    cohort_splits = run.split(links)
+    _check_none_is_lost(run, facts, cohort_splits)
+    kept, shards = _assemble(run, facts, whole, plan, cohort_splits)
     with tempfile.TemporaryDirectory(prefix="sepl-tables-") as folder:
         tables, thumbnails = Path(folder), _thumbnails(run, facts)
         _write_tables(run, facts, kept, tables, thumbnails)
@@ -69,6 +72,18 @@ def publish_results(run: Run, facts: Facts, whole: Mapping[str, Pixels], plan: P
         write_sources(tables / sources_file(manifest), plan.sources, remembered, notes)
         run.output.publish(tables, manifest, run.held)
     return manifest
+
+
+def _check_none_is_lost(run: Run, facts: Facts, cohort_splits: NDArray[np.str_]) -> None:
+    """A cohort split that was dealt photographs keeps some: without it nothing can be calibrated, say, or tested."""
+    for name in COHORT_SPLITS:
+        dealt = np.flatnonzero(cohort_splits == name)
+        if len(dealt) and not np.isin(dealt, facts.kept).any():
+            run.output.forget()
+            raise CohortError(
+                f"{run.cohort.source}: none of the {len(dealt)} photographs of the {name} patients could be used; "
+                f"the first, of row {run.cohort.rows[dealt[0]]}: {facts.reasons[dealt[0]]}"
+            )
 
 
 def _same_pictures(run: Run, facts: Facts) -> tuple[list[tuple[int, int]], list[Finding]]:

@@ -4,7 +4,6 @@ What a chunk is and what is done with it is the same as without Ray (`sepl.data.
 """
 
 import logging
-import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,11 @@ import ray
 from ray.data import DataContext
 from ray.exceptions import RayError
 
+from sepl.data.cohort import Cohort
 from sepl.data.parallel import WorkerError
-from sepl.errors import ConfigError, SeplError
+from sepl.distributed.connect import connect
+from sepl.distributed.sight import check_cohort
+from sepl.errors import SeplError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,38 +48,19 @@ class RayDataExecutor:
                 "the same command goes on from what is done"
             ) from problem
 
+    def check_sight(self, cohort: Cohort, out: str) -> None:
+        """Raises StorageError unless every machine sees the photographs and where the dataset is to be."""
+        check_cohort(cohort.images_folder, cohort.images, out)
+
 
 @contextmanager
-def connect(address: str, num_workers: int | None = None) -> Iterator[RayDataExecutor]:
-    """An executor on the cluster at `address` ('auto', or host and port), or with 'local' on a Ray of this machine.
+def ray_data_executor(address: str | None, num_workers: int | None = None) -> Iterator[RayDataExecutor]:
+    """An executor on the cluster at `address`, as `sepl.distributed.connect` says. Raises ConfigError.
 
-    `num_workers` is the number of CPUs of a local one. A Ray that was started here is stopped at the end; a connection
-    that exists already is used and left. Raises ConfigError when there is no cluster at that address.
+    `num_workers` is the number of CPUs of a Ray of this machine.
     """
-    if ray.is_initialized():
-        with _quiet():
-            yield RayDataExecutor()
-        return
-    try:
-        _initialise(address, num_workers)
-        with _quiet():
-            yield RayDataExecutor()
-    finally:
-        ray.shutdown()
-
-
-def _initialise(address: str, num_workers: int | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "local":
-        if num_workers is not None and num_workers < 1:
-            raise ConfigError(f"num_workers should be 1 or more, was {num_workers}")
-        num_cpus = num_workers or len(os.sched_getaffinity(0))
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **quiet)
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as problem:
-        raise ConfigError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+    with connect(address, num_cpus=num_workers), _quiet():
+        yield RayDataExecutor()
 
 
 @contextmanager

@@ -6,9 +6,6 @@ or height is sex, for blood pressure age (Gerrits et al. 2020; Poplin et al. 201
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sepl.metrics.bootstrap import median_of_present
 from sepl.tasks import TaskTable
@@ -49,6 +46,11 @@ def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> F
 
 
 def _regressor(is_binary: bool):  # noqa: ANN202  a scikit-learn pipeline has no narrower public type
+    # here, because a trial's process, which fits no floor, would load scikit-learn for a second before it can begin
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression() if is_binary else Ridge(alpha=1.0))
 
 

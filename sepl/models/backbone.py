@@ -39,7 +39,7 @@ def build_backbone(
     Raises ConfigError for an unknown name, weights that cannot be had, an image size the model cannot take, and a final
     norm to leave out where there is none.
     """
-    _check_name(name)
+    check_name(name)
     if weights not in ("none", "pretrained") and not is_weight_file(weights):
         raise ConfigError(
             f"weights should be 'none', 'pretrained' or the path of a .safetensors or .pth file, was {weights!r}"
@@ -52,7 +52,8 @@ def build_backbone(
     return backbone, _measure_width(backbone, name, image_size)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ConfigError unless timm has such a model, and weights under its tag."""
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.5)
         hint = f"near it: {', '.join(near)}" if near else "`timm.list_models()` lists them"

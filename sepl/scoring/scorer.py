@@ -8,7 +8,6 @@ by the mean of their outputs. Each of them that can be scored has the patient's 
 for the others. A photograph without a patient is judged by itself. No value depends on other patients.
 """
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +25,7 @@ from torch import Tensor
 from sepl.bundle.format import ModelBundle
 from sepl.config import DeviceName
 from sepl.errors import BundleError, ConfigError
+from sepl.execution.cores import num_cores
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
@@ -134,8 +134,7 @@ class Scorer:
             ConfigError: a patient's photographs come one after the other, and then there are more.
         """
         pieces = in_pieces(group_patients(photographs), self.batch_size)
-        num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        with ThreadPoolExecutor(num_threads, thread_name_prefix="read") as pool:
+        with ThreadPoolExecutor(num_cores(), thread_name_prefix="read") as pool:
             judged = self._judge(self._read_ahead(pieces, pool))
             if order is not None:
                 judged = restore_order(judged, order, self.batch_size)

@@ -1,17 +1,25 @@
 """The Ray cluster that a study runs on: one started here, or one that is already there."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 import ray
 from ray.tune.execution import class_cache
 
-from sepl.errors import StudyError
-from sepl.tuning.packing import Node, Packing
+from sepl.distributed import connect as distributed
+from sepl.distributed.connect import Node, is_this_machine
+from sepl.distributed.remote import Tell, run_remotely
+from sepl.distributed.sight import check_every_node
+from sepl.errors import StorageError
+from sepl.storage import resolve
+from sepl.tuning.dataset import open_unchanged
+from sepl.tuning.packing import Packing
+from sepl.tuning.record import RECORD
+from sepl.tuning.waiting import WAIT_SECONDS, describe_wait, tell_waiting, wait_for_cpus
 
 T = TypeVar("T")
 
@@ -37,53 +45,46 @@ class Cluster:
     nodes: tuple[Node, ...]
     is_local: bool
 
-    def run(self, packing: Packing, function: Callable[[], T]) -> T:
-        """`function()` where the GPUs are: here when the cluster is this machine, else in a Ray task."""
+    def run(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell = print) -> T:
+        """`function(tell)` where the GPUs are: here when the cluster is this machine, else in a Ray task.
+
+        Raises what `function` raises of ours, and WorkerError for anything else that ends the task; `what` names it.
+        """
         if self.is_local:
-            return function()
-        task = ray.remote(num_cpus=packing.cpus, num_gpus=1 if packing.gpus else 0, max_retries=0)(_call)
-        return ray.get(task.remote(function))
+            return function(tell)
+        gpus = 1 if packing.gpus else 0
+        return run_remotely(
+            function,
+            num_cpus=packing.cpus,
+            num_gpus=gpus,
+            tell=tell,
+            what=what,
+            waiting=lambda: tell_waiting(f"{what}: {describe_wait(packing.cpus, gpus)}"),
+            wait_seconds=WAIT_SECONDS,
+        )
+
+    def check_sight(self, dataset: str, fingerprint: str, storage: str) -> None:
+        """Raises StorageError unless every machine sees the dataset, and the study's record in its storage."""
+        if not self.is_local:
+            check_every_node(partial(open_unchanged, dataset, fingerprint), "--data")
+            check_every_node(partial(_find_record, storage), "--storage")
 
 
-def _call(function: Callable[[], T]) -> T:
-    return function()
+def _find_record(storage: str) -> None:
+    record = resolve(storage) / RECORD
+    if not record.exists():
+        raise StorageError(f"no {record.uri}")
 
 
 @contextmanager
 def connect(address: str | None) -> Iterator[Cluster]:
-    """A cluster of this machine's CPUs and GPUs when `address` is None, else the one at `address` ('auto').
-
-    Raises StudyError when there is none at that address. A connection that exists already is used and left.
-    """
+    """The cluster at `address`, as `sepl.distributed.connect` says, made ready for trials. Raises ConfigError."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if ray.is_initialized():
-        yield Cluster(_nodes(), is_local=address is None)
-        return
-    try:
-        _initialise(address)
-        with _trials_in_prestarted_workers() if address is None else nullcontext():
-            yield Cluster(_nodes(), is_local=address is None)
-    finally:
-        ray.shutdown()
-
-
-def _initialise(address: str | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        num_cpus = len(os.sched_getaffinity(0))
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            _system_config={"preload_python_modules": _PRELOADED, "idle_worker_killing_time_threshold_ms": 600_000},
-            **quiet,
-        )
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as problem:
-        raise StudyError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
+    is_local = is_this_machine(address)
+    is_own = is_local and not ray.is_initialized()
+    with distributed.connect(address, preload=_PRELOADED), _trials_in_prestarted_workers() if is_own else nullcontext():
+        yield Cluster(wait_for_cpus(), is_local)
 
 
 @contextmanager
@@ -99,11 +100,3 @@ def _trials_in_prestarted_workers() -> Iterator[None]:
         yield
     finally:
         class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated
-
-
-def _nodes() -> tuple[Node, ...]:
-    return tuple(
-        Node(cpus=int(node["Resources"].get("CPU", 0)), gpus=int(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    )

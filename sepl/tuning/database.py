@@ -9,7 +9,8 @@ import logging
 import re
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ _PASSING = re.compile(r"locked|busy|starting up|shutting down|too many|already e
 # A server that is gone without a word is noticed within a minute, not by TCP's quarter of an hour.
 _LIBPQ = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 
+DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -58,7 +61,7 @@ class Patience:
                 if not pause or not _is_done(function, *args, **options):
                     raise
                 return True  # the answer to the first attempt was lost, the commit was not
-            except (StorageInternalError, SQLAlchemyError) as problem:
+            except DATABASE_ERRORS as problem:
                 if not _is_away(problem):
                     raise
                 pause = self._next_pause(pause, deadline, problem)
@@ -92,6 +95,18 @@ def open_database(url: str, *, patience_s: float = PATIENCE_S) -> BaseStorage:
             if not _PASSING.search(_cause(problem)) or time.monotonic() >= deadline:
                 raise StudyError(f"cannot open the study's database {shown}: {_cause(problem)}") from problem
         time.sleep(1.0)
+
+
+@contextmanager
+def database_errors_in_one_line(study: str) -> Iterator[None]:
+    """Raises StudyError for what no patience mends, a full disk for instance; Optuna tells the cause last of three."""
+    try:
+        yield
+    except DATABASE_ERRORS as problem:
+        raise StudyError(
+            f"study {study}: its database cannot be used any more: {_cause(problem)}. What is in it is kept; go on "
+            "with --resume"
+        ) from problem
 
 
 def absolute_url(url: str) -> str:

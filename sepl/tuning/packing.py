@@ -1,20 +1,13 @@
 """How many trials run at once and what each of them gets, from what the cluster has."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sepl.distributed.connect import Node
 from sepl.errors import ConfigError
 
 # Without GPUs: more trials at once would leave ASHA and TPE little to learn from before the next proposal.
 _MOST_CPU_TRIALS = 8
-
-
-@dataclass(frozen=True)
-class Node:
-    """One machine of the cluster."""
-
-    cpus: int
-    gpus: int
 
 
 @dataclass(frozen=True)
@@ -26,6 +19,7 @@ class Packing:
     gpus: float
     """Of each trial; below 1 several trials share a GPU, each with that share of its memory."""
     concurrency: int
+    """Trials at once on the machines that there were; others may join (`concurrency_on`)."""
 
 
 def pack(nodes: Iterable[Node], *, trials_per_gpu: int = 1, cpus_per_trial: int | None = None) -> Packing:
@@ -49,16 +43,28 @@ def pack(nodes: Iterable[Node], *, trials_per_gpu: int = 1, cpus_per_trial: int 
     return packing
 
 
+def concurrency_on(nodes: Iterable[Node], packing: Packing) -> int:
+    """How many trials of a study that is packed so the machines have room for."""
+    if not packing.gpus:
+        return sum(_fitting(node, packing.cpus, _MOST_CPU_TRIALS) for node in nodes)
+    return sum(_fitting(node, packing.cpus, round(node.gpus / packing.gpus)) for node in nodes)
+
+
 def _pack_gpus(nodes: list[Node], trials_per_gpu: int, cpus_per_trial: int | None) -> Packing:
     fair = min(node.cpus // (node.gpus * trials_per_gpu) for node in nodes)
     cpus = cpus_per_trial if cpus_per_trial is not None else max(1, fair)
-    return Packing(cpus, 1 / trials_per_gpu, sum(_fitting(node, cpus, node.gpus * trials_per_gpu) for node in nodes))
+    return _packing(nodes, cpus, 1 / trials_per_gpu)
 
 
 def _pack_cpus(nodes: list[Node], cpus_per_trial: int | None) -> Packing:
     fair = min(sum(node.cpus for node in nodes) // _MOST_CPU_TRIALS, max(node.cpus for node in nodes))
     cpus = cpus_per_trial if cpus_per_trial is not None else max(1, fair)
-    return Packing(cpus, 0.0, sum(_fitting(node, cpus, _MOST_CPU_TRIALS) for node in nodes))
+    return _packing(nodes, cpus, 0.0)
+
+
+def _packing(nodes: list[Node], cpus: int, gpus: float) -> Packing:
+    packing = Packing(cpus, gpus, concurrency=0)
+    return replace(packing, concurrency=concurrency_on(nodes, packing))
 
 
 def _fitting(node: Node, cpus: int, most: int) -> int:

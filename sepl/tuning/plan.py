@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass
 
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import ConfigError, StudyError
-from sepl.storage import resolve
+from sepl.errors import ConfigError, StorageError, StudyError
+from sepl.storage import check_writable, resolve
 from sepl.training.affinity_record import Affinity
 from sepl.tuning.budget import parse_duration
 from sepl.tuning.ownership import new_study_id
-from sepl.tuning.record import StudyFolder, StudyRecord
+from sepl.tuning.record import RECORD, StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space import SearchSpace, load_space
 
@@ -49,7 +49,7 @@ class StudyPlan:
 
 
 def plan_study(settings: StudySettings) -> StudyPlan:
-    """Raises ConfigError, DatasetError or StudyError for whatever is wrong with the settings; writes nothing."""
+    """Writes nothing. Raises ConfigError, DatasetError, StorageError or StudyError for whatever is wrong."""
     _check_numbers(settings)
     seconds = None if settings.time_budget is None else parse_duration(settings.time_budget)
     folder = StudyFolder.at(settings.storage, settings.study)
@@ -57,10 +57,18 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     settings = settings.model_copy(update={"optuna_url": optuna_url})
     space = load_space(settings.space)
     dataset = PreparedDataset.open(settings.data)
+    _check_storage(folder)
     affinity = _read_affinity(settings, folder)
     record = _record(settings, folder, dataset, space, affinity)
     more_splits = () if affinity is None else _offered_splits(affinity, dataset, space)
     return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks, more_splits), seconds, affinity)
+
+
+def _check_storage(folder: StudyFolder) -> None:
+    try:
+        check_writable(folder.location / RECORD)
+    except StorageError as problem:
+        raise StorageError(f"--storage should be a folder that can be written to: {problem}") from None
 
 
 def _read_affinity(settings: StudySettings, folder: StudyFolder) -> bytes | None:

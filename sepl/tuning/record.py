@@ -20,7 +20,7 @@ from optuna.storages import BaseStorage
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import Settings
 from sepl.data.lock import hold
-from sepl.errors import ConfigError, StudyError
+from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import Location, resolve
 from sepl.tuning.database import absolute_url, open_database
 
@@ -139,5 +139,10 @@ class StudyFolder:
         if optuna_url is not None:
             return optuna_url
         folder = self.location.local_path()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise StorageError(
+                f"--storage should be a folder that can be written to, {folder} cannot: {problem.strerror}"
+            ) from problem
         return f"sqlite:///{folder / 'optuna.db'}"

@@ -27,7 +27,7 @@ class StudySettings(Settings):
     test_again: bool = False
     """Read the sealed test patients although the study has read them before; the bundle and its card will say so."""
     address: str | None = None
-    """Of a running Ray cluster, 'auto' inside a job; without it one is started on this machine."""
+    """Of a running Ray cluster, auto or HOST:PORT; left out: this machine."""
     optuna_url: str | None = None
     """Database of the trials, such as postgresql://user@host/db; without it a file beside the study."""
     trials_per_gpu: int = 1

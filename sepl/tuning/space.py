@@ -6,19 +6,21 @@
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, check_distribution_compatibility
+from optuna.trial import FixedTrial, TrialState, create_trial
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.storage import sha256_of_file
 from sepl.tasks import TaskTable
-from sepl.tuning.probe import Answering, random_trials
+from sepl.tuning.backbones import check_backbone
+from sepl.tuning.probe import ask_space, random_trials
 from sepl.tuning.task_splits import DistinctSplits, canonical_splits
 
 Params = dict[str, Any]
@@ -39,16 +41,27 @@ class SearchSpace:
     source_sha256: str
 
     def propose(self, trial: Any) -> Params:
-        """Asks `trial` (an `optuna.Trial` or what stands for it) and returns the constants; `num_epochs` among them."""
-        return {**(self.define(trial) or {}), "num_epochs": self.num_epochs}
+        """Asks `trial` (an `optuna.Trial` or what stands for it) and returns the constants; `num_epochs` among them.
+
+        Raises ConfigError for whatever the file does wrong.
+        """
+        where = f"search space {self.name}"
+        return self._with_epochs(ask_space(self.define, trial, where), where)
+
+    def answer(self, point: Params, where: str) -> tuple[FixedTrial, Params]:
+        """A trial that answers from `point`, and the constants. Raises ConfigError, opened by `where`."""
+        trial = FixedTrial(dict(point))
+        return trial, self._with_epochs(ask_space(self.define, trial, where, point), where)
 
     def asks(self, name: str) -> bool:
         """Whether a trial may be asked this hyperparameter, at one of the first points or at some random ones."""
-        answering = [Answering(point, f"search space {self.name}") for point in self.first_points]
-        drawn = list(random_trials(_NUM_PROBES))
-        for trial in (*answering, *drawn):
-            self.propose(trial)
-        return any(name in trial.distributions for trial in (*answering, *drawn))
+        return any(name in distributions for _, distributions, _ in _walk(self))
+
+    def _with_epochs(self, constants: Params, where: str) -> Params:
+        told = constants.get("num_epochs", self.num_epochs)
+        if told != self.num_epochs:
+            raise ConfigError(f"{where} should return num_epochs as NUM_EPOCHS says, {self.num_epochs}, was {told}")
+        return {**constants, "num_epochs": self.num_epochs}
 
     def for_tasks(self, tasks: TaskTable, more_splits: Sequence[str] = ()) -> "SearchSpace":
         """The space on one dataset: task splits that mean the same there are offered once, impossible ones never.
@@ -74,7 +87,7 @@ def load_space(name: str) -> SearchSpace:
     space = SearchSpace(
         name=name,
         define=_attribute(module, "space", name),
-        first_points=tuple(dict(point) for point in _attribute(module, "FIRST_POINTS", name)),
+        first_points=_points(_attribute(module, "FIRST_POINTS", name), name),
         num_epochs=_attribute(module, "NUM_EPOCHS", name),
         source_sha256=sha256_of_file(Path(str(module.__file__))),
     )
@@ -98,7 +111,7 @@ def _import_file(name: str) -> ModuleType:
 def _import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as problem:
+    except Exception as problem:  # whatever is wrong with it, the message should name it
         raise ConfigError(
             f"--space should be the path of a .py file or a module's dotted name, was {name!r}: {problem}"
         ) from problem
@@ -112,28 +125,77 @@ def _attribute(module: ModuleType, attribute: str, name: str) -> Any:
     return getattr(module, attribute)
 
 
+def _points(points: Any, name: str) -> tuple[Params, ...]:
+    if not isinstance(points, list | tuple):
+        raise ConfigError(
+            f"search space {name}: FIRST_POINTS should be a list of dictionaries, was a {type(points).__name__}"
+        )
+    for number, point in enumerate(points, start=1):
+        if not isinstance(point, Mapping):
+            raise ConfigError(
+                f"search space {name}: first point {number} should be a dictionary, was a {type(point).__name__}"
+            )
+    return tuple(dict(point) for point in points)
+
+
 def _check(space: SearchSpace) -> None:
     where = f"search space {space.name}"
     if not isinstance(space.num_epochs, int) or space.num_epochs < 1:
         raise ConfigError(f"{where}: NUM_EPOCHS should be a whole number from 1, was {space.num_epochs!r}")
+    asked: dict[str, BaseDistribution] = {}
+    backbones: dict[str, None] = {}
+    for place, distributions, params in _walk(space):
+        _check_params(params, place)
+        _check_compatible(asked, distributions, place)
+        offered = distributions.get("backbone")
+        choices = offered.choices if isinstance(offered, CategoricalDistribution) else [params.get("backbone")]
+        backbones |= dict.fromkeys(str(choice) for choice in choices if choice is not None)
+    for backbone in backbones:
+        _check_backbone(backbone, where)
+
+
+def _walk(space: SearchSpace) -> Iterator[tuple[str, Mapping[str, BaseDistribution], Params]]:
+    """Where, what was asked there, and all hyperparameters: of every first point, checked, and some random trials."""
+    where = f"search space {space.name}"
     for number, point in enumerate(space.first_points, start=1):
-        _check_point(space, point, f"{where}: first point {number}")
+        trial, constants = space.answer(point, f"{where}: first point {number}")
+        _check_point(point, trial.distributions, f"{where}: first point {number}")
+        yield f"{where}: first point {number}", trial.distributions, {**point, **constants}
     for trial in random_trials(_NUM_PROBES):
         constants = space.propose(trial)
-        _check_params({**trial.params, **constants}, where)
+        yield where, trial.distributions, {**trial.params, **constants}
 
 
-def _check_point(space: SearchSpace, point: Params, where: str) -> None:
-    trial = Answering(point, where)
-    constants = space.propose(trial)
-    _check_params({**point, **constants}, where)
-    unknown = sorted(set(point) - set(trial.distributions))
+def _check_point(point: Params, distributions: Mapping[str, BaseDistribution], where: str) -> None:
+    unknown = sorted(set(point) - set(distributions))
     if unknown:
-        asked = ", ".join(trial.distributions)
+        asked = ", ".join(distributions)
         raise ConfigError(f"{where} sets {', '.join(unknown)}, which the space does not ask there; it asks {asked}")
-    for name, distribution in trial.distributions.items():
-        if not _contains(distribution, point[name]):
+    for name, distribution in distributions.items():
+        if not _contains(name, distribution, point[name]):
             raise ConfigError(f"{where}: {name} should be {_describe(distribution)}, was {point[name]!r}")
+
+
+def _check_compatible(
+    asked: dict[str, BaseDistribution], distributions: Mapping[str, BaseDistribution], where: str
+) -> None:
+    """Optuna refuses, in the middle of a study, a parameter whose kind or choices change from trial to trial."""
+    for name, distribution in distributions.items():
+        try:
+            check_distribution_compatibility(asked.setdefault(name, distribution), distribution)
+        except ValueError:
+            before = _describe(asked[name])
+            raise ConfigError(
+                f"{where} should ask for {name} alike in every trial, asks for {before} and for "
+                f"{_describe(distribution)}; give what differs a name of its own"
+            ) from None
+
+
+def _check_backbone(name: str, where: str) -> None:
+    try:
+        check_backbone(name)
+    except ConfigError as problem:
+        raise ConfigError(f"{where}: {problem}") from None
 
 
 def _check_params(params: Params, where: str) -> None:
@@ -143,11 +205,12 @@ def _check_params(params: Params, where: str) -> None:
         raise ConfigError(f"{where}: {problem}") from None
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
+def _contains(name: str, distribution: BaseDistribution, value: Any) -> bool:
     try:
-        return distribution._contains(distribution.to_internal_repr(value))
+        create_trial(state=TrialState.WAITING, params={name: value}, distributions={name: distribution})
     except ValueError:
         return False
+    return True
 
 
 def _describe(distribution: BaseDistribution) -> str:
@@ -159,13 +222,11 @@ def _describe(distribution: BaseDistribution) -> str:
 def _on_tasks(space: SearchSpace, point: Params, tasks: TaskTable) -> Params:
     """The point with its task split replaced by the one that stands for it on these tasks."""
     where = f"search space {space.name}"
-    trial = Answering(point, where)
-    space.propose(trial)
+    trial, _ = space.answer(point, where)
     offered = trial.distributions.get("task_split")
     if not isinstance(offered, CategoricalDistribution):
         return point
     canonical = canonical_splits([str(choice) for choice in offered.choices], tasks)
     moved = {**point, "task_split": canonical.get(point["task_split"], next(iter(canonical.values())))}
-    trial = Answering(moved, where)
-    space.propose(trial)
+    trial, _ = space.answer(moved, where)
     return {name: value for name, value in moved.items() if name in trial.distributions}

@@ -13,11 +13,13 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.logger import JsonLoggerCallback
+from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper, Stopper
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
 from sepl.tuning.cluster import Cluster
+from sepl.tuning.database import database_errors_in_one_line
 from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.environment import DatabaseWatch, EnvironmentWatch, SaveListener
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
@@ -30,6 +32,7 @@ from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
 from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
+from sepl.tuning.waiting import ClusterWatch
 
 _MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
 
@@ -58,10 +61,11 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, folder = plan.settings, plan.folder
     packing = pack(cluster.nodes, trials_per_gpu=settings.trials_per_gpu, cpus_per_trial=settings.cpus_per_trial)
-    with folder.only_driver():
+    with folder.only_driver(), database_errors_in_one_line(settings.study):
         _check_sealed(plan)
         storage = _own_database(plan)
         searcher = _searcher(plan, storage)
+        cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
         if not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
@@ -116,26 +120,27 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
     num_left = settings.num_trials - len(finished)
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
+        limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
+        cluster_watch = ClusterWatch(limiter, packing)
         tuner = tune.Tuner(
             tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
             param_space={"surroundings": _surroundings(plan, packing)},
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=limiter,
                 scheduler=scheduler,
                 num_samples=num_left,
-                max_concurrent_trials=packing.concurrency,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
             ),
             run_config=_run_config(
                 plan.folder,
-                [*_callbacks(searcher, budget, watch), progress],
+                [*_callbacks(searcher, budget, watch), progress, cluster_watch],
                 CombinedStopper(budget, watch, DatabaseWatch(storage)),
             ),
         )
         survive_memory_kills()
-        with progress, _sigterm_as_ctrl_c():
+        with progress, cluster_watch, _sigterm_as_ctrl_c():
             try:
                 tuner.fit()
             finally:

@@ -1,8 +1,12 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR  # no public word for it
+
+from jobs._command import _JOB_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("[a-z]*.py"))
@@ -22,8 +26,9 @@ run_command(main)
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, cwd=ROOT)
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment})
 
 
 def test_options_reach_the_command():
@@ -48,6 +53,46 @@ def test_what_is_wrong_gets_one_line_and_exit_code_2(arguments: list[str], told:
     assert done.stderr.startswith("error: ")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_a_terminal_cannot_show_ends_no_command():
+    done = run("--out", "2×3 – ½", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    refused = run("--out", "refused", "--№", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "2?3 ? ? 3 False", "")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("out", ["/kept", "s3://bucket/kept", "~/kept"])
+def test_in_a_ray_job_a_place_is_kept_when_it_is_not_relative(out: str):
+    assert run("--out", out, RAY_JOB_CONFIG_JSON_ENV_VAR="{}").stdout.strip() == f"{out} 3 False"
+
+
+def test_in_a_ray_job_a_relative_place_is_refused():
+    done = run("--out", "runs", RAY_JOB_CONFIG_JSON_ENV_VAR="{}")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --out should be an absolute path, s3://… or gs://… in a Ray job")
+    assert done.stderr.count("\n") == 1
+
+
+def test_in_a_ray_job_the_storage_of_a_search_is_not_relative(tmp_path: Path):
+    given = ["--data", "/data", "--space", "search_spaces/smoke.py", "--storage", "runs", "--study", "first"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.search", *given],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"},
+    )
+
+    assert done.stderr.startswith("error: --storage should be an absolute path")
+
+
+def test_ray_marks_its_jobs_as_we_look_for_them():
+    assert _JOB_VARIABLE == RAY_JOB_CONFIG_JSON_ENV_VAR
 
 
 def test_ctrl_c_is_no_traceback():

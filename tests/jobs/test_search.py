@@ -103,8 +103,9 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     trials_at_stop = trials_in(folder)
     run_until(one_is_midway, folder, signal.SIGKILL, "--resume")
     trials_at_kill = trials_in(folder)
+    poor = {**environment(), "PYTHONIOENCODING": "ascii"}  # a log that cannot show every character
     resumed = subprocess.run(
-        searching(folder, "--resume"), cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+        searching(folder, "--resume"), cwd=ROOT, env=poor, capture_output=True, text=True, check=False
     )
     return History(folder, stopped, trials_at_stop, trials_at_kill, resumed)
 

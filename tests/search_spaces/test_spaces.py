@@ -124,3 +124,27 @@ def test_an_ablation_takes_one_idea_at_a_time_from_the_papers_setting() -> None:
         "gate_top_k",
         "load_balance",
     }
+
+
+@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation"])
+def test_a_first_point_is_checked_as_a_study_will_ask_it(name: str) -> None:
+    space = load_space(f"search_spaces.{name}")
+    study = optuna.create_study()
+
+    for point in space.first_points:
+        study.enqueue_trial(point)
+        asked = study.ask()
+        constants = space.propose(asked)
+        trial, constants_at_check = space.answer(point, "first point")
+
+        assert constants_at_check == constants
+        assert trial.distributions == asked.distributions
+        assert trial.params == asked.params == point
+
+
+def test_backbones_are_checked_without_loading_torch() -> None:
+    script = "import sys; from sepl.tuning.space import load_space; load_space('search_spaces.joint')"
+
+    loaded = subprocess.check_output([sys.executable, "-c", f"{script}; print({{'torch', 'timm'}} & set(sys.modules))"])
+
+    assert loaded.decode().strip() == "set()"

@@ -6,7 +6,6 @@ a larger cohort begins with the patients of the smaller one.
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sepl.data.simulate.factors import FACTORS, nhanes_factor_model
 from sepl.data.simulate.fundus import EYES, draw_photograph
 from sepl.data.simulate.reachable import Reachable, reachable_skill
 from sepl.errors import ConfigError
+from sepl.execution.cores import num_cores
 
 _COLUMNS = ("image", "patient_id", "eye", *FACTORS)
 _CHUNK = 8
@@ -73,7 +73,7 @@ def simulate_cohort(
     images = out / "images"
     images.mkdir(parents=True)
     rows: list[TableRow] = []
-    for chunk in _in_processes(images, num_patients, image_size, seed, num_processes or len(os.sched_getaffinity(0))):
+    for chunk in _in_processes(images, num_patients, image_size, seed, num_processes or num_cores()):
         rows.extend(chunk)
         yield from dict.fromkeys(row["patient_id"] for row in chunk)
     with (out / "labels.csv").open("w", encoding="utf-8", newline="") as stream:

@@ -173,3 +173,20 @@ def test_a_file_lock_that_was_let_go_can_be_taken(tmp_path):
     assert second is not None
     second.release()
     assert not (tmp_path / "a").exists()
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with pytest.raises(StorageError, match=r"cannot lock .* with file locks \(flock\).*not supported"):
+        FileLock.take(tmp_path / "lock", wait=True)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(StorageError, match="cannot lock"):
+        FileLock.take(tmp_path / "file" / "deeper" / "lock", wait=True)

@@ -14,7 +14,7 @@ from sepl.data.cohort import read_cohort
 from sepl.data.images import read_photograph_file
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
-from sepl.data.splits import COHORT_SPLITS
+from sepl.data.splits import COHORT_SPLITS, cohort_splits
 from sepl.data.summary import describe_prepared
 from sepl.errors import CohortError, ConfigError, StorageError
 
@@ -112,6 +112,21 @@ def test_where_no_photograph_can_be_read_nothing_is_published(cohort_file, tmp_p
     ):
         run(cohort_file, tmp_path / "deep" / "out")
     assert not list((tmp_path / "deep").iterdir())
+
+
+@pytest.mark.parametrize("cohort_split", ["validation", "calibration", "test"])
+def test_a_cohort_split_that_loses_all_its_photographs_is_told_and_nothing_is_published(
+    cohort_file, tmp_path, cohort_split
+):
+    cohort = read_cohort(cohort_file)
+    for name, of in zip(cohort.images, cohort_splits(cohort.patients, 0), strict=True):
+        if of == cohort_split:
+            (cohort_file.parent / "images" / name).unlink()
+
+    with pytest.raises(CohortError, match=rf"none of the \d+ photographs of the {cohort_split} patients .*, of row"):
+        prepare(read_cohort(cohort_file), tmp_path / "out", 32, num_workers=1)
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_task_without_a_label_to_train_on_is_told_before_decoding(cohort_file, tmp_path):

@@ -2,20 +2,19 @@
 
 import os
 import sys
-import tempfile
 
 import pytest
 import ray
 from builders import build_cohort
+from clusters import running_cluster
 from ray import cloudpickle
-from ray.cluster_utils import Cluster
 from s3 import new_place, serve_s3
 
 from sepl.data import parallel, shards
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
-from sepl.distributed.prepare import RayDataExecutor, connect
+from sepl.distributed.prepare import RayDataExecutor, ray_data_executor
 from sepl.errors import StorageError
 from sepl.storage import resolve
 
@@ -71,7 +70,7 @@ def test_processes_give_the_same_bytes(cohort, alone, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_ray_data_on_this_machine_gives_the_same_bytes_on_disk_and_in_an_object_store(cohort, alone, tmp_path):
-    with serve_s3() as endpoint, connect("local", 2) as executor:
+    with serve_s3() as endpoint, ray_data_executor(None, 2) as executor:
         place = new_place(endpoint)
         for out in (tmp_path / "out", place):
             prepare(cohort, out, 32, executor=executor)
@@ -84,7 +83,7 @@ def test_ray_data_on_this_machine_gives_the_same_bytes_on_disk_and_in_an_object_
 
 @pytest.mark.slow
 def test_a_cluster_of_three_nodes_gives_the_same_bytes_on_disk_and_in_an_object_store(cohort, alone, tmp_path):
-    with serve_s3() as endpoint, three_nodes() as address, connect(address) as executor:
+    with serve_s3() as endpoint, running_cluster(1, 1, 1) as cluster, ray_data_executor(cluster.address) as executor:
         for out in (tmp_path / "out", new_place(endpoint)):
             prepare(cohort, out, 32, executor=executor)
 
@@ -95,32 +94,12 @@ def test_a_cluster_of_three_nodes_gives_the_same_bytes_on_disk_and_in_an_object_
 
 @pytest.mark.slow
 def test_an_error_of_a_part_comes_back_as_it_is():
-    with connect("local", 1) as executor, pytest.raises(StorageError, match="the disk is full"):
+    with ray_data_executor(None, 1) as executor, pytest.raises(StorageError, match="the disk is full"):
         list(executor.map(refuse, range(3)))
 
 
 def test_no_items_need_no_cluster():
     assert list(RayDataExecutor().map(node_of, [])) == []
-
-
-def three_nodes():
-    return _Cluster()
-
-
-class _Cluster:
-    def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True)  # sockets need a short path
-        head = {"num_cpus": 1, "include_dashboard": False, "temp_dir": self._folder.name}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(2):
-            self._cluster.add_node(num_cpus=1)
-        self._cluster.wait_for_nodes()
-        return self._cluster.address
-
-    def __exit__(self, *exception):
-        ray.shutdown()
-        self._cluster.shutdown()
-        self._folder.cleanup()
 
 
 def node_of(item):

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sepl.distributed.connect import Node
 from sepl.errors import ConfigError
-from sepl.tuning.packing import Node, Packing, pack
+from sepl.tuning.packing import Packing, pack
 
 NODES = st.lists(st.builds(Node, cpus=st.integers(1, 64), gpus=st.integers(0, 8)), min_size=1, max_size=5)
 

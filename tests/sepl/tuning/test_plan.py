@@ -6,7 +6,7 @@ import pytest
 from builders import build_dataset
 
 from sepl.data.prepared import PreparedDataset
-from sepl.errors import ConfigError, DatasetError, SeplError, StudyError
+from sepl.errors import ConfigError, DatasetError, SeplError, StorageError, StudyError
 from sepl.training.affinity_record import Affinity, RankedSplit
 from sepl.tuning.plan import StudyPlan, plan_study
 from sepl.tuning.settings import StudySettings
@@ -195,3 +195,12 @@ def write_affinity(folder: Path, fingerprint: str, splits: list[str]) -> str:
     path = folder / "affinity.json"
     path.write_text(affinity.model_dump_json())
     return str(path)
+
+
+def test_a_storage_that_is_a_file_or_below_one_is_refused(dataset: PreparedDataset, folder: Path) -> None:
+    file = folder / "file"
+    file.write_text("")
+
+    for storage in (file, file / "deeper"):
+        with pytest.raises(StorageError, match=f"--storage should be a folder .*{file}"):
+            plan(dataset, folder, storage=str(storage))

@@ -87,6 +87,31 @@ def test_a_missing_attribute_is_named(write, missing: str) -> None:
             "propagation should be .* in what is published",
         ),
         ("NUM_EPOCHS = 3", "NUM_EPOCHS = 0", "NUM_EPOCHS should be"),
+        ('"num_experts", 1, 8)', '"num_experts", 8, 1)', "cannot ask for num_experts: .*low=8.*high=1"),
+        ('"num_experts", 1, 8)', '"num_experts", 0, 8, log=True)', "cannot ask for num_experts: .*low=0"),
+        ('["predicted", "detached"]', "[]", "cannot ask for propagation: .*one or more"),
+        (
+            '["predicted", "detached"]',
+            '["predicted", "detached"] if trial.params["num_experts"] > 4 else ["detached", "predicted", "none"]',
+            r"should ask for propagation alike in every trial, asks for one of .* a name of its own",
+        ),
+        ('"batch_size": 8', '"batch_size": {}["a"]', r"my_space.py.* raised KeyError at line \d+: 'a'"),
+        ('return {"batch_size": 8}', 'return ["batch_size"]', r"should return a dictionary .* returned a list"),
+        ('"batch_size": 8', '"num_experts": 8', "either ask for num_experts or return a constant, does both"),
+        (
+            '"num_experts", 1, 8)',
+            '"num_experts", 1, 8); trial.suggest_int("num_epochs", 1, 9)',
+            "not ask for num_epochs",
+        ),
+        (
+            "FIRST_POINTS = [{",
+            'FIRST_POINTS = {"num_experts": 2}; _ = [{',
+            "FIRST_POINTS should be a list of dictionaries, was a dict",
+        ),
+        ('"batch_size": 8', '"num_epochs": 8', "num_epochs as NUM_EPOCHS says, 3, was 8"),
+        ("FIRST_POINTS = [{", "FIRST_POINTS = [3, {", "first point 1 should be a dictionary, was a int"),
+        ('"batch_size": 8', '"backbone": "convnext_tinny"', "was 'convnext_tinny'; near it: convnext_tiny"),
+        ('"batch_size": 8', '"backbone": "convnext_tiny.no_tag"', "convnext_tiny: the tag should be one of"),
         ("NUM_EPOCHS = 3", "NUM_EPOCHS = 3; import no_such_module", "does not load: ModuleNotFoundError"),
     ],
 )
@@ -94,7 +119,22 @@ def test_a_mistake_is_found_at_loading(write, before: str, after: str, message: 
     assert before in SPACE
     path = write(SPACE.replace(before, after, 1))
 
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as refusal:
+        load_space(path)
+
+    assert "my_space.py" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_misspelt_choice_of_backbone_is_found_wherever_it_is_offered(write) -> None:
+    offered = 'trial.suggest_categorical("backbone", ["test_vit", "test_resnett"])'
+    path = write(
+        SPACE.replace("FIRST_POINTS = [{", "FIRST_POINTS = []; _ = [{").replace(
+            "    trial.", f"    {offered}; trial.", 1
+        )
+    )
+
+    with pytest.raises(ConfigError, match=r"my_space\.py: backbone should be a timm model, was 'test_resnett'"):
         load_space(path)
 
 

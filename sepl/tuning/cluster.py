@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
-from ray.tune.execution import class_cache
 
 from sepl.errors import StudyError
 from sepl.tuning.packing import Node, Packing
+from sepl.tuning.ray_patches import start_ray, trials_in_prestarted_workers
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def connect(address: str | None) -> Iterator[Cluster]:
         return
     try:
         _initialise(address)
-        with _trials_in_prestarted_workers() if address is None else nullcontext():
+        with trials_in_prestarted_workers() if address is None else nullcontext():
             yield Cluster(_nodes(), is_local=address is None)
     finally:
         ray.shutdown()
@@ -71,34 +71,12 @@ def connect(address: str | None) -> Iterator[Cluster]:
 def _initialise(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        num_cpus = len(os.sched_getaffinity(0))
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            _system_config={"preload_python_modules": _PRELOADED, "idle_worker_killing_time_threshold_ms": 600_000},
-            **quiet,
-        )
+        start_ray(len(os.sched_getaffinity(0)), _PRELOADED, **quiet)
         return
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as problem:
         raise StudyError(f"--address should be that of a running Ray cluster, was {address!r}: {problem}") from problem
-
-
-@contextmanager
-def _trials_in_prestarted_workers() -> Iterator[None]:
-    """Lets Tune's actors run in the workers that Ray has started, which imported torch already.
-
-    Tune 2.60 asks for environment variables of its own for every actor, and Ray starts a new process for whatever asks
-    for an environment. On this machine the workers have the variables anyway, inherited from this process.
-    """
-    defaults, propagated = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
-    try:
-        yield
-    finally:
-        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated
 
 
 def _nodes() -> tuple[Node, ...]:

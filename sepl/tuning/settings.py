@@ -24,6 +24,8 @@ class StudySettings(Settings):
     """File of `jobs.affinity`: its best task splits are offered beside the search space's own."""
     resume: bool = False
     """Go on with an interrupted study."""
+    retry_failed: bool = False
+    """With --resume: trials whose process died for good are tried once more."""
     address: str | None = None
     """Of a running Ray cluster, 'auto' inside a job; without it one is started on this machine."""
     optuna_url: str | None = None

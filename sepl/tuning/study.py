@@ -6,28 +6,31 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
-from ray.tune.logger import JsonLoggerCallback
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
+from sepl.tuning.checkpoints import CheckpointJournal
 from sepl.tuning.cluster import Cluster
 from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
+from sepl.tuning.ray_patches import mended_tune
 from sepl.tuning.record import ENDED, StudyFolder
+from sepl.tuning.result_log import ResultLog
+from sepl.tuning.run_name import next_run
 from sepl.tuning.scheduler import RememberingASHA
-from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
+from sepl.tuning.searcher import TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
-from sepl.tuning.survive_oom import survive_memory_kills
 from sepl.tuning.trainable import SeplTrainable
 
-_MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
+_MAX_FAILURES = 1  # since it last came further: a trial whose process died is tried once more from its last checkpoint
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     with folder.only_driver():
         searcher = _searcher(plan)
         folder.write(plan.record, plan.affinity)
-        if ENDED not in searcher.study.user_attrs:
+        if settings.retry_failed:
+            searcher.retry_failed()
+        if ENDED not in searcher.study.user_attrs or settings.retry_failed:
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
@@ -83,27 +88,30 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
         grace_epochs=settings.grace_epochs,
         finished=[trial.intermediate_values for trial in finished],
     )
-    num_left = settings.num_trials - len(finished)
+    num_left = settings.num_trials - len(finished) + searcher.num_retries()
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
-        tuner = tune.Tuner(
-            tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
-            param_space={"surroundings": _surroundings(plan, packing)},
-            tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=scheduler,
-                num_samples=num_left,
-                max_concurrent_trials=packing.concurrency,
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=_run_config(plan.folder, [*_callbacks(searcher, budget), progress], budget),
-        )
-        survive_memory_kills()
-        with progress, _sigterm_as_ctrl_c():
+        callbacks = [*_callbacks(plan.folder, searcher, budget), progress]
+        with progress, _sigterm_as_ctrl_c(), mended_tune(searcher.note_death):
             try:
-                tuner.fit()
+                # `Tuner.fit` runs this too, and then unpickles what lies under certain names in the storage.
+                tune.run(
+                    tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
+                    config={"surroundings": _surroundings(plan, packing)},
+                    search_alg=searcher,
+                    scheduler=scheduler,
+                    num_samples=num_left,
+                    max_concurrent_trials=packing.concurrency,
+                    reuse_actors=True,
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
+                    stop=budget,
+                    callbacks=callbacks,
+                    max_failures=_MAX_FAILURES,
+                    raise_on_failed_trial=False,
+                    verbose=0,
+                    **_storage(plan.folder, searcher.study),
+                )
             finally:
                 searcher.release()
     _end(settings, searcher, budget)
@@ -112,7 +120,8 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
 def _end(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget) -> None:
     """Marks the study as over, unless it was interrupted."""
     finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    reason = "all trials are finished" if len(finished) >= settings.num_trials else budget.reason
+    is_done = len(finished) - searcher.num_retries() >= settings.num_trials
+    reason = "all trials are finished" if is_done else budget.reason
     if reason is None:
         return
     if budget.failure is not None:
@@ -148,22 +157,18 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
     }
 
 
-def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
-    return [JsonLoggerCallback(), CheckpointJournal(searcher), CrashCounter(budget)]
+def _callbacks(folder: StudyFolder, searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
+    journal = CheckpointJournal(searcher, folder.location.filesystem)
+    return [ResultLog(), journal, CrashCounter(budget, searcher)]
 
 
-def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], budget: Budget) -> tune.RunConfig:
+def _storage(folder: StudyFolder, study: optuna.Study) -> dict[str, Any]:
     tune_folder = folder.location / "tune"
-    return tune.RunConfig(
-        name=f"run-{len(tune_folder.list_folder()):03d}",
-        storage_path=tune_folder.path,
-        storage_filesystem=None if tune_folder.is_local else tune_folder.filesystem,
-        stop=budget,
-        callbacks=callbacks,
-        checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=False),
-        failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
-        verbose=0,
-    )
+    return {
+        "name": next_run(study, tune_folder),
+        "storage_path": tune_folder.path,
+        "storage_filesystem": None if tune_folder.is_local else tune_folder.filesystem,
+    }
 
 
 def _trial_name(trial: Trial) -> str:

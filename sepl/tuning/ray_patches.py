@@ -46,16 +46,14 @@ def mended_tune(note_death: NoteDeath) -> Iterator[None]:
         note_death(trial.trial_id, reason(exception))
         _tell_of_failed_trial(controller, trial, exception)
 
-    saved = TuneController.save_to_dir
+    saved = (RayActorManager._actor_task_failed, TuneController._trial_task_failure, TuneController.save_to_dir)
     RayActorManager._actor_task_failed = _actor_task_failed  # pyright: ignore[reportAttributeAccessIssue]
     TuneController._trial_task_failure = tell_once  # pyright: ignore[reportAttributeAccessIssue]
     TuneController.save_to_dir = _save_nothing  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:
-        RayActorManager._actor_task_failed = _tell_of_failed_task
-        TuneController._trial_task_failure = _tell_of_failed_trial
-        TuneController.save_to_dir = saved
+        RayActorManager._actor_task_failed, TuneController._trial_task_failure, TuneController.save_to_dir = saved
 
 
 def reason(exception: Exception) -> str:

@@ -114,17 +114,18 @@ class TruthfulOptunaSearch(Searcher):
         """As Optuna has it, by Tune's id."""
         return self._frozen(trial_id)
 
-    def retry_failed(self) -> None:
-        """Trials whose process died for good are enqueued once more, from their first epoch.
+    def retry_failed(self) -> int:
+        """Trials whose process died for good are enqueued once more, from their first epoch; how many.
 
         They stay in the study as they ended. A configuration that failed by itself, diverging for instance, is not
         tried again.
         """
         trials = self.study.get_trials(deepcopy=False)
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-        for trial in trials:
-            if trial.user_attrs.get(CRASHED) and trial.number not in retried:
-                self.study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+        crashed = [trial for trial in trials if trial.user_attrs.get(CRASHED) and trial.number not in retried]
+        for trial in crashed:
+            self.study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+        return len(crashed)
 
     def release(self) -> None:
         """After an interruption: running trials wait to be proposed again."""

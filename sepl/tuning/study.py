@@ -6,12 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 from ray import tune
-from ray.tune.experiment import Trial
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
@@ -21,16 +19,12 @@ from sepl.tuning.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.ray_patches import mended_tune
-from sepl.tuning.record import ENDED, StudyFolder
+from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.result_log import ResultLog
-from sepl.tuning.run_name import next_run
 from sepl.tuning.scheduler import RememberingASHA
 from sepl.tuning.searcher import TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
-from sepl.tuning.trainable import SeplTrainable
-
-_MAX_FAILURES = 1  # since it last came further: a trial whose process died is tried once more from its last checkpoint
+from sepl.tuning.tune_run import run_trials
 
 
 @dataclass(frozen=True)
@@ -59,9 +53,9 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     with folder.only_driver():
         searcher = _searcher(plan)
         folder.write(plan.record, plan.affinity)
-        if settings.retry_failed:
-            searcher.retry_failed()
-        if ENDED not in searcher.study.user_attrs or settings.retry_failed:
+        if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
+            searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
+        if searcher.study.user_attrs.get(ENDED) is None:
             _search(plan, packing, searcher)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
@@ -91,26 +85,17 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
     num_left = settings.num_trials - len(finished) + searcher.num_retries()
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
-        callbacks = [*_callbacks(plan.folder, searcher, budget), progress]
-        with progress, _sigterm_as_ctrl_c(), mended_tune(searcher.note_death):
+        with progress, _sigterm_as_ctrl_c():
             try:
-                # `Tuner.fit` runs this too, and then unpickles what lies under certain names in the storage.
-                tune.run(
-                    tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
-                    config={"surroundings": _surroundings(plan, packing)},
-                    search_alg=searcher,
+                run_trials(
+                    plan.folder,
+                    packing,
+                    searcher,
                     scheduler=scheduler,
-                    num_samples=num_left,
-                    max_concurrent_trials=packing.concurrency,
-                    reuse_actors=True,
-                    trial_name_creator=_trial_name,
-                    trial_dirname_creator=_trial_name,
-                    stop=budget,
-                    callbacks=callbacks,
-                    max_failures=_MAX_FAILURES,
-                    raise_on_failed_trial=False,
-                    verbose=0,
-                    **_storage(plan.folder, searcher.study),
+                    stopper=budget,
+                    callbacks=[*_callbacks(plan.folder, searcher, budget), progress],
+                    surroundings=_surroundings(plan, packing),
+                    num_trials=num_left,
                 )
             finally:
                 searcher.release()
@@ -160,19 +145,6 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
 def _callbacks(folder: StudyFolder, searcher: TruthfulOptunaSearch, budget: Budget) -> list[tune.Callback]:
     journal = CheckpointJournal(searcher, folder.location.filesystem)
     return [ResultLog(), journal, CrashCounter(budget, searcher)]
-
-
-def _storage(folder: StudyFolder, study: optuna.Study) -> dict[str, Any]:
-    tune_folder = folder.location / "tune"
-    return {
-        "name": next_run(study, tune_folder),
-        "storage_path": tune_folder.path,
-        "storage_filesystem": None if tune_folder.is_local else tune_folder.filesystem,
-    }
-
-
-def _trial_name(trial: Trial) -> str:
-    return f"trial-{trial.config['number']:05d}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from ray.tune import Callback
 
 from sepl.tuning import study as study_module
+from sepl.tuning import tune_run
 from sepl.tuning.cluster import connect
 from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
@@ -122,7 +123,7 @@ def results(folder: Path) -> Iterator[list[StudyResult]]:
     callbacks_before = study_module._callbacks
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setattr(study_module, "SeplTrainable", Dying)
+        patch.setattr(tune_run, "SeplTrainable", Dying)
         patch.setattr(study_module, "_callbacks", lambda *given: [*callbacks_before(*given), planter])
         with connect(None) as cluster:
             first = run_study(plan_study(StudySettings.parse(asked, "test")), cluster)

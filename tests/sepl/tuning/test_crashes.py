@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from builders import build_dataset
 from optuna.trial import TrialState
+from ray import cloudpickle
 from ray.tune import Callback
 
 from sepl.tuning import study as study_module
@@ -118,7 +118,7 @@ def results(folder: Path) -> Iterator[list[StudyResult]]:
         "checkpoint_seconds": 1e-3,
     }
     Dying.marks = folder / "marks"
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     planter = Planter(folder / "runs", folder / "exploded")
     callbacks_before = study_module._callbacks
     with pytest.MonkeyPatch.context() as patch:
@@ -131,7 +131,7 @@ def results(folder: Path) -> Iterator[list[StudyResult]]:
             (folder / "runs" / "dying" / "tune" / "run-000").rename(folder / "first-run")
             asked |= {"resume": True, "retry_failed": True}
             yield [first, run_study(plan_study(StudySettings.parse(asked, "test")), cluster)]
-    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def state(result: StudyResult, number: int) -> tuple[str, int, str | None]:

@@ -84,7 +84,7 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -
     )
     num_left = settings.num_trials - len(finished) + searcher.num_retries()
     if num_left > 0:
-        progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
+        progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
         with progress, _sigterm_as_ctrl_c():
             try:
                 run_trials(

@@ -19,7 +19,6 @@ from sepl.execution.cores import num_cores
 
 _ANSWER_SECONDS = 10.0
 """For a machine to answer at all; Ray itself tries for minutes, with a line of its own every few seconds."""
-_IDLE_WORKER_MS = 600_000
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
@@ -88,15 +87,14 @@ def alive_nodes() -> tuple[Node, ...]:
 def _own_ray(num_cpus: int | None, preload: Sequence[str]) -> Iterator[None]:
     if num_cpus is not None and num_cpus < 1:
         raise ConfigError(f"num_workers should be 1 or more, was {num_cpus}")
-    config = {"preload_python_modules": list(preload), "idle_worker_killing_time_threshold_ms": _IDLE_WORKER_MS}
+    cores = num_cpus or num_cores()
     try:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus or num_cores(),
-            include_dashboard=False,
-            _system_config=config if preload else None,
-            **_QUIET,
-        )
+        if preload:
+            from sepl.distributed.ray_patches import start_ray  # and Ray Tune, which a preparation does without
+
+            start_ray(cores, preload, **_QUIET)
+        else:
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, **_QUIET)
     except OSError as problem:
         ray.shutdown()
         raise ConfigError(_why_not_here(problem)) from problem

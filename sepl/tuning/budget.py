@@ -2,13 +2,13 @@
 
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
 
 from sepl.errors import ConfigError
-from sepl.tuning.names import METRIC
+from sepl.tuning.names import METRIC, TIME_ATTR
+from sepl.tuning.searcher import TruthfulOptunaSearch
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -75,21 +75,30 @@ class Budget(Stopper):
 
 
 class CrashCounter(Callback):
-    """Counts trials whose process died for good; they report no result."""
+    """Counts trials that crashed for good, which report no result, and lets a trial that came further crash again.
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    Ray counts the failures of a trial's whole life; a long trial on machines that come and go would use them up.
+    """
+
+    def __init__(self, budget: Budget, searcher: TruthfulOptunaSearch) -> None:
+        self._budget, self._searcher = budget, searcher
+        self._furthest: dict[str, int] = {}
+
+    def on_trial_result(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        result: dict[str, Any],
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        epoch = result.get(TIME_ATTR, 0)
+        if epoch > self._furthest.get(trial.trial_id, 0):
+            self._furthest[trial.trial_id] = epoch
+            trial.run_metadata.num_failures = 0
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._budget.note_failure(f"its process crashed: {_reason(trial.error_file)}")
+        self._budget.note_failure(f"its process crashed: {self._searcher.death_of(trial.trial_id)}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # for a snapshot of Tune's that is never read
-
-
-def _reason(error_file: str | None) -> str:
-    """What a trial's error.txt comes to: the last line that names an error, else the first after its heading."""
-    text = Path(error_file).read_text() if error_file is not None else ""
-    lines = [line.strip() for line in text.rpartition("Failure #")[2].splitlines()[1:] if line.strip()]
-    named = [line for line in lines if re.match(r"\S*(Error|Exception)\b", line)]
-    return next(iter(named[-1:] or lines), "no reason was left")[:200]
+        return {}

@@ -8,10 +8,10 @@ from functools import partial
 from typing import TypeVar
 
 import ray
-from ray.tune.execution import class_cache
 
 from sepl.distributed import connect as distributed
 from sepl.distributed.connect import Node, is_this_machine
+from sepl.distributed.ray_patches import trials_in_prestarted_workers
 from sepl.distributed.remote import Tell, run_remotely
 from sepl.distributed.sight import check_every_node
 from sepl.errors import StorageError
@@ -83,20 +83,5 @@ def connect(address: str | None) -> Iterator[Cluster]:
         os.environ.setdefault(name, value)
     is_local = is_this_machine(address)
     is_own = is_local and not ray.is_initialized()
-    with distributed.connect(address, preload=_PRELOADED), _trials_in_prestarted_workers() if is_own else nullcontext():
+    with distributed.connect(address, preload=_PRELOADED), trials_in_prestarted_workers() if is_own else nullcontext():
         yield Cluster(wait_for_cpus(), is_local)
-
-
-@contextmanager
-def _trials_in_prestarted_workers() -> Iterator[None]:
-    """Lets Tune's actors run in the workers that Ray has started, which imported torch already.
-
-    Tune 2.60 asks for environment variables of its own for every actor, and Ray starts a new process for whatever asks
-    for an environment. On this machine the workers have the variables anyway, inherited from this process.
-    """
-    defaults, propagated = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
-    try:
-        yield
-    finally:
-        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = defaults, propagated

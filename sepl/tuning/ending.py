@@ -20,7 +20,7 @@ _MORE = {
 
 def is_over(study: optuna.Study) -> bool:
     """Whether nothing is left to search: the study has ended with a trial that ran to its end."""
-    return ENDED in study.user_attrs and leaderboard(study).best() is not None
+    return study.user_attrs.get(ENDED) is not None and leaderboard(study).best() is not None
 
 
 def end_study(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> None:
@@ -30,7 +30,8 @@ def end_study(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: B
     with `resume`.
     """
     finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    reason = _ALL_FINISHED if len(finished) >= settings.num_trials else budget.reason
+    is_done = len(finished) - searcher.num_retries() >= settings.num_trials
+    reason = _ALL_FINISHED if is_done else budget.reason
     if watch.problem is not None and reason != _ALL_FINISHED:
         raise StudyError(f"study {settings.study} stopped: {watch.problem}; its trials wait: mend it, then --resume")
     if reason is None:

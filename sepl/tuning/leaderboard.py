@@ -54,8 +54,12 @@ class Leaderboard(RootModel[tuple[TrialRow, ...]]):
         return next((row for row in self.root if row.state == "complete"), None)
 
 
-def leaderboard(study: optuna.Study) -> Leaderboard:
-    rows = [_row(trial) for trial in study.get_trials(deepcopy=False)]
+def leaderboard(study: optuna.Study, finished: dict[int, TrialRow] | None = None) -> Leaderboard:
+    """`finished` keeps the rows of finished trials from one call to the next: they stay, and there are ever more."""
+    finished = {} if finished is None else finished
+    trials = study.get_trials(deepcopy=False)
+    rows = [finished.get(trial.number) or _row(trial) for trial in trials]
+    finished.update((row.number, row) for row, trial in zip(rows, trials, strict=True) if trial.state.is_finished())
     return Leaderboard(root=tuple(sorted(rows, key=_rank)))
 
 

@@ -36,7 +36,8 @@ class StudyProgress(Callback):
         self._searcher, self._scheduler, self._budget = searcher, scheduler, budget
         self._num_trials = num_trials
         self._console = console or Console(highlight=False)
-        self._board = leaderboard(searcher.study)
+        self._finished: dict[int, TrialRow] = {}
+        self._board = leaderboard(searcher.study, self._finished)
         self._num_finished_before = self._num_finished
         self._started = time.monotonic()
         self._num_epochs = 0
@@ -78,7 +79,7 @@ class StudyProgress(Callback):
         return counts["complete"] + counts["pruned"] + counts["failed"]
 
     def _refresh(self) -> None:
-        self._board = leaderboard(self._searcher.study)
+        self._board = leaderboard(self._searcher.study, self._finished)
         self._metrics.show(self._board)
         for row in sorted(self._board.root, key=lambda row: row.number):
             if row.state in ("complete", "pruned", "failed") and row.number not in self._shown:

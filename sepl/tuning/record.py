@@ -124,7 +124,7 @@ class StudyFolder:
     def is_over(self, optuna_url: str | None) -> bool:
         """Whether the database says that the search has ended; no when it has no such study."""
         studies = self.open_optuna_storage(optuna_url).get_all_studies()
-        return any(study.study_name == self.name and ENDED in study.user_attrs for study in studies)
+        return any(study.study_name == self.name and study.user_attrs.get(ENDED) is not None for study in studies)
 
     def check_database(self, optuna_url: str | None) -> str | None:
         """The URL as it is kept, its file's path absolute. Raises ConfigError unless the trials can be kept there."""

@@ -1,27 +1,31 @@
 """Optuna through Ray Tune, told the truth, and the one memory of a study.
 
-Ray's `OptunaSearch` (2.60) tells Optuna COMPLETE for trials that ASHA stopped, drops the value they were stopped at,
-leaves trials with a NaN RUNNING for good, and keeps half of its state in pickles that lag behind the database when a
-driver is killed. Here every event is one transaction in Optuna's storage and nothing else is remembered: a trial is
-finished when Optuna says so, and one that was interrupted waits there with its values and its checkpoint.
+In place of Ray's `OptunaSearch` (2.60), which tells Optuna COMPLETE for trials that ASHA stopped, drops the value they
+were stopped at, leaves trials with a NaN RUNNING for good, and keeps half of its state in pickles that lag behind the
+database when a driver is killed. Here every event is one transaction in Optuna's storage and nothing else is
+remembered: a trial is finished when Optuna says so, and one that was interrupted waits there with its values and its
+checkpoint.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from ray.tune import Callback
-from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search import Searcher
 
-from sepl.errors import StudyError
 from sepl.tuning.names import IS_LAST, METRIC, TIME_ATTR, WAITS
 
+# Attributes of a trial in Optuna.
+CRASHED = "crashed"
+"""Whether it failed because its process died or raised, not by what it computed."""
+RETRY_OF = "retry_of"
+"""Number of the crashed trial that it repeats."""
 
-class TruthfulOptunaSearch(OptunaSearch):
+
+class TruthfulOptunaSearch(Searcher):
     """Finished is COMPLETE, stopped below `num_epochs` is PRUNED with its values, diverged or crashed is FAIL.
 
     Finished is also a trial that ended itself, getting no better for `early_stopping_epochs`.
@@ -46,23 +50,27 @@ class TruthfulOptunaSearch(OptunaSearch):
         num_earlier = _num_trials(storage, study_name)
         # The sampler's random state is not stored: seeded alike, a resumed study would draw its first points again.
         sampler = optuna.samplers.TPESampler(seed=seed + num_earlier)
-        super().__init__(define, metric=METRIC, mode="max", sampler=sampler, study_name=study_name, storage=storage)
-        self._num_epochs = num_epochs
+        super().__init__(metric=METRIC, mode="max")
+        self.study = optuna.create_study(
+            storage=storage, sampler=sampler, study_name=study_name, direction="maximize", load_if_exists=True
+        )
+        self._define, self._num_epochs, self._storage = define, num_epochs, storage
+        self._study_id = storage.get_study_id_from_name(study_name)
+        self._trials: dict[str, optuna.Trial] = {}
+        """Of this driver, by Tune's id."""
         self._seconds: dict[str, float] = {}
+        self._deaths: dict[str, str] = {}
         self.release()
         for point in first_points:
             self.study.enqueue_trial(point, skip_if_exists=True)
 
-    @property
-    def study(self) -> optuna.Study:
-        assert self._ot_study is not None  # made by the base class's constructor because `define` is given
-        return self._ot_study
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+    def suggest(self, trial_id: str) -> dict[str, Any]:
         """The trial's config: `params`, its Optuna `number`, its `earlier` values and the checkpoint to go on from."""
-        params = super().suggest(trial_id)
+        trial = self.study.ask()
+        self._trials[trial_id] = trial
+        params = {**self._define(trial), **trial.params}
+        trial.set_user_attr("config", params)
         frozen = self._frozen(trial_id)
-        self._ot_trials[trial_id].set_user_attr("config", params)
         self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
         return {
             "params": params,
@@ -90,10 +98,34 @@ class TruthfulOptunaSearch(OptunaSearch):
 
     def note_checkpoint(self, trial_id: str, path: str) -> None:
         """A checkpoint of the trial lies whole at `path`, in the file system of the study's storage."""
-        trial = self._ot_trials[trial_id]
+        trial = self._trials[trial_id]
         if not self._frozen(trial_id).state.is_finished():
             trial.set_user_attr("checkpoint", path)
             trial.set_user_attr("seconds", self._seconds[trial_id])
+
+    def note_death(self, trial_id: str, reason: str) -> None:
+        """The trial's process died, or its step raised: what is said of it when that was once too often."""
+        self._deaths[trial_id] = reason
+
+    def death_of(self, trial_id: str) -> str:
+        return self._deaths.get(trial_id, "no reason was left")
+
+    def trial(self, trial_id: str) -> FrozenTrial:
+        """As Optuna has it, by Tune's id."""
+        return self._frozen(trial_id)
+
+    def retry_failed(self) -> int:
+        """Trials whose process died for good are enqueued once more, from their first epoch; how many.
+
+        They stay in the study as they ended. A configuration that failed by itself, diverging for instance, is not
+        tried again.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+        crashed = [trial for trial in trials if trial.user_attrs.get(CRASHED) and trial.number not in retried]
+        for trial in crashed:
+            self.study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+        return len(crashed)
 
     def release(self) -> None:
         """After an interruption: running trials wait to be proposed again."""
@@ -113,22 +145,33 @@ class TruthfulOptunaSearch(OptunaSearch):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the state is Optuna's storage, and no pickle of it is ever read."""
 
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for Tune's own snapshot, which is written but never restored; keeps a database password out of it
 
+    def num_retries(self) -> int:
+        """Trials beside the number that was asked for, which repeat crashed ones."""
+        return sum(RETRY_OF in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+
     def _frozen(self, trial_id: str) -> FrozenTrial:
-        return self.study._storage.get_trial(self._ot_trials[trial_id]._trial_id)
+        return self._storage.get_trial(self._storage_id(self._trials[trial_id].number))
+
+    def _storage_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _wait(self, frozen: FrozenTrial) -> None:
         # Optuna's own retry callback fails the trial and enqueues a copy; this keeps it one trial with its values.
-        self.study._storage.set_trial_state_values(frozen._trial_id, TrialState.WAITING)
+        self._storage.set_trial_state_values(self._storage_id(frozen.number), TrialState.WAITING)
 
     def _cut_off(self, frozen: FrozenTrial) -> None:
-        self.study._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING)  # only a running trial is told
+        trial_id = self._storage_id(frozen.number)
+        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)  # only a running trial is told
         if frozen.intermediate_values:
             self.study.tell(frozen.number, state=TrialState.PRUNED)
             return
-        self.study._storage.set_trial_user_attr(frozen._trial_id, "failure", "the budget ended before its first epoch")
+        self._storage.set_trial_user_attr(trial_id, "failure", "the budget ended before its first epoch")
         self.study.tell(frozen.number, state=TrialState.FAIL)
 
     def _note_time(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -137,7 +180,7 @@ class TruthfulOptunaSearch(OptunaSearch):
     def _report(self, trial_id: str, frozen: FrozenTrial, result: Mapping[str, Any]) -> None:
         step, value = int(result[TIME_ATTR]), float(result[METRIC])
         if step not in frozen.intermediate_values and math.isfinite(value):
-            self._ot_trials[trial_id].report(value, step)
+            self._trials[trial_id].report(value, step)
 
     def _verdict(self, trial_id: str, frozen: FrozenTrial, result: Mapping[str, Any], error: bool) -> dict[str, Any]:
         if error or _is_failed(result):
@@ -148,27 +191,16 @@ class TruthfulOptunaSearch(OptunaSearch):
         return {"state": TrialState.COMPLETE, "values": float(result[METRIC])}
 
     def _keep(self, trial_id: str, result: Mapping[str, Any], error: bool) -> None:
-        trial = self._ot_trials[trial_id]
+        trial = self._trials[trial_id]
         trial.set_user_attr("seconds", self._seconds[trial_id])
         skills = {name.removeprefix("skills/"): value for name, value in result.items() if name.startswith("skills/")}
         if skills:
             trial.set_user_attr("skills", {name: value for name, value in skills.items() if math.isfinite(value)})
         if error or _is_failed(result):
-            trial.set_user_attr("failure", str(result.get("failure") or "crashed; see its error.txt"))
-
-
-class CheckpointJournal(Callback):
-    """Notes in Optuna where the newest whole checkpoint of a trial lies; Tune calls this once it is stored."""
-
-    def __init__(self, searcher: TruthfulOptunaSearch) -> None:
-        self._searcher = searcher
-
-    def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:  # noqa: ARG002
-        with suppress(StudyError):  # of a lost database, for which the study stops; Tune would print it and go on
-            self._searcher.note_checkpoint(trial.trial_id, checkpoint.path)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+            trial.set_user_attr(
+                "failure", str(result.get("failure") or f"its process crashed: {self.death_of(trial_id)}")
+            )
+            trial.set_user_attr(CRASHED, error)
 
 
 def _is_failed(result: Mapping[str, Any]) -> bool:
@@ -177,5 +209,7 @@ def _is_failed(result: Mapping[str, Any]) -> bool:
 
 
 def _num_trials(storage: BaseStorage, study_name: str) -> int:
-    names = {study.study_name: study._study_id for study in storage.get_all_studies()}
-    return storage.get_n_trials(names[study_name]) if study_name in names else 0
+    try:
+        return storage.get_n_trials(storage.get_study_id_from_name(study_name))
+    except KeyError:
+        return 0

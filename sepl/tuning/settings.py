@@ -26,6 +26,8 @@ class StudySettings(Settings):
     """Go on with an interrupted study."""
     test_again: bool = False
     """Read the sealed test patients although the study has read them before; the bundle and its card will say so."""
+    retry_failed: bool = False
+    """With --resume: trials whose process died for good are tried once more."""
     address: str | None = None
     """Of a running Ray cluster, auto or HOST:PORT; left out: this machine."""
     optuna_url: str | None = None

@@ -11,13 +11,12 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from ray import tune
-from ray.tune.experiment import Trial
-from ray.tune.logger import JsonLoggerCallback
 from ray.tune.search import ConcurrencyLimiter
-from ray.tune.stopper import CombinedStopper, Stopper
+from ray.tune.stopper import CombinedStopper
 
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.budget import Budget, CrashCounter
+from sepl.tuning.checkpoints import CheckpointJournal
 from sepl.tuning.cluster import Cluster
 from sepl.tuning.database import database_errors_in_one_line
 from sepl.tuning.ending import end_study, is_over
@@ -27,14 +26,12 @@ from sepl.tuning.ownership import check_owner, claim
 from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.record import ENDED, StudyFolder
+from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.result_log import ResultLog
 from sepl.tuning.scheduler import RememberingASHA
-from sepl.tuning.searcher import CheckpointJournal, TruthfulOptunaSearch
-from sepl.tuning.survive_oom import survive_memory_kills
-from sepl.tuning.trainable import SeplTrainable
+from sepl.tuning.searcher import TruthfulOptunaSearch
+from sepl.tuning.tune_run import run_trials
 from sepl.tuning.waiting import ClusterWatch
-
-_MAX_FAILURES = 1  # a trial whose process died is tried once more from its last checkpoint
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         storage = _own_database(plan)
         searcher = _searcher(plan, storage)
         cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
+        if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
+            searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
         if not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
@@ -117,32 +116,24 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
         grace_epochs=settings.grace_epochs,
         finished=[trial.intermediate_values for trial in finished],
     )
-    num_left = settings.num_trials - len(finished)
+    num_left = settings.num_trials - len(finished) + searcher.num_retries()
     if num_left > 0:
-        progress = StudyProgress(searcher, scheduler, budget, num_trials=settings.num_trials)
+        progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
         cluster_watch = ClusterWatch(limiter, packing)
-        tuner = tune.Tuner(
-            tune.with_resources(SeplTrainable, {"cpu": packing.cpus, "gpu": packing.gpus}),
-            param_space={"surroundings": _surroundings(plan, packing)},
-            tune_config=tune.TuneConfig(
-                search_alg=limiter,
-                scheduler=scheduler,
-                num_samples=num_left,
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=_run_config(
-                plan.folder,
-                [*_callbacks(searcher, budget, watch), progress, cluster_watch],
-                CombinedStopper(budget, watch, DatabaseWatch(storage)),
-            ),
-        )
-        survive_memory_kills()
         with progress, cluster_watch, _sigterm_as_ctrl_c():
             try:
-                tuner.fit()
+                run_trials(
+                    plan.folder,
+                    packing,
+                    searcher,
+                    limiter=limiter,
+                    scheduler=scheduler,
+                    stopper=CombinedStopper(budget, watch, DatabaseWatch(storage)),
+                    callbacks=[*_callbacks(plan.folder, searcher, budget, watch), progress, cluster_watch],
+                    surroundings=_surroundings(plan, packing),
+                    num_trials=num_left,
+                )
             finally:
                 searcher.release()  # raises in one line what Tune wrapped in its own, when the database is lost
     end_study(settings, searcher, budget, watch)
@@ -173,26 +164,11 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
     }
 
 
-def _callbacks(searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch) -> list[tune.Callback]:
-    return [JsonLoggerCallback(), CheckpointJournal(searcher), SaveListener(watch), CrashCounter(budget)]
-
-
-def _run_config(folder: StudyFolder, callbacks: list[tune.Callback], stopper: Stopper) -> tune.RunConfig:
-    tune_folder = folder.location / "tune"
-    return tune.RunConfig(
-        name=f"run-{len(tune_folder.list_folder()):03d}",
-        storage_path=tune_folder.path,
-        storage_filesystem=None if tune_folder.is_local else tune_folder.filesystem,
-        stop=stopper,
-        callbacks=callbacks,
-        checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_at_end=False),
-        failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
-        verbose=0,
-    )
-
-
-def _trial_name(trial: Trial) -> str:
-    return f"trial-{trial.config['number']:05d}"
+def _callbacks(
+    folder: StudyFolder, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch
+) -> list[tune.Callback]:
+    journal = CheckpointJournal(searcher, folder.location.filesystem)
+    return [ResultLog(), journal, SaveListener(watch), CrashCounter(budget, searcher)]
 
 
 @contextmanager

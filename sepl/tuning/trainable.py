@@ -12,13 +12,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pyarrow import ArrowException
-from pyarrow.fs import FileType
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
-from ray.tune.trainable.trainable import _DICT_CHECKPOINT_FILE_NAME
 from safetensors import SafetensorError
 
-from sepl.errors import SeplError, StorageError
+from sepl.errors import SeplError
 from sepl.tuning.environment import SurroundingsError
 from sepl.tuning.names import IS_LAST, METRIC, UNSAVED, WAITS
 
@@ -66,18 +64,15 @@ class SeplTrainable(tune.Trainable):
         self._saved_at = time.monotonic()
 
     def restore(self, checkpoint_path: Any) -> None:
-        """As Ray does, but never from a pickle: Ray would read one that somebody put into the checkpoint's folder."""
-        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
-        pickled = f"{checkpoint.path}/{_DICT_CHECKPOINT_FILE_NAME}"
-        if checkpoint.filesystem.get_file_info(pickled).type != FileType.NotFound:
-            raise StorageError(f"a checkpoint should hold safetensors and JSON, found {pickled}")
-        super().restore(checkpoint_path)
+        """After a crash of this trial under the same driver.
 
-    def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
-        """After a crash of this trial under the same driver."""
-        assert isinstance(checkpoint, str)  # save_checkpoint filled a folder
+        In place of Ray's, which would unpickle a file of a certain name that somebody put into the checkpoint's folder.
+        Tune's own counts begin at 1 again; a study counts in `epoch`.
+        """
+        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
         run = self._process.build_run(self.config["params"], self._surroundings)
-        run.restore(Path(checkpoint))
+        with checkpoint.as_directory() as folder:
+            run.restore(Path(folder))
         self._run = run
 
     def cleanup(self) -> None:

@@ -153,7 +153,7 @@ def test_a_file_system_without_locks_is_told_in_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)  # as the kernel answers there; no such file system can be made here
 
-    with pytest.raises(StorageError, match=r"cannot lock .*: Operation not supported; choose a folder") as refusal:
+    with pytest.raises(StorageError, match=r"cannot lock .*file locks \(flock\): Operation not supported") as refusal:
         FileLock.take(tmp_path / "a", wait=False)
     assert "\n" not in str(refusal.value)
 

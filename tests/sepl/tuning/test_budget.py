@@ -1,8 +1,8 @@
 """When a study stops before its number of trials."""
 
 import math
-from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -64,24 +64,23 @@ def test_one_success_makes_later_failures_single_ones() -> None:
     assert budget.failure is None
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (
-            "Failure # 1 (occurred at noon)\nworker killed, low on memory\nmore about it\n",
-            "worker killed, low on memory",
-        ),
-        (
-            "Failure # 1\nValueError: first\n\nFailure # 2\nTraceback\nOSError: disk full\n",
-            "OSError: disk full",
-        ),
-        ("", "no reason was left"),
-    ],
-)
-def test_a_crashed_trial_is_remembered_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
-    (tmp_path / "error.txt").write_text(text)
+def test_a_crashed_trial_is_remembered_with_its_reason() -> None:
     budget = Budget()
+    searcher: Any = SimpleNamespace(death_of=lambda trial_id: f"{trial_id} was killed")
 
-    CrashCounter(budget).on_trial_error(1, [], SimpleNamespace(error_file=str(tmp_path / "error.txt")))
+    CrashCounter(budget, searcher).on_trial_error(1, [], SimpleNamespace(trial_id="a"))
 
-    assert budget.failure == f"its process crashed: {reason}"
+    assert budget.failure == "its process crashed: a was killed"
+
+
+def test_crashes_count_since_the_trial_last_came_further() -> None:
+    counter, searcher = Budget(), cast(Any, None)
+    trial = SimpleNamespace(trial_id="a", run_metadata=SimpleNamespace(num_failures=1))
+    crashes = CrashCounter(counter, searcher)
+
+    crashes.on_trial_result(1, [], trial, {"epoch": 2})
+    after_progress = trial.run_metadata.num_failures
+    trial.run_metadata.num_failures = 1
+    crashes.on_trial_result(1, [], trial, {"epoch": 2})  # again, from the checkpoint before
+
+    assert (after_progress, trial.run_metadata.num_failures) == (0, 1)

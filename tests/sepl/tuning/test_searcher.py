@@ -116,6 +116,28 @@ def test_a_trial_that_crashed_for_good_fails(searcher: TruthfulOptunaSearch) -> 
     assert only_trial(searcher).state == TrialState.FAIL
 
 
+def test_a_crashed_trial_says_how_it_died_and_may_be_tried_again_once(searcher: TruthfulOptunaSearch) -> None:
+    searcher.suggest("a")
+    searcher.note_death("a", "killed by the kernel")
+    searcher.on_trial_complete("a", error=True)
+
+    num_retries = [searcher.retry_failed(), searcher.retry_failed()]
+
+    again = searcher.suggest("b")
+    crashed, _ = searcher.study.trials
+    assert num_retries == [1, 0]
+    assert again["params"]["learning_rate"] == crashed.params["learning_rate"]
+    assert crashed.user_attrs["failure"] == "its process crashed: killed by the kernel"
+    assert searcher.num_retries() == 1
+
+
+def test_a_trial_that_diverged_is_not_tried_again(searcher: TruthfulOptunaSearch) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {METRIC: math.nan, "failure": "loss of age is not finite", "done": True})
+
+    assert searcher.retry_failed() == 0
+
+
 def test_what_is_told_twice_counts_once(searcher: TruthfulOptunaSearch) -> None:
     searcher.suggest("a")
     run(searcher, "a", [0.1, 0.2])

@@ -18,8 +18,8 @@ from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskTable
 from sepl.training.batches import TrainingData, ValidationSet
-from sepl.training.loop import TrainingRun, train
-from sepl.training.validation import labels_at_hand
+from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.supervised.validation import labels_at_hand
 
 Floats = NDArray[np.float64]
 

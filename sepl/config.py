@@ -266,7 +266,7 @@ class TrainingConfig(Settings):
     cagrad_radius: float = Field(default=0.5, ge=0.0)
     """Of 'cagrad': how far, in norms of the mean gradient, the update may be from it."""
     cooperative: bool = False
-    """Whether task groups take turns, after MT-CooL (`sepl.training.cooperative`); needs `task_groups`."""
+    """Whether task groups take turns, after MT-CooL (`sepl.training.supervised.cooperative`); needs `task_groups`."""
     cooperative_place: CooperativePlace = "features"
     """What of the other groups' sub-models is disturbed: the features they give, or their parameters."""
     cooperative_noise: CooperativeNoise = "uniform"

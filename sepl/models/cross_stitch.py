@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sepl.models.fusion import Fusion
 from sepl.models.linear import TaskHeads
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.stages import stage_names
 
 OWN_SHARE = 0.9
@@ -50,8 +50,8 @@ class CrossStitchNetwork(MultiTaskNetwork):
         features_TBF = self.backbone(images_BCHW.repeat(self.num_tasks, 1, 1, 1))
         return features_TBF.unflatten(0, (self.num_tasks, -1)).transpose(0, 1)
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
-        del labels_BT
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+        del context
         return self.heads(features)
 
 

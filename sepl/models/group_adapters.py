@@ -29,6 +29,8 @@ class Turn:
     """From a tensor with the groups first, (G, …), to what is added to it."""
     num_draws: int = 1
     """With parameters: so many draws, each for its share of the photographs."""
+    is_of_batch: bool = False
+    """Whether what is added was found for all the features of a batch, which the head should then see at once."""
 
 
 class GroupedHead(nn.Module):
@@ -39,7 +41,6 @@ class GroupedHead(nn.Module):
         num_groups = max(group_of_task) + 1
         self.head = head
         self.num_groups = num_groups
-        self.turn: Turn | None = None
         # A tensor a group: of a larger one, AdamW would move a slice that has a gradient of 0 in others' turns.
         self.adapters = nn.ModuleList(nn.Linear(num_features, width) for _ in range(num_groups))
         self.mixers = nn.ParameterList(torch.zeros(num_groups * width, num_features) for _ in range(num_groups))
@@ -47,10 +48,10 @@ class GroupedHead(nn.Module):
         in_group_GT = torch.tensor([[group == g for group in group_of_task] for g in range(num_groups)])
         self.register_buffer("in_group_GT", in_group_GT, persistent=False)
 
-    def forward(self, features_BF: Tensor, labels_BT: Tensor | None = None) -> Tensor:
+    def forward(self, features_BF: Tensor, labels_BT: Tensor | None = None, turn: Turn | None = None) -> Tensor:
         """Outputs (B, T); in a turn those of its group, and 0 for the tasks of others."""
-        if self.turn is not None:
-            return self._decide(self.turn.group, features_BF, self._in_turn(features_BF, self.turn), labels_BT)
+        if turn is not None:
+            return self._decide(turn.group, features_BF, self._in_turn(features_BF, turn), labels_BT)
         adapted = [adapter(features_BF).relu() for adapter in self.adapters]
         groups = range(self.num_groups)
         return torch.stack([self._decide(group, features_BF, adapted, labels_BT) for group in groups]).sum(dim=0)

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from sepl.models.fusion import Fusion
 from sepl.models.linear import TaskHeads
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
 from sepl.models.stages import stage_maps
 
 REDUCTION = 4
@@ -69,8 +69,8 @@ class MtanNetwork(MultiTaskNetwork):
             seen_BTChw = mask(map_BChw, hand_on(seen_BTChw, map_BChw.shape[2:]))
         return self.norm(seen_BTChw.mean(dim=(3, 4)))
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
-        del labels_BT
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+        del context
         return self.heads(features)
 
 

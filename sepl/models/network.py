@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sepl.models.fusion import Fusion, PhotographSets
+from sepl.models.group_adapters import Turn
 
 Representation = Tensor | tuple[Tensor, ...]
 
@@ -27,6 +28,8 @@ class Context:
     """Which photographs are one patient's. Without it, to a network with fusion, each photograph is a patient."""
     labels_BT: Tensor | None = None
     """Scaled labels, NaN where absent, a row an output; for networks that `need_labels`."""
+    turn: Turn | None = None
+    """In cooperative training, which group's it is; for networks with task groups."""
 
 
 NO_CONTEXT = Context()
@@ -61,14 +64,14 @@ class MultiTaskNetwork(nn.Module):
         """Outputs from what `features` gave, after fusion."""
         if self.fusion is not None:
             features = self.fusion(features, context.sets or PhotographSets.alone(features))
-        return self.decide(features, context.labels_BT)
+        return self.decide(features, context)
 
     def features(self, representation: Representation) -> Tensor:
         """Features (B, F) or (B, T, F), a row a photograph."""
         assert isinstance(representation, Tensor), "a family of several tensors says what they come to"
         return representation
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
         """Outputs, a row for each of the features."""
         raise NotImplementedError
 

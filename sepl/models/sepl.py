@@ -150,10 +150,6 @@ class SeplNetwork(TrunkNetwork):
         super().__init__(backbone, head, head.num_tasks, fusion)
         self.needs_labels = head.propagation in ("oracle", "shuffled")
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
-        self.forget_gates()
-        return self.head(features, labels_BT)
-
 
 class Experts(nn.Module):
     """All experts at once: features (B, F) and propagated priors (B, P) to (E, B, H). P may be 0."""

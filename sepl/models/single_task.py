@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sepl.models.fusion import Fusion
 from sepl.models.linear import TaskHeads
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 
 class SingleTaskNetwork(MultiTaskNetwork):
@@ -32,6 +32,6 @@ class SingleTaskNetwork(MultiTaskNetwork):
         """(B, T, F)."""
         return torch.stack([backbone(images_BCHW) for backbone in self.backbones], dim=1)
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
-        del labels_BT
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+        del context
         return self.heads(features)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from sepl.models.fusion import Fusion
 from sepl.models.gates import LoadBalance
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.group_adapters import GroupedHead
+from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 
 class TrunkNetwork(MultiTaskNetwork):
@@ -22,15 +23,11 @@ class TrunkNetwork(MultiTaskNetwork):
     def represent(self, images_BCHW: Tensor) -> Tensor:
         return self.backbone(images_BCHW)
 
-    def decide(self, features: Tensor, labels_BT: Tensor | None = None) -> Tensor:
-        del labels_BT  # a prediction
-        self.forget_gates()
-        return self.head(features)
-
-    def forget_gates(self) -> None:
-        """What was observed of a forward whose penalty nobody asked for is no part of the next one's."""
-        for balance in self._balances:
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+        for balance in self._balances:  # of a forward whose penalty nobody asked for: no part of this one's
             balance.take()
+        inputs = (features, context.labels_BT) if self.needs_labels else (features,)
+        return self.head(*inputs, turn=context.turn) if isinstance(self.head, GroupedHead) else self.head(*inputs)
 
     @property
     def has_penalty(self) -> bool:

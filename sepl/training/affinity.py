@@ -32,8 +32,8 @@ from sepl.training.affinity_record import EVERY, Affinity, benefit_when_known, r
 from sepl.training.batches import TrainingData
 from sepl.training.device import autocast
 from sepl.training.gradient_weightings import task_jacobians
-from sepl.training.loop import EpochResult, TrainingRun, train
-from sepl.training.losses import task_losses
+from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.run import EpochResult, TrainingRun, train
 from sepl.training.weighting_base import as_tuple
 
 

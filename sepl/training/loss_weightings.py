@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torchjd.scalarization import STCH
 
-from sepl.training.losses import total_loss
+from sepl.training.supervised.losses import total_loss
 from sepl.training.weighting_base import Weighting
 
 EPSILON = 1e-8

@@ -18,7 +18,7 @@ from sepl.errors import SeplError, StorageError
 from sepl.tuning.names import IS_LAST, METRIC
 
 if TYPE_CHECKING:
-    from sepl.training.loop import EpochResult, TrainingRun
+    from sepl.training.supervised.run import EpochResult, TrainingRun
 
 
 class SeplTrainable(tune.Trainable):

@@ -107,7 +107,7 @@ def test_a_network_without_a_backbone_of_timms_is_refused() -> None:
 
 
 def test_a_step_moves_layers_by_their_rates() -> None:
-    from sepl.training.optimiser import build_optimiser, set_learning_rate
+    from sepl.training.engine.optimiser import build_optimiser, set_learning_rate
 
     network = build("test_vit")
     optimiser = build_optimiser(network, learning_rate=1.0, weight_decay=0.0, layer_decay=0.5)

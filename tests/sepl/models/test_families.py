@@ -12,7 +12,7 @@ from sepl.models.build import build_network
 from sepl.models.fusion import PhotographSets
 from sepl.models.network import Context, MultiTaskNetwork
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
-from sepl.training.losses import task_losses
+from sepl.training.supervised.losses import task_losses
 
 FAMILIES = get_args(Family)
 OTHERS = [family for family in FAMILIES if family != "sepl"]

@@ -16,8 +16,8 @@ from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity import AffinityProbe, label_correlation, measure_affinity
 from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_array
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
-from sepl.training.losses import task_losses
+from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.run import TrainingRun, train
 
 SETTING = TrialConfig.from_params(
     {"family": "hard_sharing", "backbone": "test_resnet", "num_epochs": 8, "batch_size": 32, "learning_rate": 3e-3}

@@ -12,10 +12,10 @@ from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
 from sepl.training.batches import TrainingData, TrainSet
-from sepl.training.loop import TrainingRun, train
 from sepl.training.patient_sets import PatientTrainSet
 from sepl.training.pixels import MappedPixels
-from sepl.training.validation import labels_at_hand
+from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.supervised.validation import labels_at_hand
 
 FUSION = {"fusion": "attention"}
 

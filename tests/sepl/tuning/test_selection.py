@@ -17,7 +17,7 @@ from sepl.errors import DatasetError, DivergedError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
+from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning import selection
 from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
 from sepl.tuning.selection import refit, select_winner

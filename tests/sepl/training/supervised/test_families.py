@@ -9,7 +9,7 @@ import torch
 from sepl.config import Family, TrialConfig
 from sepl.errors import ConfigError
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun
+from sepl.training.supervised.run import TrainingRun
 
 FAMILIES = get_args(Family)
 WITHOUT_TRUNK = ("single_task", "soft_sharing", "cross_stitch")

@@ -6,7 +6,7 @@ import pytest
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DatasetError
 from sepl.training.batches import TrainingData, ValidationSet
-from sepl.training.validation import labels_at_hand, validation_skills
+from sepl.training.supervised.validation import labels_at_hand, validation_skills
 
 
 def _true_outputs(dataset: PreparedDataset) -> np.ndarray:

@@ -14,12 +14,13 @@ def build_optimiser(
     learning_rate: float,
     weight_decay: float,
     layer_decay: float = 1.0,
-    weighting: nn.Module | None = None,
+    beside: nn.Module | None = None,
 ) -> AdamW:
     """AdamW over all parameters of a network that learn, one fused kernel a step and group (on the CPU as well).
 
-    Biases, norms and what the backbone itself exempts (position embeddings, class tokens) do not decay: pulling them
-    to zero limits no capacity and shifts what the network can represent. Parameters of `weighting` never decay either.
+    Biases, norms and what the backbone itself exempts (position embeddings, class tokens) do not decay: pulling them to
+    zero limits no capacity and shifts what the network can represent. Parameters of `beside`, what is learned beside
+    the network, never decay either.
 
     Each group keeps what its learning rate is multiplied by as `lr_scale`; see `set_learning_rate`.
     """
@@ -30,7 +31,7 @@ def build_optimiser(
         if parameter.requires_grad:
             key = (scales.get(name, 1.0), name not in exempt)
             members.setdefault(key, []).append(parameter)
-    if weighting is not None and (learned := list(weighting.parameters())):
+    if beside is not None and (learned := list(beside.parameters())):
         members.setdefault((1.0, False), []).extend(learned)
     groups = [
         {"params": members[scale, decays], "lr_scale": scale, "weight_decay": weight_decay if decays else 0.0}

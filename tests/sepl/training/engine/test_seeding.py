@@ -1,6 +1,6 @@
 import torch
 
-from sepl.training.seeding import RandomStreams
+from sepl.training.engine.seeding import RandomStreams
 
 CPU = torch.device("cpu")
 

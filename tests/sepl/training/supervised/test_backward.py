@@ -11,9 +11,10 @@ from sepl.config import TrialConfig
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
 from sepl.training.augment import Augmenter
-from sepl.training.backward import BatchBackward
 from sepl.training.batches import Batch, TrainingData
-from sepl.training.seeding import RandomStreams
+from sepl.training.engine.seeding import RandomStreams
+from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.passes import Passes
 from sepl.training.weighting import build_weighting
 
 NUM_PHOTOGRAPHS = 10
@@ -34,7 +35,7 @@ class Pass:
         self.images_BCHW = Augmenter(data.image_spec, 0.0, torch.Generator())(self.batch.pixels_BHWC)
 
     def prepare(self) -> None:
-        self.backward = BatchBackward(
+        self.passes = Passes(
             self.network,
             self.weighting,
             self.is_binary_T,
@@ -43,6 +44,7 @@ class Pass:
             micro_batch_size=self.training.micro_batch_size,
             compile_backbone=self.training.compile_backbone,
         )
+        self.backward = BatchBackward(self.passes)
 
     def allow(self, most: int) -> list[int]:
         """Lets memory run out above `most` photographs; gives the numbers of photographs that are tried."""
@@ -135,7 +137,7 @@ def test_when_memory_runs_out_the_batch_passes_again_in_halves_with_the_same_res
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)
     for name, remembered in tight.weighting.state_dict().items():  # nothing is counted twice
         torch.testing.assert_close(remembered, roomy.weighting.state_dict()[name], equal_nan=True)
-    assert tight.backward.micro_batch_size == 3
+    assert tight.passes.micro_batch_size == 3
     assert [record.getMessage() for record in caplog.records] == [
         "memory ran out for 10 photographs at once: going on with 5",
         "memory ran out for 5 photographs at once: going on with 3",

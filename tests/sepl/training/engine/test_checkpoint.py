@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError, StorageError
 from sepl.training.batches import TrainingData
-from sepl.training.checkpoint import copy_to_cpu, load_checkpoint
-from sepl.training.loop import TrainingRun
+from sepl.training.engine.checkpoint import copy_to_cpu, load_checkpoint
+from sepl.training.supervised.run import TrainingRun
 
 
 @pytest.fixture
@@ -25,8 +25,7 @@ def test_a_checkpoint_is_safetensors_and_json(folder: Path) -> None:
         "best.safetensors",
         "optimiser.safetensors",
         "average.safetensors",
-        "weighting.safetensors",
-        "losses.safetensors",
+        "objective.safetensors",
         "random.safetensors",
         "progress.json",
     }
@@ -54,8 +53,8 @@ def test_a_run_of_another_config_or_dataset_is_refused_by_what_differs(
     with pytest.raises(ConfigError, match="num_experts should be 3, was 2; seed should be 4, was 0"):
         other.restore(folder)
     progress = load_checkpoint(folder).progress
-    with pytest.raises(ConfigError, match="run on dataset another"):
-        progress.check_is_of(config, "another", folder)
+    with pytest.raises(ConfigError, match=f"dataset should be 'another', was '{data.fingerprint}'"):
+        progress.check_is_of({"dataset": "another"}, folder)
 
 
 def test_a_checkpoint_can_be_written_over(folder: Path, config: TrialConfig, data: TrainingData) -> None:

@@ -3,10 +3,11 @@
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from sepl.errors import StorageError
-from sepl.training.checkpoint import PROGRESS_FILE
-from sepl.training.loop import TrainingRun
+from sepl.training.engine.checkpoint import PROGRESS_FILE
+from sepl.training.engine.run import Engine
 
 
 class Autosave:
@@ -16,7 +17,9 @@ class Autosave:
     be killed at any moment. A save is some hundred megabytes for a network of usual size, written while training waits.
     """
 
-    def __init__(self, run: TrainingRun, folder: Path, *, every_steps: int = 0, every_seconds: float = 600.0) -> None:
+    def __init__(
+        self, run: Engine[Any, Any, Any], folder: Path, *, every_steps: int = 0, every_seconds: float = 600.0
+    ) -> None:
         """Due after `every_steps` steps (0: whatever their number) or `every_seconds`, whichever is first."""
         self._run, self._folder = run, folder
         self._every_steps, self._every_seconds = every_steps, every_seconds
@@ -25,7 +28,7 @@ class Autosave:
     def resume(self) -> bool:
         """Takes the run to its newest whole save; False when there is none.
 
-        Raises ConfigError, by what differs, when that is of another config or dataset.
+        Raises ConfigError, by what differs, when that is of another run.
         """
         saves = self._saves()
         if not saves:

@@ -12,10 +12,8 @@ The paper's equations were not at hand: docs/cooperative.md tells what is known 
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,9 +22,9 @@ from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
 from sepl.models.group_adapters import GroupedHead, Turn
 from sepl.models.network import MultiTaskNetwork
-from sepl.training.backward import BatchBackward, norms_at_rest
 from sepl.training.batches import Batch
-from sepl.training.weighting_base import Weighting, as_tuple
+from sepl.training.supervised.passes import Passes, norms_at_rest
+from sepl.training.weighting_base import as_tuple
 
 
 @dataclass(frozen=True)
@@ -72,28 +70,15 @@ def _root_mean_square(tensor: Tensor) -> Tensor:
     return tensor.square().mean(dim=axes, keepdim=True).sqrt()
 
 
-class CooperativeBackward(BatchBackward):
+class CooperativeTurns:
     """The gradients of one batch in the turn of one group: its own tasks', none of another sub-model."""
 
-    def __init__(
-        self,
-        network: MultiTaskNetwork,
-        weighting: Weighting,
-        is_binary_T: Tensor,
-        *,
-        settings: TrainingConfig,
-        step: Callable[[], int],
-        **options: Any,
-    ) -> None:
-        """`step` tells the index of the optimiser step; `options` are BatchBackward's. Raises ConfigError for a network
-        without groups and a weighting that asks for the losses of all tasks."""
-        super().__init__(network, weighting, is_binary_T, **options)
-        self._head = _grouped_head(network)
-        if weighting.looks_again:
+    def __init__(self, passes: Passes, settings: TrainingConfig) -> None:
+        """Raises ConfigError for a network without groups and a weighting that asks for the losses of all tasks."""
+        self._head = _grouped_head(passes.network)
+        if passes.weighting.looks_again:
             raise ConfigError(f"weighting should not be {settings.weighting!r} in cooperative training")
-        self._settings, self._step = settings, step
-        if (settings.cooperative_place, settings.cooperative_noise) == ("features", "ascent"):
-            self._adds_up = False  # the step is found for the whole batch's features, which the head should see at once
+        self._passes, self._settings = passes, settings
         self._turns = Turns(
             self._head.num_groups,
             settings.cooperative_inner_steps,
@@ -101,17 +86,16 @@ class CooperativeBackward(BatchBackward):
             settings.seed,
         )
 
-    def _backward(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
-        """Losses (T,) of the group's tasks, times the number of groups: an epoch's mean is then about that of all."""
-        group = self._turns.group(self._step())
+    def backward(self, images_BCHW: Tensor, batch: Batch, step: int) -> Tensor:
+        """Losses (T,) of the tasks of the group whose turn the step is, times the number of groups: an epoch's mean is
+        then about that of all."""
+        group = self._turns.group(step)
         batch = replace(batch, present_BT=batch.present_BT * self._head.in_group_GT[group])
-        try:
-            self._head.turn = self._turn(group, images_BCHW, batch)
-            return self._head.num_groups * super()._backward(images_BCHW, batch)
-        finally:
-            self._head.turn = None
+        turn = self.turn(group, images_BCHW, batch)
+        return self._head.num_groups * self._passes.backward(images_BCHW, batch, turn)
 
-    def _turn(self, group: int, images_BCHW: Tensor, batch: Batch) -> Turn:
+    def turn(self, group: int, images_BCHW: Tensor, batch: Batch) -> Turn:
+        """A group's turn on a batch that has the labels of its tasks alone."""
         settings = self._settings
         turn = Turn(group, settings.cooperative_place, torch.zeros_like, settings.cooperative_draws)
         if settings.cooperative_noise == "none":
@@ -120,7 +104,8 @@ class CooperativeBackward(BatchBackward):
             noise = partial(bounded_noise, kind=settings.cooperative_noise, radius=settings.cooperative_radius)
             return replace(turn, disturb=noise)
         steps = self._ascents(turn, images_BCHW, batch)
-        return replace(turn, disturb=lambda tensor: steps[tensor.shape])
+        is_of_batch = settings.cooperative_place == "features"
+        return replace(turn, disturb=lambda tensor: steps[tensor.shape], is_of_batch=is_of_batch)
 
     def _ascents(self, turn: Turn, images_BCHW: Tensor, batch: Batch) -> dict[torch.Size, Tensor]:
         """What to add to each disturbed tensor, by its shape: features, or weights and biases; by one pass more."""
@@ -130,13 +115,14 @@ class CooperativeBackward(BatchBackward):
             asked.append((tensor.detach(), torch.zeros_like(tensor, requires_grad=True)))
             return asked[-1][1]
 
-        before = self._streams.now()
-        self._head.turn = replace(turn, disturb=add_nothing)
-        with norms_at_rest(self._network), self._autocast():
-            outputs_BT = self._network.predict(self._represent_in_parts(images_BCHW, batch), batch.context())
-        total = self._losses(outputs_BT, batch).sum()
+        passes = self._passes
+        before = passes.streams.now()
+        context = replace(batch.context(), turn=replace(turn, disturb=add_nothing))
+        with norms_at_rest(passes.network), passes.autocast():
+            outputs_BT = passes.network.predict(self._represent_in_parts(images_BCHW, batch), context)
+        total = passes.losses_of(outputs_BT, batch).sum()
         gradients = torch.autograd.grad(total, [added for _, added in asked], allow_unused=True, materialize_grads=True)
-        self._streams.jump(before)
+        passes.streams.jump(before)
         radius = self._settings.cooperative_radius
         return {
             tensor.shape: ascent(tensor, gradient, radius=radius)
@@ -145,7 +131,8 @@ class CooperativeBackward(BatchBackward):
 
     @torch.no_grad()
     def _represent_in_parts(self, images_BCHW: Tensor, batch: Batch) -> Tensor:
-        parts = [as_tuple(self._network.represent(images_BCHW[batch.photographs(rows)])) for rows in self._parts(batch)]
+        represent = self._passes.network.represent
+        parts = [as_tuple(represent(images_BCHW[batch.photographs(rows)])) for rows in self._passes.parts(batch)]
         (features_BF,) = (torch.cat(pieces) for pieces in zip(*parts, strict=True))  # of a trunk: one tensor
         return features_BF
 

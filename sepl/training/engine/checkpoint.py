@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sepl.config import Settings, TrialConfig
+from sepl.config import Settings
 from sepl.errors import ConfigError, StorageError
 from sepl.storage import resolve
 
@@ -20,29 +21,23 @@ PROGRESS_FILE = "progress.json"
 class Progress(Settings):
     """How far a run is, and of what; written last, so that its presence means a whole checkpoint."""
 
-    config: TrialConfig
-    fingerprint: str
-    """Of the prepared dataset."""
+    identity: dict[str, Any]
+    """JSON values by name: the dataset's fingerprint, hyperparameters, …"""
     epoch: int
     """Epochs done."""
     steps_done: int = 0
     """Of the epoch that has begun."""
-    micro_batch_size: int = 0
-    """Photographs at once, as memory had them; 0 is a whole batch."""
     best_epoch: int
-    best_skill: float | None
-    """None without validation."""
 
-    def check_is_of(self, config: TrialConfig, fingerprint: str, folder: Path) -> None:
-        """Raises ConfigError, naming what differs, unless this is a run of that config on that dataset."""
-        if self.fingerprint != fingerprint:
-            raise ConfigError(f"{folder} should be of a run on dataset {fingerprint}, was on {self.fingerprint}")
-        was, should = self.config.to_params(), config.to_params()
+    def check_is_of(self, identity: Mapping[str, Any], folder: Path) -> None:
+        """Raises ConfigError, naming what differs, unless this is the run of that identity."""
         changed = [
-            f"{name} should be {should[name]!r}, was {was[name]!r}" for name in should if should[name] != was[name]
+            f"{name} should be {value!r}, was {self.identity.get(name)!r}"
+            for name, value in identity.items()
+            if value != self.identity.get(name)
         ]
         if changed:
-            raise ConfigError(f"{folder} is of a run with another config: {'; '.join(changed)}")
+            raise ConfigError(f"{folder} is of another run: {'; '.join(changed)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +51,8 @@ class Checkpoint:
     average: dict[str, Tensor]
     """The moving average of the weights; empty without one."""
     optimiser: dict[str, Tensor]
-    weighting: dict[str, Tensor]
-    losses: dict[str, Tensor]
-    """Their sums over the steps done of the epoch that has begun."""
+    objective: dict[str, Tensor]
+    """What the objective remembers."""
     random: dict[str, Tensor]
 
 

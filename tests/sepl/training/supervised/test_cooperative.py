@@ -13,10 +13,12 @@ from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.group_adapters import GroupedHead
 from sepl.training.batches import Batch, TrainingData
-from sepl.training.cooperative import CooperativeBackward, Turns, ascent, bounded_noise
-from sepl.training.loop import TrainingRun, train
+from sepl.training.engine.seeding import RandomStreams
 from sepl.training.loss_weightings import EqualWeighting
-from sepl.training.seeding import RandomStreams
+from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.cooperative import CooperativeTurns, Turns, ascent, bounded_noise
+from sepl.training.supervised.passes import Passes
+from sepl.training.supervised.run import TrainingRun, train
 
 GROUPS = "sex+age/sbp/hba1c+diabetes"
 WAYS: list[dict[str, Any]] = [
@@ -42,13 +44,8 @@ def first_batch(data: TrainingData) -> tuple[Tensor, Batch]:
     return batch.pixels_BHWC.permute(0, 3, 1, 2).float() / 255, batch
 
 
-def backward_of(run: TrainingRun) -> CooperativeBackward:
-    assert isinstance(run._backward, CooperativeBackward)
-    return run._backward
-
-
 def grouped_head(run: TrainingRun) -> GroupedHead:
-    head = run._network.get_submodule("head")
+    head = run.network.get_submodule("head")
     assert isinstance(head, GroupedHead)
     with torch.no_grad():  # as after some steps: at first the sub-models are not heard at all
         for mixer in head.mixers:
@@ -101,13 +98,13 @@ def test_a_turn_moves_no_other_groups_sub_model_and_heeds_no_other_groups_labels
     place: str, config: TrialConfig, data: TrainingData
 ) -> None:
     run = TrainingRun(cooperative(config, cooperative_place=place, cooperative_noise="none"), data)
-    head = grouped_head(run)
+    grouped_head(run)
     images_BCHW, batch = first_batch(data)
     gradients = []
     for shift_T in (torch.zeros(5), torch.tensor([0.0, 0.0, 9.0, 9.0, 0.0])):  # sex and age train first
-        run._network.zero_grad(set_to_none=True)
-        losses_T = backward_of(run)(images_BCHW, replace(batch, targets_BT=batch.targets_BT + shift_T))
-        gradients.append({name: parameter.grad for name, parameter in run._network.named_parameters()})
+        run.network.zero_grad(set_to_none=True)
+        losses_T = run.supervised.gradients(images_BCHW, replace(batch, targets_BT=batch.targets_BT + shift_T))
+        gradients.append({name: parameter.grad for name, parameter in run.network.named_parameters()})
 
     assert (losses_T > 0).tolist() == [True, True, False, False, False]
     for group in (1, 2):
@@ -120,16 +117,15 @@ def test_a_turn_moves_no_other_groups_sub_model_and_heeds_no_other_groups_labels
         other = gradients[1][name]
         assert (gradient is None) == (other is None)
         assert gradient is None or other is None or torch.equal(gradient, other)
-    assert head.turn is None
 
 
 def test_optimiser_steps_leave_the_sub_models_of_others_as_they_are(config: TrialConfig, data: TrainingData) -> None:
     run = TrainingRun(cooperative(config, num_epochs=1, cooperative_inner_steps=1000), data)
-    before = {name: value.clone() for name, value in run._network.state_dict().items()}
+    before = {name: value.clone() for name, value in run.network.state_dict().items()}
 
     list(train(run))
 
-    moved = {name for name, value in run._network.state_dict().items() if not torch.equal(value, before[name])}
+    moved = {name for name, value in run.network.state_dict().items() if not torch.equal(value, before[name])}
     assert {"head.adapters.0.weight", "head.mixers.0"} <= moved
     assert not [name for name in moved if name.startswith(("head.adapters.1", "head.mixers.1", "head.mixers.2"))]
 
@@ -146,14 +142,15 @@ def test_before_the_first_step_the_network_is_the_familys_own(config: TrialConfi
 
 def test_in_a_turn_without_noise_the_groups_outputs_are_the_networks(config: TrialConfig, data: TrainingData) -> None:
     """So that what is trained is what is used."""
-    run = TrainingRun(cooperative(config, cooperative_noise="none", augment_strength=0.0), data)
-    head = grouped_head(run)
-    network = run._network.eval()
+    run_config = cooperative(config, cooperative_noise="none", augment_strength=0.0)
+    run = TrainingRun(run_config, data)
+    grouped_head(run)
+    network = run.network.eval()
     images_BCHW, batch = first_batch(data)
     together_BT = network(images_BCHW)
 
-    head.turn = backward_of(run)._turn(1, images_BCHW, batch)
-    in_turn_BT = network(images_BCHW)
+    turn = CooperativeTurns(run.supervised.passes, run_config.training).turn(1, images_BCHW, batch)
+    in_turn_BT = network(images_BCHW, replace(batch.context(), turn=turn))
 
     torch.testing.assert_close(in_turn_BT[:, 2], together_BT[:, 2])
     assert not in_turn_BT[:, [0, 1, 3, 4]].any()
@@ -166,13 +163,13 @@ def test_ascent_raises_the_loss_more_than_noise_of_its_size(
     images_BCHW, batch = first_batch(data)
     losses = {}
     for noise in ("none", "uniform", "ascent"):
-        options = {"cooperative_place": place, "cooperative_noise": noise}
+        options: dict[str, Any] = {"cooperative_place": place, "cooperative_noise": noise}
         if noise != "none":
             options["cooperative_radius"] = 0.3
         run = TrainingRun(cooperative(config, **options), data)
         grouped_head(run)
-        with run._streams.active():
-            losses[noise] = float(backward_of(run)(images_BCHW, batch).sum())
+        with run.active():
+            losses[noise] = float(run.supervised.gradients(images_BCHW, batch).sum())
 
     assert losses["ascent"] > max(losses["none"], losses["uniform"])
 
@@ -231,16 +228,16 @@ def test_parts_of_a_batch_add_up_to_the_batch(config: TrialConfig, data: Trainin
     gradients = []
     for micro_batch_size in (0, 5):
         network.zero_grad()
-        CooperativeBackward(
+        passes = Passes(
             network,
             EqualWeighting(),
             data.is_binary_T,
-            settings=cooperative(config, cooperative_noise="none").training,
-            step=lambda: 1,
             precision="float32",
             streams=RandomStreams(0, data.device),
             micro_batch_size=micro_batch_size,
-        )(images_BCHW, batch)
+        )
+        turns = CooperativeTurns(passes, cooperative(config, cooperative_noise="none").training)
+        BatchBackward(passes, turns)(images_BCHW, batch, step=1)
         gradients.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
 
     for name, gradient in gradients[0].items():
@@ -255,8 +252,8 @@ def test_a_batch_in_parts_climbs_the_same_ascent(place: str, config: TrialConfig
     for micro_batch_size in (0, 5):
         run = TrainingRun(settings.with_params(micro_batch_size=micro_batch_size), data)
         grouped_head(run)
-        with run._streams.active():
-            backward_of(run)(images_BCHW, batch)
+        with run.active():
+            run.supervised.gradients(images_BCHW, batch)
         gradients.append({name: p.grad for name, p in run.network.named_parameters() if p.grad is not None})
 
     assert gradients[0].keys() == gradients[1].keys()
@@ -280,9 +277,8 @@ def test_an_ascent_that_memory_has_no_room_for_is_climbed_in_halves(
         return represent(images_BCHW)
 
     monkeypatch.setattr(run.network, "represent", represent_if_there_is_room)
-    backward_of(run)._represent = represent_if_there_is_room
 
     result = run.run_epoch()
 
     assert math.isfinite(result.train_loss)
-    assert backward_of(run).micro_batch_size == 8
+    assert run.supervised.passes.micro_batch_size == 8

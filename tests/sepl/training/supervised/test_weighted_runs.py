@@ -8,7 +8,7 @@ import torch
 from sepl.config import TrialConfig, WeightingName
 from sepl.errors import ConfigError
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
+from sepl.training.supervised.run import TrainingRun, train
 
 WAYS: dict[WeightingName, dict[str, Any]] = {
     "fixed": {"task_weights": {"sbp": 2.0, "diabetes": 0.0}},

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from sepl.training.losses import task_losses, total_loss
+from sepl.training.supervised.losses import task_losses, total_loss
 
 
 def _draw(seed: int, num_photographs: int, num_tasks: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -6,9 +6,9 @@ import pytest
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError, StorageError
-from sepl.training.autosave import Autosave
 from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun
+from sepl.training.engine.autosave import Autosave
+from sepl.training.supervised.run import TrainingRun
 
 
 def saves(folder: Path) -> list[str]:
@@ -85,7 +85,7 @@ def test_saves_of_another_config_are_refused_by_what_differs(
 ) -> None:
     Autosave(TrainingRun(config, data), tmp_path).save()
 
-    with pytest.raises(ConfigError, match=r"another config: learning_rate should be 0\.1, was 0\.003"):
+    with pytest.raises(ConfigError, match=r"another run: learning_rate should be 0\.1, was 0\.003"):
         Autosave(TrainingRun(config.with_params(learning_rate=0.1), data), tmp_path).resume()
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.training.schedule import CosineSchedule
+from sepl.training.engine.schedule import CosineSchedule
 
 
 @given(

@@ -4,7 +4,7 @@ import torch
 from sepl.config import ModelConfig
 from sepl.models.build import build_network
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
-from sepl.training.optimiser import build_optimiser
+from sepl.training.engine.optimiser import build_optimiser
 
 TASKS = TaskTable.of([BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp", "dbp")])
 

@@ -35,10 +35,10 @@ from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
+from sepl.device import deterministic_kernels
 from sepl.models.network import MultiTaskNetwork, Representation
 from sepl.tasks import TaskSplit
 from sepl.training.batches import Batch, TrainingData
-from sepl.training.device import deterministic_kernels
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun

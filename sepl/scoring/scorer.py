@@ -25,7 +25,8 @@ from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
 from sepl.config import DeviceName
-from sepl.errors import BundleError, ConfigError
+from sepl.device import pick_device
+from sepl.errors import BundleError
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
@@ -78,7 +79,7 @@ class Scorer:
     def __init__(self, bundle: ModelBundle, device: DeviceName = "auto", batch_size: int = 64) -> None:
         self.bundle = bundle
         self.batch_size = batch_size
-        self.device = _pick_device(device)
+        self.device = pick_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.network = _load_network(bundle).to(self.device)
@@ -288,13 +289,6 @@ def _load_network(bundle: ModelBundle) -> MultiTaskNetwork:
             f"{bundle.bundle_id}: weights should fit the bundle's own config, do not: {first_lines}"
         ) from None
     return network.eval()
-
-
-def _pick_device(device: DeviceName) -> torch.device:
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ConfigError("device should be auto or cpu on a machine without a GPU that torch can use, was 'cuda'")
-    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 def _same(data: bytes) -> bytes:

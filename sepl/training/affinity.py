@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.config import Precision, TrialConfig
+from sepl.device import autocast
 from sepl.errors import ConfigError
 from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity_record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.batches import TrainingData
-from sepl.training.device import autocast
 from sepl.training.gradient_weightings import task_jacobians
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import EpochResult, TrainingRun, train

@@ -14,11 +14,11 @@ from torch import Tensor
 from sepl.data.images import ImageSpec
 from sepl.data.prepared import Photographs, PreparedDataset
 from sepl.data.scaling import LabelScaler
+from sepl.device import pick_device
 from sepl.errors import DatasetError
 from sepl.models.fusion import PhotographSets
 from sepl.models.network import NO_CONTEXT, Context
 from sepl.tasks import TaskTable
-from sepl.training.device import pick_device
 from sepl.training.pixels import PixelSource, open_pixels
 
 

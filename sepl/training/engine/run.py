@@ -15,8 +15,8 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from sepl.device import deterministic_kernels
 from sepl.models.depth import freeze_stages
-from sepl.training.device import deterministic_kernels
 from sepl.training.engine.checkpoint import (
     Checkpoint,
     Progress,

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from sepl.config import TrialConfig
+from sepl.device import autocast
 from sepl.errors import DivergedError
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.training.augment import Augmenter
 from sepl.training.batches import Batch, TrainingData
-from sepl.training.device import autocast
 from sepl.training.engine.objective import Objective, Pace
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.patient_sets import PatientTrainSet

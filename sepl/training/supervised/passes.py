@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sepl.config import Precision
+from sepl.device import autocast, compiled
 from sepl.models.group_adapters import Turn
 from sepl.models.network import Context, MultiTaskNetwork, Representation
 from sepl.training.batches import Batch
-from sepl.training.device import autocast, compiled
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.supervised.losses import task_losses
 from sepl.training.weighting_base import Weighting, as_tuple

@@ -7,8 +7,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from sepl.config import Precision
+from sepl.device import autocast, compiled, pick_device, warn_of_emulation
 from sepl.errors import ConfigError
-from sepl.training.device import autocast, compiled, pick_device, warn_of_emulation
 
 
 def test_cpu_is_the_cpu() -> None:

@@ -42,7 +42,7 @@ from sepl.training.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun
-from sepl.training.weighting_base import Weighting
+from sepl.training.weighting.base import Weighting
 
 NUM_PATIENTS = 72
 """Two photographs each: more than two batches of 64."""

@@ -51,7 +51,7 @@ WeightingName = Literal[
     "graddrop",
     "config",
 ]
-"""How the tasks' losses move one network: see `sepl.training.loss_weightings` and `gradient_weightings`."""
+"""How the tasks' losses move one network: see `sepl.training.weighting.losses_only` and `gradient_weightings`."""
 
 
 class Settings(BaseModel):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
-from sepl.training.weighting_base import Weighting
+from sepl.training.weighting.base import Weighting
 
 NUM_FEATURES = 6
 

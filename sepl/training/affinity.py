@@ -31,10 +31,10 @@ from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity_record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.batches import TrainingData
-from sepl.training.gradient_weightings import task_jacobians
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import EpochResult, TrainingRun, train
-from sepl.training.weighting_base import as_tuple
+from sepl.training.weighting.base import as_tuple
+from sepl.training.weighting.gradients import task_jacobians
 
 
 def measure_affinity(

@@ -24,7 +24,7 @@ from sepl.models.group_adapters import GroupedHead, Turn
 from sepl.models.network import MultiTaskNetwork
 from sepl.training.batches import Batch
 from sepl.training.supervised.passes import Passes, norms_at_rest
-from sepl.training.weighting_base import as_tuple
+from sepl.training.weighting.base import as_tuple
 
 
 @dataclass(frozen=True)

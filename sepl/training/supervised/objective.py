@@ -25,7 +25,7 @@ from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.validation import labels_at_hand, validation_skills
-from sepl.training.weighting import build_weighting
+from sepl.training.weighting.build import build_weighting
 
 Inputs: TypeAlias = tuple[Tensor, Batch]
 """Images (B, 3, H, W) as a network takes them, and the batch that they are of."""

@@ -28,7 +28,7 @@ from sepl.models.network import Context, MultiTaskNetwork, Representation
 from sepl.training.batches import Batch
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.supervised.losses import task_losses
-from sepl.training.weighting_base import Weighting, as_tuple
+from sepl.training.weighting.base import Weighting, as_tuple
 
 
 class Passes:

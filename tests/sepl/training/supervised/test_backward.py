@@ -15,7 +15,7 @@ from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.passes import Passes
-from sepl.training.weighting import build_weighting
+from sepl.training.weighting.build import build_weighting
 
 NUM_PHOTOGRAPHS = 10
 WEIGHTINGS = ["equal", "fixed", "uncertainty_laplace", "dwa", "famo", "stch", "upgrad", "pcgrad"]

@@ -14,11 +14,11 @@ from sepl.models.build import build_network
 from sepl.models.group_adapters import GroupedHead
 from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.seeding import RandomStreams
-from sepl.training.loss_weightings import EqualWeighting
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns, Turns, ascent, bounded_noise
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.weighting.losses_only import EqualWeighting
 
 GROUPS = "sex+age/sbp/hba1c+diabetes"
 WAYS: list[dict[str, Any]] = [

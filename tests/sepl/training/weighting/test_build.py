@@ -11,15 +11,15 @@ from torchjd.aggregation import Sum
 from sepl.config import TrainingConfig, WeightingName
 from sepl.errors import ConfigError
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
-from sepl.training.gradient_weightings import GradientMethod, GradientWeighting, gradient_methods
-from sepl.training.loss_weightings import (
+from sepl.training.weighting.base import Weighting
+from sepl.training.weighting.build import build_weighting
+from sepl.training.weighting.gradients import GradientMethod, GradientWeighting, gradient_methods
+from sepl.training.weighting.losses_only import (
     DynamicWeightAverage,
     FamoWeighting,
     SmoothTchebycheffWeighting,
     UncertaintyWeighting,
 )
-from sepl.training.weighting import build_weighting
-from sepl.training.weighting_base import Weighting
 
 NAMES: tuple[WeightingName, ...] = WeightingName.__args__
 METHODS = tuple(gradient_methods(cagrad_radius=0.5))

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torchjd.scalarization import STCH
 
 from sepl.training.supervised.losses import total_loss
-from sepl.training.weighting_base import Weighting
+from sepl.training.weighting.base import Weighting
 
 EPSILON = 1e-8
 """Added to a loss before its logarithm, as FAMO's authors do; Adam's too."""

@@ -6,8 +6,9 @@ from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
 from sepl.models.network import MultiTaskNetwork
 from sepl.tasks import TaskTable
-from sepl.training.gradient_weightings import GradientWeighting, gradient_methods
-from sepl.training.loss_weightings import (
+from sepl.training.weighting.base import Weighting
+from sepl.training.weighting.gradients import GradientWeighting, gradient_methods
+from sepl.training.weighting.losses_only import (
     DynamicWeightAverage,
     EqualWeighting,
     FamoWeighting,
@@ -15,7 +16,6 @@ from sepl.training.loss_weightings import (
     SmoothTchebycheffWeighting,
     UncertaintyWeighting,
 )
-from sepl.training.weighting_base import Weighting
 
 
 def build_weighting(

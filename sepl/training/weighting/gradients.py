@@ -34,7 +34,7 @@ from torchjd.autojac import jac
 
 from sepl.errors import ConfigError
 from sepl.models.network import MultiTaskNetwork, Representation
-from sepl.training.weighting_base import Weighting, as_tuple
+from sepl.training.weighting.base import Weighting, as_tuple
 
 
 @dataclass(frozen=True)

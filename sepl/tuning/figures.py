@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sepl.metrics import Evaluation, TaskEvaluation
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.importance import Importance
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
 from sepl.tuning.tables import short

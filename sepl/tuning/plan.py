@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StudyError
 from sepl.storage import resolve
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.budget import parse_duration
 from sepl.tuning.record import StudyFolder, StudyRecord
 from sepl.tuning.settings import StudySettings

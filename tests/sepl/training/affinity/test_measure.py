@@ -13,8 +13,8 @@ from torch import nn
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
-from sepl.training.affinity import AffinityProbe, label_correlation, measure_affinity
-from sepl.training.affinity_record import Affinity, benefit_when_known, rank_splits, to_array
+from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
+from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits, to_array
 from sepl.training.batches import TrainingData
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import TrainingRun, train

@@ -29,7 +29,7 @@ from sepl.errors import ConfigError
 from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
-from sepl.training.affinity_record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
+from sepl.training.affinity.record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.batches import TrainingData
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import EpochResult, TrainingRun, train

@@ -17,7 +17,7 @@ from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskTable
-from sepl.training.batches import TrainingData, ValidationSet
+from sepl.training.input.batches import TrainingData, ValidationSet
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.training.supervised.validation import labels_at_hand
 

@@ -16,7 +16,7 @@ from benchmarks._sepl_loop import PlainLoop
 from sepl.config import Precision
 from sepl.data.images import IMAGENET_MEAN, IMAGENET_STD
 from sepl.device import autocast
-from sepl.training.batches import Batch
+from sepl.training.input.batches import Batch
 
 LEARNING_RATE = 1e-4
 NUM_FEATURES = 768

@@ -28,7 +28,7 @@ from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
-from sepl.training.batches import Batch, TrainingData, TrainSet
+from sepl.training.input.batches import Batch, TrainingData, TrainSet
 from sepl.training.supervised.run import TrainingRun
 
 PHOTOGRAPH_SIZE = 512

@@ -38,7 +38,7 @@ from sepl.data.splits import COHORT_SPLITS
 from sepl.device import deterministic_kernels
 from sepl.models.network import MultiTaskNetwork, Representation
 from sepl.tasks import TaskSplit
-from sepl.training.batches import Batch, TrainingData
+from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun

@@ -30,7 +30,7 @@ from benchmarks._report import benchmark_parser, interleaved_medians, report
 from benchmarks._skills import Floats, interval, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.prepared import PreparedDataset
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 
 CONSOLE = Console(highlight=False)

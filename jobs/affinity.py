@@ -30,7 +30,7 @@ def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None
     """
     from sepl.data.prepared import PreparedDataset
     from sepl.training.affinity.measure import measure_affinity
-    from sepl.training.batches import TrainingData
+    from sepl.training.input.batches import TrainingData
     from sepl.tuning.tables import affinity_table
 
     check_writable(resolve(out))  # rather than after hours of training

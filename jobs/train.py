@@ -43,8 +43,8 @@ def main(
     from sepl.bundle.manifest import MANIFEST, Provenance
     from sepl.bundle.skills import evaluation_table
     from sepl.data.prepared import PreparedDataset
-    from sepl.training.batches import TrainingData
     from sepl.training.engine.autosave import Autosave
+    from sepl.training.input.batches import TrainingData
     from sepl.training.supervised.run import TrainingRun, train
     from sepl.tuning.selection import compose_content
 

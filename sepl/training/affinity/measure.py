@@ -30,7 +30,7 @@ from sepl.memory import free_memory
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity.record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import EpochResult, TrainingRun, train
 from sepl.training.weighting.base import as_tuple

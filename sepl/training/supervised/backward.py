@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sepl.memory import free_memory
-from sepl.training.batches import Batch
+from sepl.training.input.batches import Batch
 from sepl.training.supervised.cooperative import CooperativeTurns
 from sepl.training.supervised.passes import Passes
 

@@ -22,7 +22,7 @@ from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
 from sepl.models.group_adapters import GroupedHead, Turn
 from sepl.models.network import MultiTaskNetwork
-from sepl.training.batches import Batch
+from sepl.training.input.batches import Batch
 from sepl.training.supervised.passes import Passes, norms_at_rest
 from sepl.training.weighting.base import as_tuple
 

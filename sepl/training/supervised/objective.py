@@ -16,11 +16,11 @@ from sepl.device import autocast
 from sepl.errors import DivergedError
 from sepl.models.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
-from sepl.training.augment import Augmenter
-from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.objective import Objective, Pace
 from sepl.training.engine.seeding import RandomStreams
-from sepl.training.patient_sets import PatientTrainSet
+from sepl.training.input.augment import Augmenter
+from sepl.training.input.batches import Batch, TrainingData
+from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
 from sepl.training.supervised.passes import Passes

@@ -25,8 +25,8 @@ from sepl.config import Precision
 from sepl.device import autocast, compiled
 from sepl.models.group_adapters import Turn
 from sepl.models.network import Context, MultiTaskNetwork, Representation
-from sepl.training.batches import Batch
 from sepl.training.engine.seeding import RandomStreams
+from sepl.training.input.batches import Batch
 from sepl.training.supervised.losses import task_losses
 from sepl.training.weighting.base import Weighting, as_tuple
 

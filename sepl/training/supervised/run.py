@@ -8,10 +8,10 @@ from sepl.device import warn_of_emulation
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
-from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.run import Engine
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.engine.settings import EngineSettings
+from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.objective import EpochResult, Inputs, Supervised
 
 

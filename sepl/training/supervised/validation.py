@@ -11,7 +11,7 @@ from sepl.data.scaling import LabelScaler
 from sepl.errors import DatasetError
 from sepl.metrics import skill_per_task
 from sepl.tasks import TaskTable
-from sepl.training.batches import ValidationSet
+from sepl.training.input.batches import ValidationSet
 
 
 def validation_skills(

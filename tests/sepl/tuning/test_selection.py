@@ -16,7 +16,7 @@ from sepl.data.prepared import PreparedDataset
 from sepl.errors import DatasetError, DivergedError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning import selection
 from sepl.tuning.record import ENDED, StudyFolder, StudyRecord

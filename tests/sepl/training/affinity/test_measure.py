@@ -15,7 +15,7 @@ from sepl.errors import ConfigError
 from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
 from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits, to_array
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import TrainingRun, train
 

@@ -6,8 +6,8 @@ import pytest
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError, StorageError
-from sepl.training.batches import TrainingData
 from sepl.training.engine.autosave import Autosave
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
 
 

@@ -6,8 +6,8 @@ from safetensors.torch import save_file
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError, StorageError
-from sepl.training.batches import TrainingData
 from sepl.training.engine.checkpoint import copy_to_cpu, load_checkpoint
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
 
 

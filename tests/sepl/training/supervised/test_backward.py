@@ -10,9 +10,9 @@ from torch import Tensor
 from sepl.config import TrialConfig
 from sepl.models.build import build_network
 from sepl.models.network import MultiTaskNetwork
-from sepl.training.augment import Augmenter
-from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.seeding import RandomStreams
+from sepl.training.input.augment import Augmenter
+from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.passes import Passes
 from sepl.training.weighting.build import build_weighting

@@ -12,8 +12,8 @@ from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.group_adapters import GroupedHead
-from sepl.training.batches import Batch, TrainingData
 from sepl.training.engine.seeding import RandomStreams
+from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns, Turns, ascent, bounded_noise
 from sepl.training.supervised.passes import Passes

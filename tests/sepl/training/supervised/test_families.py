@@ -8,7 +8,7 @@ import torch
 
 from sepl.config import Family, TrialConfig
 from sepl.errors import ConfigError
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
 
 FAMILIES = get_args(Family)

@@ -15,8 +15,8 @@ from sepl.data.prepared import PreparedDataset
 from sepl.errors import DivergedError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
-from sepl.training.batches import TrainingData
 from sepl.training.engine.checkpoint import copy_to_cpu
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import EpochResult, TrainingRun, train
 from sepl.training.supervised.validation import validation_skills
 

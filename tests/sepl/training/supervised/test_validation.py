@@ -5,7 +5,7 @@ import pytest
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import DatasetError
-from sepl.training.batches import TrainingData, ValidationSet
+from sepl.training.input.batches import TrainingData, ValidationSet
 from sepl.training.supervised.validation import labels_at_hand, validation_skills
 
 

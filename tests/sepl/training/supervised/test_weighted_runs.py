@@ -7,7 +7,7 @@ import torch
 
 from sepl.config import TrialConfig, WeightingName
 from sepl.errors import ConfigError
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 
 WAYS: dict[WeightingName, dict[str, Any]] = {

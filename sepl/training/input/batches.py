@@ -19,7 +19,7 @@ from sepl.errors import DatasetError
 from sepl.models.fusion import PhotographSets
 from sepl.models.network import NO_CONTEXT, Context
 from sepl.tasks import TaskTable
-from sepl.training.pixels import PixelSource, open_pixels
+from sepl.training.input.pixels import PixelSource, open_pixels
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from sepl.data.images import ImageSpec
 from sepl.models.pixels import to_input
-from sepl.training import augment
-from sepl.training.augment import Augmenter, Warp, apply_warp
+from sepl.training.input import augment
+from sepl.training.input.augment import Augmenter, Warp, apply_warp
 
 SPEC = ImageSpec(size=32)
 

@@ -12,8 +12,8 @@ from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.data.splits import cohort_splits
 from sepl.errors import ConfigError, DatasetError
-from sepl.training.batches import TrainingData, TrainSet
-from sepl.training.pixels import MappedPixels
+from sepl.training.input.batches import TrainingData, TrainSet
+from sepl.training.input.pixels import MappedPixels
 
 
 def _train_set(num_photographs: int) -> TrainSet:

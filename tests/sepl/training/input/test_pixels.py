@@ -3,7 +3,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sepl.training.pixels import MappedPixels, ResidentPixels, open_pixels
+from sepl.training.input.pixels import MappedPixels, ResidentPixels, open_pixels
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def test_a_gpu_with_room_holds_the_pixels_and_one_without_gets_them_batch_by_bat
     device, shards = torch.device("cuda"), _shards(40, 60)
     order_SB = torch.randperm(100)[:96].view(12, 8)
     resident = open_pixels(shards, device)
-    monkeypatch.setattr("sepl.training.pixels.RESIDENT_SHARE", 0.0)
+    monkeypatch.setattr("sepl.training.input.pixels.RESIDENT_SHARE", 0.0)
     mapped = open_pixels(shards, device)
 
     from_memory = torch.stack(list(resident.batches(order_SB)))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sepl.training.batches import Batch, TrainSet, labels_to_hand, shuffle_into_steps
-from sepl.training.pixels import PixelSource
+from sepl.training.input.batches import Batch, TrainSet, labels_to_hand, shuffle_into_steps
+from sepl.training.input.pixels import PixelSource
 
 
 @dataclass(frozen=True, eq=False)

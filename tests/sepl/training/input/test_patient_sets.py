@@ -11,9 +11,9 @@ from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
-from sepl.training.batches import TrainingData, TrainSet
-from sepl.training.patient_sets import PatientTrainSet
-from sepl.training.pixels import MappedPixels
+from sepl.training.input.batches import TrainingData, TrainSet
+from sepl.training.input.patient_sets import PatientTrainSet
+from sepl.training.input.pixels import MappedPixels
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.training.supervised.validation import labels_at_hand
 

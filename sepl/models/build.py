@@ -8,7 +8,8 @@ from torch import nn
 
 from sepl.config import Family, ModelConfig
 from sepl.errors import ConfigError
-from sepl.models.backbone import build_backbone
+from sepl.models.backbone.build import build_backbone
+from sepl.models.backbone.stages import prune_to_stages
 from sepl.models.cgc import CgcHead
 from sepl.models.cross_stitch import CrossStitchNetwork
 from sepl.models.ctan import CtanHead
@@ -21,7 +22,6 @@ from sepl.models.network import MultiTaskNetwork
 from sepl.models.sepl import SeplHead, SeplNetwork
 from sepl.models.single_task import SingleTaskNetwork
 from sepl.models.soft_sharing import SoftSharingNetwork
-from sepl.models.stages import prune_to_stages
 from sepl.models.trunk import TrunkNetwork
 from sepl.tasks import TaskSplit, TaskTable, parse_task_groups
 

@@ -20,10 +20,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sepl.models.backbone.stages import stage_names
 from sepl.models.fusion import Fusion
 from sepl.models.linear import TaskHeads
 from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
-from sepl.models.stages import stage_names
 
 OWN_SHARE = 0.9
 """Of a task's own network in what its next stage gets, at the start."""

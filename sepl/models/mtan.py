@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sepl.models.backbone.stages import stage_maps
 from sepl.models.fusion import Fusion
 from sepl.models.linear import TaskHeads
 from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
-from sepl.models.stages import stage_maps
 
 REDUCTION = 4
 """A mask is computed in so many times fewer channels than its stage has."""

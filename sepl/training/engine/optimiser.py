@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 from torch.optim import AdamW
 
-from sepl.models.depth import layer_scales
+from sepl.models.backbone.depth import layer_scales
 
 
 def build_optimiser(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sepl.device import deterministic_kernels
-from sepl.models.depth import freeze_stages
+from sepl.models.backbone.depth import freeze_stages
 from sepl.training.engine.checkpoint import (
     Checkpoint,
     Progress,

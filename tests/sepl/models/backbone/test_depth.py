@@ -8,8 +8,8 @@ from torch import nn
 
 from sepl.config import ModelConfig
 from sepl.errors import ConfigError
+from sepl.models.backbone.depth import freeze_stages, layer_scales
 from sepl.models.build import build_network
-from sepl.models.depth import freeze_stages, layer_scales
 from sepl.models.network import MultiTaskNetwork
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
-from sepl.models.torchvision_names import convnext_from_torchvision, is_torchvision_convnext
+from sepl.models.backbone.torchvision_names import convnext_from_torchvision, is_torchvision_convnext
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 # Where timm's model files keep what renames keys and resizes position embeddings; most use the first name.

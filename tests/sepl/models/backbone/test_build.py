@@ -7,7 +7,7 @@ import timm
 import torch
 
 from sepl.errors import ConfigError
-from sepl.models.backbone import build_backbone
+from sepl.models.backbone.build import build_backbone
 
 SMALL = [
     ("test_vit", 32),

@@ -13,7 +13,7 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
-from sepl.models.weights import NUM_KEPT, is_weight_file, load_weights
+from sepl.models.backbone.weights import NUM_KEPT, is_weight_file, load_weights
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
-from sepl.models.backbone import build_backbone
+from sepl.models.backbone.build import build_backbone
 
 
 def load(name: str, path: Path, image_size: int = 32) -> nn.Module:
@@ -258,7 +258,7 @@ import sys
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file
-from sepl.models.backbone import build_backbone
+from sepl.models.backbone.build import build_backbone
 
 build = lambda: build_backbone("test_resnet", weights="pretrained", image_size=32, drop_path=0.0)[0].state_dict()
 first = build()

@@ -14,7 +14,7 @@ from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.metrics.measures import skill
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData, ValidationSet

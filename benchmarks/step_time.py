@@ -36,7 +36,7 @@ from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
 from sepl.device import deterministic_kernels
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import MultiTaskNetwork, Representation
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sepl.config import BinaryPrior, GateInputs, Propagation
-from sepl.models.linear import BatchedLinear
+from sepl.models.parts.linear import BatchedLinear
 from sepl.models.sepl import SeplHead
 
 

@@ -13,16 +13,16 @@ from sepl.models.backbone.stages import prune_to_stages
 from sepl.models.cgc import CgcHead
 from sepl.models.cross_stitch import CrossStitchNetwork
 from sepl.models.ctan import CtanHead
-from sepl.models.fusion import build_fusion
-from sepl.models.group_adapters import GroupedHead
 from sepl.models.hard_sharing import hard_sharing_head
 from sepl.models.mmoe import MmoeHead
 from sepl.models.mtan import MtanNetwork
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.fusion import build_fusion
+from sepl.models.parts.group_adapters import GroupedHead
+from sepl.models.parts.network import MultiTaskNetwork
+from sepl.models.parts.trunk import TrunkNetwork
 from sepl.models.sepl import SeplHead, SeplNetwork
 from sepl.models.single_task import SingleTaskNetwork
 from sepl.models.soft_sharing import SoftSharingNetwork
-from sepl.models.trunk import TrunkNetwork
 from sepl.tasks import TaskSplit, TaskTable, parse_task_groups
 
 MakeBackbone = Callable[[], tuple[nn.Module, int]]

@@ -18,7 +18,7 @@ Axes: B photograph, F feature (input of a level), H hidden, T task, M own expert
 import torch
 from torch import Tensor, nn
 
-from sepl.models.linear import BatchedLinear, TaskHeads
+from sepl.models.parts.linear import BatchedLinear, TaskHeads
 
 
 class CgcHead(nn.Module):

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from sepl.models.backbone.stages import stage_names
-from sepl.models.fusion import Fusion
-from sepl.models.linear import TaskHeads
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.linear import TaskHeads
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 OWN_SHARE = 0.9
 """Of a task's own network in what its next stage gets, at the start."""

@@ -17,7 +17,7 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sepl.models.linear import BatchedLinear, TaskHeads
+from sepl.models.parts.linear import BatchedLinear, TaskHeads
 
 
 class CtanHead(nn.Module):

@@ -14,8 +14,8 @@ Axes: B photograph, F feature, E expert, H hidden, T task.
 
 from torch import Tensor, nn
 
-from sepl.models.gates import LoadBalance, open_gates
-from sepl.models.linear import BatchedLinear
+from sepl.models.parts.gates import LoadBalance, open_gates
+from sepl.models.parts.linear import BatchedLinear
 
 
 class MmoeHead(nn.Module):

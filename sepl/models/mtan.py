@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sepl.models.backbone.stages import stage_maps
-from sepl.models.fusion import Fusion
-from sepl.models.linear import TaskHeads
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.linear import TaskHeads
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
 
 REDUCTION = 4
 """A mask is computed in so many times fewer channels than its stage has."""

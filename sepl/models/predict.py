@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sepl.data.images import ImageSpec
 from sepl.memory import free_memory
-from sepl.models.fusion import PhotographSets
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
+from sepl.models.parts.fusion import PhotographSets
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
 
 

@@ -16,7 +16,7 @@ Each of its ideas can be taken away, to see what it is worth:
                       oracle: the true priors in p's place · shuffled: those of somebody else
     gate_inputs       image+prior: [z; p] · image: z · prior: p · uniform: g_t = 1 / E
     prior_attention   off: p in place of p * softmax(A_e p + a_e)
-    gate_top_k        the k strongest gates of a target, and load_balance: see `sepl.models.gates`
+    gate_top_k        the k strongest gates of a target, and load_balance: see `sepl.models.parts.gates`
     one stage         no task is a prior here (`num_stages` of the config)
 
 Oracle and shuffled take true priors as an input, in evaluation as in training. Oracle is an upper bound of what better
@@ -35,10 +35,10 @@ from torch import Tensor, nn
 
 from sepl.config import BinaryPrior, GateInputs, Propagation
 from sepl.errors import ConfigError
-from sepl.models.fusion import Fusion
-from sepl.models.gates import LoadBalance, open_gates
-from sepl.models.linear import BatchedLinear
-from sepl.models.trunk import TrunkNetwork
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.gates import LoadBalance, open_gates
+from sepl.models.parts.linear import BatchedLinear
+from sepl.models.parts.trunk import TrunkNetwork
 
 TRUE_LOGIT = 4.0
 """Logit that stands for a binary prior known to be true: a probability of 98 %, as a sure prediction has."""

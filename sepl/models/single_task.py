@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sepl.models.fusion import Fusion
-from sepl.models.linear import TaskHeads
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.linear import TaskHeads
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 
 class SingleTaskNetwork(MultiTaskNetwork):

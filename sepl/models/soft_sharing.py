@@ -17,7 +17,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from sepl.models.fusion import Fusion
+from sepl.models.parts.fusion import Fusion
 from sepl.models.single_task import SingleTaskNetwork
 
 

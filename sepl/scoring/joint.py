@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sepl.data.images import ImageSpec
 from sepl.data.patients import mean_per_patient
-from sepl.models.fusion import PhotographSets
-from sepl.models.network import Context, MultiTaskNetwork
+from sepl.models.parts.fusion import PhotographSets
+from sepl.models.parts.network import Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.models.predict import photograph_features
 

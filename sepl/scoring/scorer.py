@@ -29,7 +29,7 @@ from sepl.device import pick_device
 from sepl.errors import BundleError
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.joint import join, represent

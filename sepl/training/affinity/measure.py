@@ -27,7 +27,7 @@ from sepl.config import Precision, TrialConfig
 from sepl.device import autocast
 from sepl.errors import ConfigError
 from sepl.memory import free_memory
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity.record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.input.batches import TrainingData

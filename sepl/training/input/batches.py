@@ -16,8 +16,8 @@ from sepl.data.prepared import Photographs, PreparedDataset
 from sepl.data.scaling import LabelScaler
 from sepl.device import pick_device
 from sepl.errors import DatasetError
-from sepl.models.fusion import PhotographSets
-from sepl.models.network import NO_CONTEXT, Context
+from sepl.models.parts.fusion import PhotographSets
+from sepl.models.parts.network import NO_CONTEXT, Context
 from sepl.tasks import TaskTable
 from sepl.training.input.pixels import PixelSource, open_pixels
 

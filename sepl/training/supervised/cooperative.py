@@ -20,8 +20,8 @@ from torch import Tensor
 
 from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
-from sepl.models.group_adapters import GroupedHead, Turn
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.group_adapters import GroupedHead, Turn
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.training.input.batches import Batch
 from sepl.training.supervised.passes import Passes, norms_at_rest
 from sepl.training.weighting.base import as_tuple

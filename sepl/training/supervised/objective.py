@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sepl.config import TrialConfig
 from sepl.device import autocast
 from sepl.errors import DivergedError
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.training.engine.objective import Objective, Pace
 from sepl.training.engine.seeding import RandomStreams

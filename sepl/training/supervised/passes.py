@@ -23,8 +23,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sepl.config import Precision
 from sepl.device import autocast, compiled
-from sepl.models.group_adapters import Turn
-from sepl.models.network import Context, MultiTaskNetwork, Representation
+from sepl.models.parts.group_adapters import Turn
+from sepl.models.parts.network import Context, MultiTaskNetwork, Representation
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.batches import Batch
 from sepl.training.supervised.losses import task_losses

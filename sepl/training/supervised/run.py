@@ -7,7 +7,7 @@ from sepl.config import TrainingConfig, TrialConfig
 from sepl.device import warn_of_emulation
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.training.engine.run import Engine
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.engine.settings import EngineSettings

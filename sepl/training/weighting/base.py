@@ -17,7 +17,7 @@ did not exist. What a weighting learns or remembers is in its `state_dict`, so t
 
 from torch import Tensor, nn
 
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import MultiTaskNetwork, Representation
 
 
 class Weighting(nn.Module):

@@ -4,7 +4,7 @@ import torch
 
 from sepl.config import TrainingConfig
 from sepl.errors import ConfigError
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.tasks import TaskTable
 from sepl.training.weighting.base import Weighting
 from sepl.training.weighting.gradients import GradientWeighting, gradient_methods

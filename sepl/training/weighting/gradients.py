@@ -33,7 +33,7 @@ from torchjd.aggregation import (
 from torchjd.autojac import jac
 
 from sepl.errors import ConfigError
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import MultiTaskNetwork, Representation
 from sepl.training.weighting.base import Weighting, as_tuple
 
 

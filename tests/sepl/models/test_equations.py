@@ -8,11 +8,11 @@ from torch import Tensor
 
 from sepl.models.cgc import CgcHead, Extraction
 from sepl.models.ctan import CrossTaskLayer, CtanHead
-from sepl.models.fusion import AttentionFusion, MeanFusion, PhotographSets
-from sepl.models.gates import LoadBalance, open_gates
-from sepl.models.linear import BatchedLinear
 from sepl.models.mmoe import MmoeHead
 from sepl.models.mtan import HandOn, StageMask
+from sepl.models.parts.fusion import AttentionFusion, MeanFusion, PhotographSets
+from sepl.models.parts.gates import LoadBalance, open_gates
+from sepl.models.parts.linear import BatchedLinear
 
 sizes = st.integers(1, 5)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sepl.config import Family, ModelConfig
 from sepl.models.build import build_network
-from sepl.models.fusion import PhotographSets
-from sepl.models.network import Context, MultiTaskNetwork
+from sepl.models.parts.fusion import PhotographSets
+from sepl.models.parts.network import Context, MultiTaskNetwork
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
 from sepl.training.supervised.losses import task_losses
 

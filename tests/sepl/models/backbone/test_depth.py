@@ -10,7 +10,7 @@ from sepl.config import ModelConfig
 from sepl.errors import ConfigError
 from sepl.models.backbone.depth import freeze_stages, layer_scales
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
 
 TASKS = TaskTable.of([BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp", "dbp")])

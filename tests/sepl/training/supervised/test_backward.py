@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sepl.config import TrialConfig
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.augment import Augmenter
 from sepl.training.input.batches import Batch, TrainingData

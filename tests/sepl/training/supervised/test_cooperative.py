@@ -11,7 +11,7 @@ from torch import Tensor
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
-from sepl.models.group_adapters import GroupedHead
+from sepl.models.parts.group_adapters import GroupedHead
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward

@@ -14,8 +14,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sepl.models.fusion import Fusion, PhotographSets
-from sepl.models.group_adapters import Turn
+from sepl.models.parts.fusion import Fusion, PhotographSets
+from sepl.models.parts.group_adapters import Turn
 
 Representation = Tensor | tuple[Tensor, ...]
 

@@ -5,10 +5,10 @@ Axes: B photograph, C channel, H height, W width, F feature, T task.
 
 from torch import Tensor, nn
 
-from sepl.models.fusion import Fusion
-from sepl.models.gates import LoadBalance
-from sepl.models.group_adapters import GroupedHead
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.gates import LoadBalance
+from sepl.models.parts.group_adapters import GroupedHead
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 
 class TrunkNetwork(MultiTaskNetwork):

@@ -113,7 +113,7 @@ class ModelConfig(Settings):
     """Width of an expert's image part and of its output; of ctan's tokens."""
     propagation: Propagation = "predicted"
     """What reaches gates and experts beside image features: predicted priors, these without gradient, nothing; 'oracle'
-    the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.sepl`)."""
+    the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.families.sepl`)."""
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)

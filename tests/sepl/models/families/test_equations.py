@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sepl.models.cgc import CgcHead, Extraction
-from sepl.models.ctan import CrossTaskLayer, CtanHead
-from sepl.models.mmoe import MmoeHead
-from sepl.models.mtan import HandOn, StageMask
+from sepl.models.families.cgc import CgcHead, Extraction
+from sepl.models.families.ctan import CrossTaskLayer, CtanHead
+from sepl.models.families.mmoe import MmoeHead
+from sepl.models.families.mtan import HandOn, StageMask
 from sepl.models.parts.fusion import AttentionFusion, MeanFusion, PhotographSets
 from sepl.models.parts.gates import LoadBalance, open_gates
 from sepl.models.parts.linear import BatchedLinear

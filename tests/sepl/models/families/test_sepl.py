@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sepl.config import BinaryPrior, GateInputs, Propagation
 from sepl.errors import ConfigError
-from sepl.models.sepl import SeplHead
+from sepl.models.families.sepl import SeplHead
 
 PAPER = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
 

@@ -17,8 +17,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sepl.models.families.single_task import SingleTaskNetwork
 from sepl.models.parts.fusion import Fusion
-from sepl.models.single_task import SingleTaskNetwork
 
 
 class SoftSharingNetwork(SingleTaskNetwork):

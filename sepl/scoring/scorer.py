@@ -30,9 +30,8 @@ from sepl.errors import BundleError
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork
-from sepl.models.predict import predict_outputs
+from sepl.models.predict import join_patients, predict_outputs, represent_pixels
 from sepl.scoring.intervals import calibrated_values
-from sepl.scoring.joint import join, represent
 from sepl.scoring.patients import (
     Piece,
     group_patients,
@@ -208,7 +207,7 @@ class Scorer:
         kept = None
         if pixels:
             with _full_precision(), torch.inference_mode():
-                kept = represent(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
+                kept = represent_pixels(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
         numbers = [number for number, rows in enumerate(piece.patients) for _ in rows]
         return _Represented([replace(reading, pixels=None) for reading in readings], numbers, kept)
 
@@ -235,7 +234,7 @@ class Scorer:
             return {}
         found_P, index_N, counts_P = np.unique(patient_N, return_inverse=True, return_counts=True)
         with _full_precision(), torch.inference_mode():
-            outputs_PT = join(self.network, kept_N, index_N)
+            outputs_PT = join_patients(self.network, kept_N, index_N)
         rows = zip(found_P.tolist(), outputs_PT, counts_P.tolist(), strict=True)
         # copies, since a row that waits should not keep the others
         return {patient: (row_T.copy(), count) for patient, row_T, count in rows if np.isfinite(row_T).all()}

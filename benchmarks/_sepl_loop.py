@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sepl.models.sepl import SeplHead
+from sepl.models.families.sepl import SeplHead
 
 
 class PlainLoop(nn.Module):

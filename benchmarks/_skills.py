@@ -15,12 +15,12 @@ from sepl.data.prepared import PreparedDataset
 from sepl.metrics.bootstrap import estimate, resample_patients
 from sepl.metrics.measures import skill
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskTable
-from sepl.training.batches import TrainingData, ValidationSet
-from sepl.training.loop import TrainingRun, train
-from sepl.training.validation import labels_at_hand
+from sepl.training.input.batches import TrainingData, ValidationSet
+from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.supervised.validation import labels_at_hand
 
 Floats = NDArray[np.float64]
 

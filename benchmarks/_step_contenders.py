@@ -14,9 +14,9 @@ from benchmarks._released_input import ReleasedPhotographs
 from benchmarks._sepl_loop import PlainLoop
 from sepl.config import Precision
 from sepl.data.images import IMAGENET_MEAN, IMAGENET_STD
+from sepl.device import autocast
 from sepl.execution.cores import num_cores
-from sepl.training.batches import Batch
-from sepl.training.device import autocast
+from sepl.training.input.batches import Batch
 
 LEARNING_RATE = 1e-4
 NUM_FEATURES = 768

@@ -67,8 +67,8 @@ class _Plain(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         from sepl.config import TrialConfig
         from sepl.data.prepared import PreparedDataset
-        from sepl.training.batches import TrainingData
-        from sepl.training.loop import TrainingRun
+        from sepl.training.input.batches import TrainingData
+        from sepl.training.supervised.run import TrainingRun
 
         params = {name: value for name, value in config.items() if name != "dataset"}
         data = TrainingData.load(PreparedDataset.open(config["dataset"]))

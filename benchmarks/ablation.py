@@ -35,7 +35,7 @@ from benchmarks.self_propagation import SETTING
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.tasks import TaskSplit
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 
 REFERENCE, NONE, ORACLE, SHUFFLED = "reference", "prior none", "prior oracle", "prior shuffled"
 CONSOLE = Console(highlight=False, width=140)

@@ -39,8 +39,8 @@ from sepl.config import Family, TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.models.build import build_network
 from sepl.tasks import TaskTable
-from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
+from sepl.training.input.batches import TrainingData
+from sepl.training.supervised.run import TrainingRun, train
 
 ALONE: Family = "single_task"
 HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")

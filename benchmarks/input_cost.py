@@ -28,8 +28,8 @@ from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
 from sepl.execution.cores import num_cores
-from sepl.training.batches import Batch, TrainingData, TrainSet
-from sepl.training.loop import TrainingRun
+from sepl.training.input.batches import Batch, TrainingData, TrainSet
+from sepl.training.supervised.run import TrainingRun
 
 PHOTOGRAPH_SIZE = 512
 """Of the JPEG files, in pixels. A camera's have ten to forty times as many, and would make decoding dearer still."""

@@ -35,7 +35,7 @@ from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.tasks import TaskSplit
-from sepl.training.batches import TrainingData, TrainSet
+from sepl.training.input.batches import TrainingData, TrainSet
 
 WITH, NOT_PROPAGATED, OFF = "with priors", "not propagated", "priors off"
 CONSOLE = Console(highlight=False)

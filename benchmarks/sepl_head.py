@@ -5,7 +5,7 @@
 Batch 64, 768 features, 6 priors and 9 targets, hidden width 512, float32, gradients of all parameters and of the
 features, at 4 and at 16 experts. Contenders, timed in turn in one run:
 
-- head       sepl.models.sepl.SeplHead.
+- head       sepl.models.families.sepl.SeplHead.
 - loop       the same equations, with a layer an expert, a gate and a head, as a plain loop over tasks and experts: for
              every target, every expert. The JSON's `ratio` is loop / head at 4 experts.
 - released   the same with the experts out of the loop over tasks: evaluated once, one after the other, then for every
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from benchmarks._report import benchmark_parser, interleaved_seconds, report
 from benchmarks._sepl_loop import PlainLoop
-from sepl.models.sepl import SeplHead
+from sepl.models.families.sepl import SeplHead
 
 NUM_PHOTOGRAPHS, NUM_FEATURES, NUM_PRIORS, NUM_TARGETS, HIDDEN_WIDTH = 64, 768, 6, 9, 512
 NUM_TASKS = NUM_PRIORS + NUM_TARGETS

@@ -35,12 +35,14 @@ from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
 from sepl.data.simulate.cohort import simulate_cohort
 from sepl.data.splits import COHORT_SPLITS
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.device import deterministic_kernels
+from sepl.models.parts.network import MultiTaskNetwork, Representation
 from sepl.tasks import TaskSplit
-from sepl.training.batches import Batch, TrainingData
-from sepl.training.device import deterministic_kernels
-from sepl.training.loop import TrainingRun
-from sepl.training.weighting_base import Weighting
+from sepl.training.input.batches import Batch, TrainingData
+from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.passes import Passes
+from sepl.training.supervised.run import TrainingRun
+from sepl.training.weighting.base import Weighting
 
 NUM_PATIENTS = 72
 """Two photographs each: more than two batches of 64."""
@@ -127,14 +129,23 @@ class SeplStep:
         self._run, self._data, self._setting = TrainingRun(setting, data), data, setting
         self._batches = self._endless()
         self.batch = next(self._batches)
+        self._weighting = TimedWeighting(self._run.supervised.weighting, data.device)
+        passes = Passes(
+            self._run.network,
+            self._weighting,
+            data.is_binary_T,
+            precision=setting.training.precision,
+            streams=self._run.streams,
+        )
+        self._backward = BatchBackward(passes)
 
     def __call__(self) -> None:
-        self._run._train_step(next(self._batches), self._setting.training.learning_rate)
+        self._run.step(next(self._batches), self._setting.training.learning_rate)
         wait(self._data.device)
 
     def images(self) -> Tensor:
         """A batch as the network gets it."""
-        return self._run._augment(self.batch.pixels_BHWC)
+        return self._run.supervised.augment(self.batch.pixels_BHWC)
 
     def shares(self, rounds: int) -> dict[str, float]:
         """Of the median step, which is dearer than one that is waited for only at its end."""
@@ -147,8 +158,6 @@ class SeplStep:
 
     def _timed_parts(self) -> dict[str, float]:
         run, device = self._run, self._data.device
-        weighting = TimedWeighting(run._weighting, device)
-        run._backward._weighting = weighting
         parts = [time.perf_counter()]
 
         def note() -> None:
@@ -156,16 +165,15 @@ class SeplStep:
             parts.append(time.perf_counter())
 
         batch = next(self._batches)
-        images_BCHW = run._augment(batch.pixels_BHWC)
+        images_BCHW, _ = run.supervised.inputs(batch)
         note()
-        run._backward(images_BCHW, batch)
+        self._backward(images_BCHW, batch)
         note()
-        run._optimiser.step()
-        run._optimiser.zero_grad(set_to_none=True)
+        run.optimiser.step()
+        run.optimiser.zero_grad(set_to_none=True)
         note()
-        run._backward._weighting = run._weighting
         taken, both, updated = (after - before for before, after in pairwise(parts))
-        backward = weighting.seconds
+        backward = self._weighting.seconds
         return {"input": taken, "forward": both - backward, "backward": backward, "optimiser": updated}
 
     def _endless(self) -> Iterator[Batch]:

@@ -30,8 +30,8 @@ from benchmarks._report import benchmark_parser, interleaved_medians, report
 from benchmarks._skills import Floats, interval, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.prepared import PreparedDataset
-from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
+from sepl.training.input.batches import TrainingData
+from sepl.training.supervised.run import TrainingRun, train
 
 CONSOLE = Console(highlight=False)
 PLAIN = "equal"
@@ -125,8 +125,8 @@ def _training_step(config: TrialConfig, data: TrainingData) -> Callable[[], None
     batch = next(iter(data.train.epoch(config.training.batch_size, torch.Generator().manual_seed(0))))
 
     def step() -> None:
-        with run._streams.active():
-            run._train_step(batch, 1e-4)
+        with run.active():
+            run.step(batch, 1e-4)
         if data.device.type == "cuda":
             torch.cuda.synchronize()
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from jobs._command import run_command
 from sepl.config import TrialConfig
 from sepl.storage import check_writable, resolve
-from sepl.training.affinity_record import EVERY
+from sepl.training.affinity.record import EVERY
 
 
 def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None = None, device: str = "auto") -> None:
@@ -29,8 +29,8 @@ def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None
         device: auto, cpu or cuda.
     """
     from sepl.data.prepared import PreparedDataset
-    from sepl.training.affinity import measure_affinity
-    from sepl.training.batches import TrainingData
+    from sepl.training.affinity.measure import measure_affinity
+    from sepl.training.input.batches import TrainingData
     from sepl.tuning.tables import affinity_table
 
     check_writable(resolve(out))  # rather than after hours of training

@@ -43,9 +43,9 @@ def main(
     from sepl.bundle.manifest import MANIFEST, Provenance
     from sepl.bundle.skills import evaluation_table
     from sepl.data.prepared import PreparedDataset
-    from sepl.training.autosave import Autosave
-    from sepl.training.batches import TrainingData
-    from sepl.training.loop import TrainingRun, train
+    from sepl.training.engine.autosave import Autosave
+    from sepl.training.input.batches import TrainingData
+    from sepl.training.supervised.run import TrainingRun, train
     from sepl.tuning.selection import compose_content
 
     if not save_minutes > 0 or save_steps < 0:
@@ -57,7 +57,7 @@ def main(
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
     settings = settings if seed is None else settings.with_params(seed=seed)
     settings.model.check_publishable()
-    run = TrainingRun(settings, TrainingData.load(dataset, device=device), device=device)
+    run = TrainingRun(settings, TrainingData.load(dataset, device=device))
     saves = Autosave(run, checkpoints or _beside(out), every_steps=save_steps, every_seconds=60 * save_minutes)
     if saves.resume():
         print(f"going on after step {run.steps_done} of {run.num_steps}", flush=True)

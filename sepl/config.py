@@ -51,7 +51,7 @@ WeightingName = Literal[
     "graddrop",
     "config",
 ]
-"""How the tasks' losses move one network: see `sepl.training.loss_weightings` and `gradient_weightings`."""
+"""How the tasks' losses move one network: see `sepl.training.weighting.losses_only` and `gradient_weightings`."""
 
 
 class Settings(BaseModel):
@@ -113,7 +113,7 @@ class ModelConfig(Settings):
     """Width of an expert's image part and of its output; of ctan's tokens."""
     propagation: Propagation = "predicted"
     """What reaches gates and experts beside image features: predicted priors, these without gradient, nothing; 'oracle'
-    the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.sepl`)."""
+    the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.families.sepl`)."""
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -128,7 +128,7 @@ class ModelConfig(Settings):
     gate_top_k: int = Field(default=0, ge=0)
     """Of sepl and mmoe: how many experts a task hears, the strongest; 0 is all."""
     load_balance: float = Field(default=0.0, ge=0.0)
-    """Of sepl and mmoe: weight of the term that keeps all experts at work (`sepl.models.gates`)."""
+    """Of sepl and mmoe: weight of the term that keeps all experts at work (`sepl.models.parts.gates`)."""
     num_task_experts: int = Field(default=1, ge=1, le=16)
     """Of cgc and ple: experts of each task's own, beside `num_experts` shared ones."""
     num_layers: int = Field(default=2, ge=1, le=8)
@@ -139,12 +139,12 @@ class ModelConfig(Settings):
     """Of soft_sharing: weight of the squared distances between the networks."""
     fusion: FusionName = "none"
     """How a patient's photographs become one prediction. 'none': each is predicted alone, and outputs are averaged;
-    'mean', 'attention': their features are joined first (`sepl.models.fusion`), in training as in use."""
+    'mean', 'attention': their features are joined first (`sepl.models.parts.fusion`), in training as in use."""
     photographs_per_patient: int = Field(default=2, ge=1, le=16)
     """With fusion: how many photographs of a patient, drawn anew each epoch, a training step joins."""
     task_groups: str = "none"
     """'each', a name of `sepl.tasks.TASK_GROUPS`, or groups such as 'sex+age/sbp+dbp': each gets a sub-model of its own
-    between backbone and head (`sepl.models.group_adapters`), which cooperative training takes turns with."""
+    between backbone and head (`sepl.models.parts.group_adapters`), which cooperative training takes turns with."""
     group_width: int = Field(default=32, ge=1, le=1024)
     """With task groups: the width of a group's sub-model."""
 
@@ -266,7 +266,7 @@ class TrainingConfig(Settings):
     cagrad_radius: float = Field(default=0.5, ge=0.0)
     """Of 'cagrad': how far, in norms of the mean gradient, the update may be from it."""
     cooperative: bool = False
-    """Whether task groups take turns, after MT-CooL (`sepl.training.cooperative`); needs `task_groups`."""
+    """Whether task groups take turns, after MT-CooL (`sepl.training.supervised.cooperative`); needs `task_groups`."""
     cooperative_place: CooperativePlace = "features"
     """What of the other groups' sub-models is disturbed: the features they give, or their parameters."""
     cooperative_noise: CooperativeNoise = "uniform"

@@ -8,8 +8,8 @@ from sepl.data.images import ImageSpec
 from sepl.data.prepared import Photographs
 from sepl.data.scaling import LabelScaler
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
-from sepl.training.batches import TrainingData, TrainSet, ValidationSet
-from sepl.training.pixels import MappedPixels
+from sepl.training.input.batches import TrainingData, TrainSet, ValidationSet
+from sepl.training.input.pixels import MappedPixels
 
 CAUSE_OF = {"height": "sex", "creatinine": "sex", "sbp": "age", "bun": "age"}
 TASKS = TaskTable.of([BUILT_IN_TASKS[name] for name in ("sex", "age", *CAUSE_OF)])

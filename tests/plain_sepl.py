@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sepl.config import BinaryPrior, GateInputs, Propagation
-from sepl.models.linear import BatchedLinear
-from sepl.models.sepl import SeplHead
+from sepl.models.families.sepl import SeplHead
+from sepl.models.parts.linear import BatchedLinear
 
 
 @dataclass(frozen=True)

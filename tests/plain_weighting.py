@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
-from sepl.training.weighting_base import Weighting
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork, Representation
+from sepl.training.weighting.base import Weighting
 
 NUM_FEATURES = 6
 

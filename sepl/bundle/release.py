@@ -23,9 +23,9 @@ from sepl.data.images import ImageSpec
 from sepl.data.scaling import LabelScaler
 from sepl.data.sepl_release import TASK_COLUMNS
 from sepl.errors import ConfigError
+from sepl.models.backbone.torchvision_names import convnext_from_torchvision
+from sepl.models.backbone.weights import read_tensors
 from sepl.models.build import build_network
-from sepl.models.torchvision_names import convnext_from_torchvision
-from sepl.models.weights import read_tensors
 from sepl.storage import sha256_of
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskSplit, TaskTable
 

@@ -1,0 +1,1 @@
+"""Networks in plain torch: `build` makes the one that settings name, `predict` asks it; families, parts, backbones."""

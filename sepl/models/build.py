@@ -8,21 +8,21 @@ from torch import nn
 
 from sepl.config import Family, ModelConfig
 from sepl.errors import ConfigError
-from sepl.models.backbone import build_backbone
-from sepl.models.cgc import CgcHead
-from sepl.models.cross_stitch import CrossStitchNetwork
-from sepl.models.ctan import CtanHead
-from sepl.models.fusion import build_fusion
-from sepl.models.group_adapters import GroupedHead
-from sepl.models.hard_sharing import hard_sharing_head
-from sepl.models.mmoe import MmoeHead
-from sepl.models.mtan import MtanNetwork
-from sepl.models.network import MultiTaskNetwork
-from sepl.models.sepl import SeplHead, SeplNetwork
-from sepl.models.single_task import SingleTaskNetwork
-from sepl.models.soft_sharing import SoftSharingNetwork
-from sepl.models.stages import prune_to_stages
-from sepl.models.trunk import TrunkNetwork
+from sepl.models.backbone.build import build_backbone
+from sepl.models.backbone.stages import prune_to_stages
+from sepl.models.families.cgc import CgcHead
+from sepl.models.families.cross_stitch import CrossStitchNetwork
+from sepl.models.families.ctan import CtanHead
+from sepl.models.families.hard_sharing import hard_sharing_head
+from sepl.models.families.mmoe import MmoeHead
+from sepl.models.families.mtan import MtanNetwork
+from sepl.models.families.sepl import SeplHead, SeplNetwork
+from sepl.models.families.single_task import SingleTaskNetwork
+from sepl.models.families.soft_sharing import SoftSharingNetwork
+from sepl.models.parts.fusion import build_fusion
+from sepl.models.parts.group_adapters import GroupedHead
+from sepl.models.parts.network import MultiTaskNetwork
+from sepl.models.parts.trunk import TrunkNetwork
 from sepl.tasks import TaskSplit, TaskTable, parse_task_groups
 
 MakeBackbone = Callable[[], tuple[nn.Module, int]]

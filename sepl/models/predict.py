@@ -1,4 +1,12 @@
-"""A network's outputs for stored photographs."""
+"""A network's outputs for photographs: all stored ones at once, or each patient's in two steps.
+
+    represent_pixels   pixels → what is kept of each photograph: its features with fusion, its outputs without
+    join_patients      that → one row of outputs a patient: the network's, or their mean
+
+Both together are what `predict_outputs` and `mean_per_patient` make of all photographs at once.
+
+Axes: B, N photograph, P patient, T task, F feature.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.data.images import ImageSpec
+from sepl.data.patients import mean_per_patient
 from sepl.memory import free_memory
-from sepl.models.fusion import PhotographSets
-from sepl.models.network import NO_CONTEXT, Context, MultiTaskNetwork
+from sepl.models.parts.fusion import PhotographSets
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
 
 
@@ -68,6 +77,29 @@ def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tenso
     half = len(images_BCHW) // 2
     parts = images_BCHW[:half], images_BCHW[half:]
     return torch.cat([photograph_features(network, part_BCHW) for part_BCHW in parts])
+
+
+def represent_pixels(
+    network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], image: ImageSpec, device: torch.device
+) -> Tensor:
+    """What is kept of each photograph: (N, F), or (N, T, F), with fusion; else its outputs (N, T).
+
+    The network is in evaluation mode on `device`.
+    """
+    images = to_input(torch.from_numpy(pixels_NHWC).to(device, non_blocking=True), image.mean, image.std)
+    features = photograph_features(network, images)
+    return network.judge(features).float() if network.fusion is None else features
+
+
+def join_patients(network: MultiTaskNetwork, kept_N: Tensor, patient_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Outputs (P, T) from what was kept: scaled values, logits for binary tasks. Patients are 0 … P−1.
+
+    Each has a photograph.
+    """
+    if network.fusion is None:
+        return mean_per_patient(kept_N.cpu().numpy(), patient_N)
+    sets = PhotographSets(torch.from_numpy(patient_N).to(kept_N.device), int(patient_N.max()) + 1)
+    return network.judge(kept_N, Context(sets)).double().cpu().numpy()
 
 
 def _predict_photographs(

@@ -24,14 +24,14 @@ from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
 from sepl.config import DeviceName
-from sepl.errors import BundleError, ConfigError
+from sepl.device import pick_device
+from sepl.errors import BundleError
 from sepl.execution.cores import num_cores
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork
-from sepl.models.predict import predict_outputs
+from sepl.models.parts.network import MultiTaskNetwork
+from sepl.models.predict import join_patients, predict_outputs, represent_pixels
 from sepl.scoring.intervals import calibrated_values
-from sepl.scoring.joint import join, represent
 from sepl.scoring.patients import (
     Piece,
     group_patients,
@@ -78,7 +78,7 @@ class Scorer:
     def __init__(self, bundle: ModelBundle, device: DeviceName = "auto", batch_size: int = 64) -> None:
         self.bundle = bundle
         self.batch_size = batch_size
-        self.device = _pick_device(device)
+        self.device = pick_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.network = _load_network(bundle).to(self.device)
@@ -206,7 +206,7 @@ class Scorer:
         kept = None
         if pixels:
             with _full_precision(), torch.inference_mode():
-                kept = represent(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
+                kept = represent_pixels(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
         numbers = [number for number, rows in enumerate(piece.patients) for _ in rows]
         return _Represented([replace(reading, pixels=None) for reading in readings], numbers, kept)
 
@@ -233,7 +233,7 @@ class Scorer:
             return {}
         found_P, index_N, counts_P = np.unique(patient_N, return_inverse=True, return_counts=True)
         with _full_precision(), torch.inference_mode():
-            outputs_PT = join(self.network, kept_N, index_N)
+            outputs_PT = join_patients(self.network, kept_N, index_N)
         rows = zip(found_P.tolist(), outputs_PT, counts_P.tolist(), strict=True)
         # copies, since a row that waits should not keep the others
         return {patient: (row_T.copy(), count) for patient, row_T, count in rows if np.isfinite(row_T).all()}
@@ -287,13 +287,6 @@ def _load_network(bundle: ModelBundle) -> MultiTaskNetwork:
             f"{bundle.bundle_id}: weights should fit the bundle's own config, do not: {first_lines}"
         ) from None
     return network.eval()
-
-
-def _pick_device(device: DeviceName) -> torch.device:
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ConfigError("device should be auto or cpu on a machine without a GPU that torch can use, was 'cuda'")
-    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 def _same(data: bytes) -> bytes:

@@ -1,1 +1,5 @@
-"""Training: batches from a prepared dataset, augmentation, losses, and the loop of one trial."""
+"""Training of a trial: the engine, the supervised objective that it is given, and what these read and weigh.
+
+`supervised.run.TrainingRun` of a `TrialConfig` and an `input.batches.TrainingData` is one run; `supervised.run.train`
+yields an `EpochResult` an epoch.
+"""

@@ -11,7 +11,7 @@ def check_backbone(name: str) -> None:
     model, _, tag = name.partition(".")
     if re.search(rf"^def {re.escape(model)}\(", _source(), re.MULTILINE) and (not tag or f"'{name}'" in _source()):
         return
-    from sepl.models.backbone import check_name  # timm has the last word
+    from sepl.models.backbone.build import check_name  # timm has the last word
 
     check_name(name)
 

@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports.numbers import param
 from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, INK, SECOND, empty_figure, style
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.importance import Importance
 from sepl.tuning.leaderboard import Leaderboard, State, TrialRow
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import check_writable, resolve
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.budget import parse_duration
 from sepl.tuning.ownership import new_study_id
 from sepl.tuning.record import RECORD, StudyFolder, StudyRecord

@@ -13,7 +13,7 @@ from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports import page as html
 from sepl.reports.numbers import figure, param
 from sepl.storage import Location
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.figures import affinity_figure, curves_figure, history_figure, importance_figure, skill_figure
 from sepl.tuning.importance import Importance, importance
 from sepl.tuning.leaderboard import Leaderboard, TrialRow, leaderboard

@@ -26,8 +26,8 @@ from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 from sepl.storage import Location, local_copy
-from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun, train
+from sepl.training.input.batches import TrainingData
+from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning.dataset import open_unchanged
 from sepl.tuning.leaderboard import TrialRow, leaderboard
 from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from sepl.reports.numbers import figure, param
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 from sepl.tuning.leaderboard import Leaderboard, TrialRow
 
 _INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")

@@ -21,7 +21,7 @@ from sepl.tuning.environment import SurroundingsError
 from sepl.tuning.names import IS_LAST, METRIC, UNSAVED, WAITS
 
 if TYPE_CHECKING:
-    from sepl.training.loop import EpochResult, TrainingRun
+    from sepl.training.supervised.run import EpochResult, TrainingRun
 
 
 class SeplTrainable(tune.Trainable):

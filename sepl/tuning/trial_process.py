@@ -16,8 +16,8 @@ from sepl.config import Settings, TrialConfig
 from sepl.errors import SeplError
 from sepl.memory import free_memory as free_memory
 from sepl.storage import Location, local_copy, resolve
-from sepl.training.batches import TrainingData
-from sepl.training.loop import TrainingRun
+from sepl.training.input.batches import TrainingData
+from sepl.training.supervised.run import TrainingRun
 from sepl.tuning.dataset import open_unchanged
 from sepl.tuning.environment import SurroundingsError
 

@@ -13,7 +13,7 @@ from sepl.config import GateInputs, Propagation, TrialConfig
 from sepl.data.cohort import read_cohort
 from sepl.data.prepare import prepare
 from sepl.data.prepared import PreparedDataset
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 
 
 def test_every_arm_is_the_reference_with_what_it_names_changed_and_nothing_else() -> None:

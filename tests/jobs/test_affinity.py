@@ -6,7 +6,7 @@ import pytest
 from builders import build_dataset
 
 from jobs import affinity
-from sepl.training.affinity_record import Affinity
+from sepl.training.affinity.record import Affinity
 
 
 def test_the_file_and_the_table_tell_the_same_ranking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,9 +17,9 @@ from sepl.bundle.format import read_bundle
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, StorageError
-from sepl.training.batches import TrainingData
-from sepl.training.checkpoint import PROGRESS_FILE
-from sepl.training.loop import TrainingRun, train
+from sepl.training.engine.checkpoint import PROGRESS_FILE
+from sepl.training.input.batches import TrainingData
+from sepl.training.supervised.run import TrainingRun, train
 
 CONFIG = TrialConfig.from_params(
     {

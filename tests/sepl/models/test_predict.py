@@ -11,7 +11,7 @@ from torch import Tensor
 from sepl.config import ModelConfig
 from sepl.data.images import ImageSpec
 from sepl.models.build import build_network
-from sepl.models.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import MultiTaskNetwork, Representation
 from sepl.models.pixels import to_input
 from sepl.models.predict import predict_outputs
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable

@@ -24,7 +24,7 @@ from sepl.config import ModelConfig, TrialConfig
 from sepl.data.images import read_photograph
 from sepl.data.patients import index_patients, mean_per_patient
 from sepl.models.build import build_network
-from sepl.models.fusion import AttentionFusion
+from sepl.models.parts.fusion import AttentionFusion
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.readings import Photograph, Reading
 from sepl.scoring.rows import Score

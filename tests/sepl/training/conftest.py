@@ -5,7 +5,7 @@ from builders import build_dataset
 
 from sepl.config import TrialConfig
 from sepl.data.prepared import PreparedDataset
-from sepl.training.batches import TrainingData
+from sepl.training.input.batches import TrainingData
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from builders import build_dataset
 
 from sepl.data.prepared import PreparedDataset
 from sepl.errors import ConfigError, DatasetError, SeplError, StorageError, StudyError
-from sepl.training.affinity_record import Affinity, RankedSplit
+from sepl.training.affinity.record import Affinity, RankedSplit
 from sepl.tuning.plan import StudyPlan, plan_study
 from sepl.tuning.settings import StudySettings
 

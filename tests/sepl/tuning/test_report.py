@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from sepl.errors import StudyError
 from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.storage import resolve
-from sepl.training.affinity_record import Affinity, RankedSplit
+from sepl.training.affinity.record import Affinity, RankedSplit
 from sepl.tuning.figures import affinity_figure, curves_figure, history_figure, skill_figure
 from sepl.tuning.importance import importance
 from sepl.tuning.leaderboard import best_epoch, leaderboard

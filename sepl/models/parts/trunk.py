@@ -1,0 +1,38 @@
+"""One backbone for all tasks, and a head on its features: the shape of most families.
+
+Axes: B photograph, C channel, H height, W width, F feature, T task.
+"""
+
+from torch import Tensor, nn
+
+from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.gates import LoadBalance
+from sepl.models.parts.group_adapters import GroupedHead
+from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
+
+
+class TrunkNetwork(MultiTaskNetwork):
+    """A backbone, (B, 3, H, W) → (B, F), shared by all tasks, and a head, (B, F) → (B, T)."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, num_tasks: int, fusion: Fusion | None = None) -> None:
+        super().__init__(num_tasks, fusion)
+        self.backbone = backbone
+        self.head = head
+        self._balances = [module for module in head.modules() if isinstance(module, LoadBalance)]
+
+    def represent(self, images_BCHW: Tensor) -> Tensor:
+        return self.backbone(images_BCHW)
+
+    def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
+        for balance in self._balances:  # of a forward whose penalty nobody asked for: no part of this one's
+            balance.take()
+        inputs = (features, context.labels_BT) if self.needs_labels else (features,)
+        return self.head(*inputs, turn=context.turn) if isinstance(self.head, GroupedHead) else self.head(*inputs)
+
+    @property
+    def has_penalty(self) -> bool:
+        return any(balance.weight > 0 for balance in self._balances)
+
+    def penalty(self) -> Tensor:
+        taken = [balance.take() for balance in self._balances]
+        return sum((loss for loss in taken if loss is not None), start=super().penalty())

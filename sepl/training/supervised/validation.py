@@ -1,0 +1,51 @@
+"""How good a network is on the validation patients, and what an experiment on priors is told of patients to judge.
+
+N photographs · P patients · T tasks
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.data.prepared import Photographs
+from sepl.data.scaling import LabelScaler
+from sepl.errors import DatasetError
+from sepl.metrics import skill_per_task
+from sepl.tasks import TaskTable
+from sepl.training.input.batches import ValidationSet
+
+
+def validation_skills(
+    outputs_NT: NDArray[np.float32], validation: ValidationSet, scaler: LabelScaler, tasks: TaskTable
+) -> dict[str, float]:
+    """Skill of every task per patient, by name; NaN for a task that these patients cannot judge.
+
+    A patient's output is the mean over the photographs, of scaled values and of logits, so that an eye that shows the
+    finding clearly outweighs an undecided one. Raises DatasetError when no task at all can be judged.
+    """
+    values_PT = scaler.unscale(validation.photographs.per_patient(outputs_NT)).astype(np.float64)
+    skills_T = skill_per_task(values_PT, validation.labels_PT, scaler.medians, tasks)
+    if np.isnan(skills_T).all():
+        raise DatasetError(
+            f"validation patients ({len(values_PT)} in {', '.join(validation.photographs.cohort_splits)}) should have "
+            "labels that differ in at least one task, had none"
+        )
+    return dict(zip(tasks.names, skills_T.tolist(), strict=True))
+
+
+def labels_at_hand(propagation: str, photographs: Photographs, scaler: LabelScaler) -> NDArray[np.floating] | None:
+    """The scaled labels (N, T) that a network with this `propagation` takes as an input; None for most.
+
+    Of any cohort split, for `predict_outputs`. 'oracle' is each photograph's own, so that its skill is an upper bound;
+    'shuffled' the next patient's. Raises DatasetError when there is no other patient to take them from.
+    """
+    if propagation not in ("oracle", "shuffled"):
+        return None
+    scaled_NT = scaler.scale(photographs.labels_NT)
+    if propagation == "oracle":
+        return scaled_NT
+    if photographs.num_patients == 1:
+        raise DatasetError(
+            f"{', '.join(photographs.cohort_splits)} should have two patients or more, so that shuffled priors are "
+            "somebody else's, had 1"
+        )
+    return np.roll(photographs.per_patient(scaled_NT), 1, axis=0)[photographs.patient_index]

@@ -1,0 +1,74 @@
+"""The weighting that a trial's settings name."""
+
+import torch
+
+from sepl.config import TrainingConfig
+from sepl.errors import ConfigError
+from sepl.models.parts.network import MultiTaskNetwork
+from sepl.tasks import TaskTable
+from sepl.training.weighting.base import Weighting
+from sepl.training.weighting.gradients import GradientWeighting, gradient_methods
+from sepl.training.weighting.losses_only import (
+    DynamicWeightAverage,
+    EqualWeighting,
+    FamoWeighting,
+    FixedWeighting,
+    SmoothTchebycheffWeighting,
+    UncertaintyWeighting,
+)
+
+
+def build_weighting(
+    config: TrainingConfig, tasks: TaskTable, network: MultiTaskNetwork, device: torch.device
+) -> Weighting:
+    """The weighting of a run, on the device of its network.
+
+    Raises ConfigError for a weight of no task, for a warm-up that the run ends in, and for a weighting of gradients
+    where the network's tasks share no representation.
+    """
+    weighting = _build(config, tasks).to(device)
+    if weighting.needs_shared_trunk and not network.has_shared_trunk:
+        raise ConfigError(
+            f"weighting {config.weighting} looks at gradients where all tasks share a representation, which this "
+            "family has not; take equal, fixed, uncertainty_laplace, dwa, famo or stch"
+        )
+    return weighting
+
+
+def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
+    num_tasks = len(tasks)
+    match config.weighting:
+        case "equal":
+            return EqualWeighting()
+        case "fixed":
+            return FixedWeighting(_fixed_weights(config.task_weights, tasks))
+        case "uncertainty_gaussian":
+            return UncertaintyWeighting(tasks.is_binary, "gaussian")
+        case "uncertainty_laplace":
+            return UncertaintyWeighting(tasks.is_binary, "laplace")
+        case "dwa":
+            return DynamicWeightAverage(num_tasks, config.dwa_temperature)
+        case "famo":
+            return FamoWeighting(num_tasks, config.famo_learning_rate)
+        case "stch":
+            _check_warmup(config)
+            return SmoothTchebycheffWeighting(num_tasks, config.stch_smoothness, config.stch_warmup_epochs)
+        case method:
+            return GradientWeighting(gradient_methods(cagrad_radius=config.cagrad_radius)[method])
+
+
+def _check_warmup(config: TrainingConfig) -> None:
+    if config.stch_warmup_epochs >= config.num_epochs:
+        raise ConfigError(
+            f"stch_warmup_epochs should be less than num_epochs ({config.num_epochs}), was "
+            f"{config.stch_warmup_epochs}: the run would end before weighting begins"
+        )
+
+
+def _fixed_weights(weights: dict[str, float], tasks: TaskTable) -> list[float]:
+    unknown = sorted(set(weights) - set(tasks.names))
+    if unknown:
+        raise ConfigError(
+            f"task_weights should name tasks of the dataset ({', '.join(tasks.names)}), named {', '.join(unknown)}"
+        )
+    return [weights.get(name, 1.0) for name in tasks.names]

@@ -27,13 +27,22 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._cohorts import simulated_dataset
-from benchmarks._pace import Pace
-from benchmarks._report import benchmark_parser, report, shown
-from benchmarks._skills import Floats, interval, is_among, judged_by, judged_on, num_parameters, over_seeds, skills_of
 from benchmarks.self_propagation import SETTING
+from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.pace import Pace
+from benchmarks.support.report import benchmark_parser, report, shown
+from benchmarks.support.skills import (
+    Floats,
+    interval,
+    is_among,
+    judged_by,
+    judged_on,
+    num_parameters,
+    over_seeds,
+    skills_of,
+)
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import TrainingData
 

@@ -31,12 +31,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks._cohorts import simulated_dataset
-from benchmarks._report import benchmark_parser, interleaved_medians, report, shown
-from benchmarks._skills import Floats, interval, judged_on, num_parameters, over_seeds, skills_of
+from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.report import benchmark_parser, interleaved_medians, report, shown
+from benchmarks.support.skills import Floats, interval, judged_on, num_parameters, over_seeds, skills_of
 from search_spaces import families as space
 from sepl.config import Family, TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.models.build import build_network
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from benchmarks._released_input import ReleasedPhotographs
-from benchmarks._report import benchmark_parser, interleaved_seconds, report
+from benchmarks.support.released_input import ReleasedPhotographs
+from benchmarks.support.report import benchmark_parser, interleaved_seconds, report
 from sepl.config import TrialConfig
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
-from sepl.data.simulate.cohort import simulate_cohort
-from sepl.data.splits import COHORT_SPLITS
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.patients.splits import COHORT_SPLITS
+from sepl.data.preparation.prepare import prepare
 from sepl.execution.cores import num_cores
+from sepl.simulation.cohort import simulate_cohort
 from sepl.training.input.batches import Batch, TrainingData, TrainSet
 from sepl.training.supervised.run import TrainingRun
 

@@ -2,7 +2,7 @@
 
     bare       read the file, decode the JPEG at the reduced scale that still holds the working size, resize, RGB
     examine    what preparation does with a photograph: the same, and field of view, quality, digest and picture code
-    prepare    the whole of `sepl.data.prepare.prepare`, from a checked cohort to a published dataset
+    prepare    the whole of `sepl.data.preparation.prepare.prepare`, from a checked cohort to a published dataset
     released   as the SePL authors' code: full decode, CLAHE at full size, resize to 256, centre crop of 224
 
 Each fills every core with one process, and seconds are those that the cores were at work, so that what else the machine
@@ -31,12 +31,12 @@ from typing import Any
 
 import cv2
 
-from benchmarks._decoding import examine, plain_decode, reduction_for, released_decode
-from benchmarks._memory import peak_bytes
-from benchmarks._photographs import files_of, make_cohort
-from benchmarks._report import benchmark_parser, report
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
+from benchmarks.support.decoding import examine, plain_decode, reduction_for, released_decode
+from benchmarks.support.memory import peak_bytes
+from benchmarks.support.photographs import files_of, make_cohort
+from benchmarks.support.report import benchmark_parser, report
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.preparation.prepare import prepare
 from sepl.execution.cores import num_cores
 
 IMAGE_SIZE = 224

@@ -28,11 +28,11 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks._cohorts import simulated_dataset
-from benchmarks._report import benchmark_parser, report
-from benchmarks._skills import Floats, interval, is_among, judged_by, judged_on, over_seeds, skills_of
+from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.report import benchmark_parser, report
+from benchmarks.support.skills import Floats, interval, is_among, judged_by, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import TrainingData, TrainSet

@@ -28,8 +28,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks._report import benchmark_parser, interleaved_seconds, report
-from benchmarks._sepl_loop import PlainLoop
+from benchmarks.support.report import benchmark_parser, interleaved_seconds, report
+from benchmarks.support.sepl_loop import PlainLoop
 from sepl.models.families.sepl import SeplHead
 
 NUM_PHOTOGRAPHS, NUM_FEATURES, NUM_PRIORS, NUM_TARGETS, HIDDEN_WIDTH = 64, 768, 6, 9, 512

@@ -27,16 +27,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._report import benchmark_parser, interleaved_seconds, report
-from benchmarks._step_contenders import BareStep, ReleasedStep, num_workers, wait
+from benchmarks.support.report import benchmark_parser, interleaved_seconds, report
+from benchmarks.support.step_contenders import BareStep, ReleasedStep, num_workers, wait
 from sepl.config import TrialConfig
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
-from sepl.data.simulate.cohort import simulate_cohort
-from sepl.data.splits import COHORT_SPLITS
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.patients.splits import COHORT_SPLITS
+from sepl.data.preparation.prepare import prepare
 from sepl.device import deterministic_kernels
 from sepl.models.parts.network import MultiTaskNetwork, Representation
+from sepl.simulation.cohort import simulate_cohort
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward

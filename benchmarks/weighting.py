@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from benchmarks._cohorts import simulated_dataset
-from benchmarks._report import benchmark_parser, interleaved_medians, report
-from benchmarks._skills import Floats, interval, judged_on, over_seeds, skills_of
+from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.report import benchmark_parser, interleaved_medians, report
+from benchmarks.support.skills import Floats, interval, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig, WeightingName
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import tyro
 
-from sepl.config import Settings
 from sepl.errors import ConfigError, SeplError
+from sepl.settings import Settings
 
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the command of `ray job submit`, and for nothing else."""

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from sepl.errors import SeplError
 from sepl.storage import resolve
-from sepl.tuning.leaderboard import leaderboard
-from sepl.tuning.record import StudyFolder
+from sepl.tuning.record.record import StudyFolder
+from sepl.tuning.results.leaderboard import leaderboard
 
 _START_SECONDS = 120
 _STOP_SECONDS = 40

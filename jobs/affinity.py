@@ -28,10 +28,10 @@ def main(data: str, config: Path, out: str, every: int = EVERY, seed: int | None
         seed: Another one than the file's.
         device: auto, cpu or cuda.
     """
-    from sepl.data.prepared import PreparedDataset
+    from sepl.data.dataset.dataset import PreparedDataset
     from sepl.training.affinity.measure import measure_affinity
     from sepl.training.input.batches import TrainingData
-    from sepl.tuning.tables import affinity_table
+    from sepl.tuning.results.tables import affinity_table
 
     check_writable(resolve(out))  # rather than after hours of training
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))

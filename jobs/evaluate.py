@@ -27,7 +27,7 @@ def main(
     """
     from sepl.bundle.registry import open_bundle
     from sepl.bundle.skills import evaluation_table
-    from sepl.data.prepared import PreparedDataset
+    from sepl.data.dataset.dataset import PreparedDataset
     from sepl.scoring.evaluation import evaluate_bundle
     from sepl.scoring.scorer import Scorer
 

@@ -35,9 +35,9 @@ def main(
         address: Of a running Ray cluster, auto or HOST:PORT; left out: this machine. Photographs and --out must be
             readable on all nodes of a cluster.
     """
-    from sepl.data.cohort import read_cohort
-    from sepl.data.prepare import prepare
-    from sepl.data.summary import describe_prepared
+    from sepl.data.cohort.cohort import read_cohort
+    from sepl.data.preparation.prepare import prepare
+    from sepl.data.preparation.summary import describe_prepared
 
     checked = read_cohort(cohort)
     try:

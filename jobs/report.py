@@ -15,7 +15,7 @@ def main(storage: str, study: str, out: str) -> None:
         study: The study's name.
         out: URI of the file to write; one that is there is replaced.
     """
-    from sepl.tuning.report import write_report
+    from sepl.tuning.report.report import write_report
 
     place = resolve(out)
     write_report(storage, study, place)

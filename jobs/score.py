@@ -9,7 +9,7 @@ import time
 
 from jobs._command import run_command
 from sepl.config import DeviceName
-from sepl.data.progress import track
+from sepl.execution.progress import track
 from sepl.scoring.rows import STATUSES
 
 

@@ -18,10 +18,10 @@ from sepl.tuning.settings import StudySettings
 def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
     from sepl.bundle.skills import evaluation_table
-    from sepl.tuning.cluster import connect
     from sepl.tuning.plan import plan_study
+    from sepl.tuning.results.tables import leaderboard_table
     from sepl.tuning.study import run_study
-    from sepl.tuning.tables import leaderboard_table
+    from sepl.tuning.trials.cluster import connect
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)  # a log has no width of its own
     plan = plan_study(settings)
@@ -30,7 +30,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         console.print(leaderboard_table(result.board))
         if result.ended is None:
             _stop()
-        from sepl.tuning.report import write_report  # these load torch, which the search itself does without
+        from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
         from sepl.tuning.selection import select_winner
 
         print(f"search over: {result.ended}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jobs._command import run_command
-from sepl.data.progress import track
+from sepl.execution.progress import track
 
 
 def main(out: Path, num_patients: int = 600, image_size: int = 256, seed: int = 0) -> None:
@@ -17,7 +17,7 @@ def main(out: Path, num_patients: int = 600, image_size: int = 256, seed: int = 
         image_size: Side of the photographs, in pixels.
         seed: The same seed draws the same bytes, on any number of cores; a larger cohort begins with the smaller one.
     """
-    from sepl.data.simulate.cohort import simulate_cohort
+    from sepl.simulation.cohort import simulate_cohort
 
     drawn = simulate_cohort(out, num_patients=num_patients, image_size=image_size, seed=seed)
     for _ in track(drawn, num_patients, "simulated patients"):

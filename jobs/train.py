@@ -42,7 +42,7 @@ def main(
     from sepl.bundle.format import write_bundle
     from sepl.bundle.manifest import MANIFEST, Provenance
     from sepl.bundle.skills import evaluation_table
-    from sepl.data.prepared import PreparedDataset
+    from sepl.data.dataset.dataset import PreparedDataset
     from sepl.training.engine.autosave import Autosave
     from sepl.training.input.batches import TrainingData
     from sepl.training.supervised.run import TrainingRun, train

@@ -3,10 +3,11 @@
 from pydantic import Field
 
 from sepl.bundle.format import BundleManifest, Intervals, ModelBundle, Provenance
-from sepl.config import DeviceName, Settings, TrialConfig
-from sepl.data.images import ImageSpec
+from sepl.config import DeviceName, TrialConfig
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.metrics import Evaluation
 from sepl.scoring.rows import Score, Status
+from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit
 
 MAX_FILES = 64

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
-from sepl.data.splits import cohort_splits
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.patients.splits import cohort_splits
+from sepl.data.preparation.prepare import prepare
 
 COHORT_TOML = """\
 name = "drawn"

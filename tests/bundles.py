@@ -10,8 +10,8 @@ import torch
 
 from sepl.bundle.format import BundleContent, Intervals, ModelBundle, Provenance, write_bundle
 from sepl.config import ModelConfig, TrialConfig
-from sepl.data.images import ImageSpec
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.models.build import build_network
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sepl.data.images import ImageSpec
-from sepl.data.prepared import Photographs
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.dataset import Photographs
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
 from sepl.training.input.batches import TrainingData, TrainSet, ValidationSet
 from sepl.training.input.pixels import MappedPixels

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sepl.data.cohort import Cohort, read_cohort
+from sepl.data.cohort.cohort import Cohort, read_cohort
 
 
 def write_files(folder: Path, **texts: str) -> Path:

@@ -33,9 +33,9 @@ from pydicom.uid import (
 )
 from tiff_files import DEFLATE, JPEG, LZW, PACK_BITS, write_tiff
 
-from sepl.data.decode import decode, read_header
-from sepl.data.dicom import is_dicom, read_facts
-from sepl.data.images import ImageSpec, read_photograph
+from sepl.data.imaging.decode import decode, read_header
+from sepl.data.imaging.dicom.facts import is_dicom, read_facts
+from sepl.data.imaging.photograph import ImageSpec, read_photograph
 from sepl.errors import ImageError
 
 SECONDS_A_FILE = 10

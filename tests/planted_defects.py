@@ -15,8 +15,8 @@ from dicoms import write_dicom
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
-from sepl.data.sepl_release import TASK_COLUMNS
-from sepl.data.simulate.cohort import simulate_cohort
+from sepl.data.cohort.sepl_release import TASK_COLUMNS
+from sepl.simulation.cohort import simulate_cohort
 
 NUM_PATIENTS = 400
 Picture = NDArray[np.unsignedinteger]

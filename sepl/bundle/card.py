@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
-from sepl.data.images import ImageSpec
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.metrics import Evaluation
 from sepl.tasks import TaskSplit, TaskTable
 

@@ -31,8 +31,8 @@ from sepl.bundle.manifest import (
     with_id,
 )
 from sepl.config import TrialConfig
-from sepl.data.images import ImageSpec
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import BundleError, StorageError
 from sepl.metrics import Evaluation
 from sepl.storage import Location, publish_folder, resolve, sha256_of

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from sepl.config import Settings, TrialConfig
-from sepl.data.images import ImageSpec
-from sepl.data.scaling import LabelScaler
+from sepl.config import TrialConfig
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import BundleError
+from sepl.settings import Settings
 from sepl.storage import sha256_of
 from sepl.tasks import TaskTable
 

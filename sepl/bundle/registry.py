@@ -24,8 +24,8 @@ from sepl.bundle.format import (
     verify_bundle,
 )
 from sepl.bundle.manifest import CARD, MANIFEST, utc_now
-from sepl.config import Settings
 from sepl.errors import BundleError, ConfigError
+from sepl.settings import Settings
 from sepl.storage import Location, resolve
 
 ALIASES = "aliases.json"

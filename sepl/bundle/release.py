@@ -18,14 +18,15 @@ from torch import Tensor
 
 from sepl.bundle.format import BundleContent
 from sepl.bundle.manifest import Intervals, Provenance
-from sepl.config import ModelConfig, Settings, TrainingConfig, TrialConfig
-from sepl.data.images import ImageSpec
-from sepl.data.scaling import LabelScaler
-from sepl.data.sepl_release import TASK_COLUMNS
+from sepl.config import ModelConfig, TrainingConfig, TrialConfig
+from sepl.data.cohort.sepl_release import TASK_COLUMNS
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError
 from sepl.models.backbone.torchvision_names import convnext_from_torchvision
 from sepl.models.backbone.weights import read_tensors
 from sepl.models.build import build_network
+from sepl.settings import Settings
 from sepl.storage import sha256_of
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskSplit, TaskTable
 

@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pydantic import AwareDatetime, Field
 
 from sepl.bundle.manifest import MANIFEST, BundleManifest, parse_manifest, utc_now
-from sepl.config import Settings
 from sepl.errors import BundleError
+from sepl.settings import Settings
 from sepl.storage import Location
 
 FOLDER = "unsealed"

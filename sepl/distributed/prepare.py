@@ -1,6 +1,6 @@
 """The chunks of a preparation through Ray Data, on this machine or on a cluster.
 
-What a chunk is and what is done with it is the same as without Ray (`sepl.data.prepare`), and so are the bytes.
+What a chunk is and what is done with it is the same as without Ray (`sepl.data.preparation.prepare`), and so are the bytes.
 """
 
 import logging
@@ -15,11 +15,11 @@ import ray
 from ray.data import DataContext
 from ray.exceptions import RayError
 
-from sepl.data.cohort import Cohort
-from sepl.data.parallel import WorkerError
+from sepl.data.cohort.cohort import Cohort
 from sepl.distributed.connect import connect
 from sepl.distributed.sight import check_cohort
 from sepl.errors import SeplError
+from sepl.execution.executor import WorkerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,7 +65,7 @@ def ray_data_executor(address: str | None, num_workers: int | None = None) -> It
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Progress is told once, by `sepl.data.progress`."""
+    """Progress is told once, by `sepl.execution.progress`."""
     context, logger = DataContext.get_current(), logging.getLogger("ray.data")
     before = context.enable_progress_bars, logger.level
     context.enable_progress_bars = False

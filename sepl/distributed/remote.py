@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import RayError
 
-from sepl.data.parallel import WorkerError
 from sepl.errors import SeplError
+from sepl.execution.executor import WorkerError
 
 Tell = Callable[[str], None]
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import LocalRayletDiedError
 
-from sepl.data.parallel import WorkerError
+from sepl.execution.executor import WorkerError
 
 _LOOK_SECONDS = 2.0
 _AGAIN_SECONDS = 20.0

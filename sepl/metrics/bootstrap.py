@@ -6,7 +6,7 @@ P patients · B the sample itself, then its resamples
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.config import Settings
+from sepl.settings import Settings
 
 Floats = NDArray[np.float64]
 

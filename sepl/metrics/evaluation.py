@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.config import Settings
 from sepl.metrics.bootstrap import Estimate, estimate, median_of_present, resample_patients
 from sepl.metrics.floor import fit_floor
 from sepl.metrics.measures import measures_of, skill
+from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
 
 Floats = NDArray[np.float64]

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sepl.data.images import ImageSpec
-from sepl.data.patients import mean_per_patient
+from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.patients.index import mean_per_patient
 from sepl.memory import free_memory
 from sepl.models.parts.fusion import PhotographSets
 from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork

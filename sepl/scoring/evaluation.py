@@ -1,8 +1,8 @@
 """A bundle on the patients of a prepared dataset."""
 
 from sepl.bundle.format import ModelBundle
-from sepl.data.images import ImageSpec
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import DatasetError
 from sepl.metrics import Evaluation, evaluate
 from sepl.scoring.intervals import calibrated_values

@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from sepl.bundle.format import Intervals
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.scaling import LabelScaler
 from sepl.tasks import Task, TaskTable
 
 Floats = NDArray[np.float64]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.dicom import is_dicom, read_facts
-from sepl.data.images import ImageSpec, read_photograph
+from sepl.data.imaging.dicom.facts import is_dicom, read_facts
+from sepl.data.imaging.photograph import ImageSpec, read_photograph
 from sepl.errors import ImageError
 from sepl.scoring.gate import reason_to_reject
 from sepl.scoring.rows import Status

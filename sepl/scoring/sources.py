@@ -14,8 +14,8 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from sepl.data.files import files_below, may_be_photograph, other_forms, printable
-from sepl.data.spellings import EYES
+from sepl.data.imaging.files import files_below, may_be_photograph, other_forms, printable
+from sepl.data.tables.spellings import EYES
 from sepl.errors import CohortError, ImageError, StorageError
 from sepl.scoring.patients import order_by_number
 from sepl.scoring.readings import Photograph

@@ -1,0 +1,1 @@
+"""A study: Ray Tune runs trials, Optuna proposes, ASHA stops, a winner is published."""

@@ -3,12 +3,12 @@
 import optuna
 
 from sepl.errors import StudyError
-from sepl.tuning.budget import Budget
-from sepl.tuning.environment import EnvironmentWatch
-from sepl.tuning.leaderboard import leaderboard
-from sepl.tuning.record import ENDED
-from sepl.tuning.searcher import TruthfulOptunaSearch
+from sepl.tuning.record.record import ENDED
+from sepl.tuning.results.leaderboard import leaderboard
+from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
+from sepl.tuning.trials.environment import EnvironmentWatch
 
 _ALL_FINISHED = "all trials are finished"
 _MORE = {

@@ -3,15 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import check_writable, resolve
 from sepl.training.affinity.record import Affinity
-from sepl.tuning.budget import parse_duration
-from sepl.tuning.ownership import new_study_id
-from sepl.tuning.record import RECORD, StudyFolder, StudyRecord
+from sepl.tuning.record.ownership import new_study_id
+from sepl.tuning.record.record import RECORD, StudyFolder, StudyRecord
+from sepl.tuning.search.budget import parse_duration
 from sepl.tuning.settings import StudySettings
-from sepl.tuning.space import SearchSpace, load_space
+from sepl.tuning.space.space import SearchSpace, load_space
 
 _LEAST = {
     "num_trials": 1,

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sepl.reports.numbers import param
-from sepl.tuning.budget import Budget
-from sepl.tuning.leaderboard import Leaderboard, State, TrialRow, leaderboard
-from sepl.tuning.scheduler import RememberingASHA
-from sepl.tuning.searcher import TruthfulOptunaSearch
+from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
+from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 _SHOWN_PARAMS = ("family", "backbone", "task_split", "num_experts", "propagation", "learning_rate")
 

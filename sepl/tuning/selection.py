@@ -19,7 +19,7 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError, StudyError
 from sepl.metrics import Evaluation
 from sepl.scoring.evaluation import evaluate_bundle
@@ -28,9 +28,9 @@ from sepl.scoring.scorer import Scorer
 from sepl.storage import Location, local_copy
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
-from sepl.tuning.dataset import open_unchanged
-from sepl.tuning.leaderboard import TrialRow, leaderboard
-from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.results.leaderboard import TrialRow, leaderboard
+from sepl.tuning.trials.dataset import open_unchanged
 
 Tell = Callable[[str], None]
 

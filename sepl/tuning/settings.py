@@ -1,6 +1,6 @@
 """What a search is asked for."""
 
-from sepl.config import Settings
+from sepl.settings import Settings
 
 
 class StudySettings(Settings):

@@ -15,23 +15,23 @@ from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper
 
 from sepl.errors import ConfigError, StudyError
-from sepl.tuning.budget import Budget, CrashCounter
-from sepl.tuning.checkpoints import CheckpointJournal
-from sepl.tuning.cluster import Cluster
-from sepl.tuning.database import database_errors_in_one_line
 from sepl.tuning.ending import end_study, is_over
-from sepl.tuning.environment import DatabaseWatch, EnvironmentWatch, SaveListener
-from sepl.tuning.leaderboard import Leaderboard, leaderboard
-from sepl.tuning.ownership import check_owner, claim
-from sepl.tuning.packing import Packing, pack
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
-from sepl.tuning.record import BUNDLE_ID, ENDED, StudyFolder
-from sepl.tuning.result_log import ResultLog
-from sepl.tuning.scheduler import RememberingASHA
-from sepl.tuning.searcher import TruthfulOptunaSearch
-from sepl.tuning.tune_run import run_trials
-from sepl.tuning.waiting import ClusterWatch
+from sepl.tuning.record.database import database_errors_in_one_line
+from sepl.tuning.record.ownership import check_owner, claim
+from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
+from sepl.tuning.search.budget import Budget, CrashCounter
+from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.searcher import TruthfulOptunaSearch
+from sepl.tuning.trials.checkpoints import CheckpointJournal
+from sepl.tuning.trials.cluster import Cluster
+from sepl.tuning.trials.environment import DatabaseWatch, EnvironmentWatch, SaveListener
+from sepl.tuning.trials.packing import Packing, pack
+from sepl.tuning.trials.result_log import ResultLog
+from sepl.tuning.trials.run import run_trials
+from sepl.tuning.trials.waiting import ClusterWatch
 
 
 @dataclass(frozen=True)

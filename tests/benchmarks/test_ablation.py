@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from builders import build_cohort, draw_picture
 
-from benchmarks._skills import skills_of
 from benchmarks.ablation import ARMS, NONE, ORACLE, QUICK_ARMS, REFERENCE, SHUFFLED, settings
+from benchmarks.support.skills import skills_of
 from sepl.config import GateInputs, Propagation, TrialConfig
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.preparation.prepare import prepare
 from sepl.training.input.batches import TrainingData
 
 

@@ -1,6 +1,6 @@
 """The time left follows from the runs that are finished."""
 
-from benchmarks._pace import Pace
+from benchmarks.support.pace import Pace
 
 
 def test_the_time_left_is_that_of_the_other_runs_at_the_pace_so_far() -> None:

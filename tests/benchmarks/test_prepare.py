@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from benchmarks._decoding import examine, plain_decode, reduction_for, released_decode
-from benchmarks._memory import peak_bytes
-from benchmarks._photographs import files_of, make_cohort
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
+from benchmarks.support.decoding import examine, plain_decode, reduction_for, released_decode
+from benchmarks.support.memory import peak_bytes
+from benchmarks.support.photographs import files_of, make_cohort
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.preparation.prepare import prepare
 
 MIB = 2**20
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import list_benchmarks
-from benchmarks._report import (
+from benchmarks.support.report import (
     benchmark_parser,
     interleaved_medians,
     interleaved_seconds,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmarks._sepl_loop import PlainLoop
 from benchmarks.sepl_head import NUM_FEATURES, NUM_TASKS, _build_head
+from benchmarks.support.sepl_loop import PlainLoop
 
 
 @pytest.mark.parametrize("once", [True, False])

@@ -8,9 +8,9 @@ from bundles import bundle_content
 
 from jobs import evaluate
 from sepl.bundle.format import Intervals, write_bundle
-from sepl.data.images import ImageSpec
-from sepl.data.prepared import PreparedDataset
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import DatasetError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network

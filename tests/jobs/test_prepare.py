@@ -4,7 +4,7 @@ import sys
 import pytest
 from builders import build_cohort
 
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 
 
 def run(*options):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 
-from sepl.tuning.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder, StudyRecord
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from builders import build_dataset
 from jobs import train as job
 from sepl.bundle.format import read_bundle
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, StorageError
 from sepl.training.engine.checkpoint import PROGRESS_FILE
 from sepl.training.input.batches import TrainingData

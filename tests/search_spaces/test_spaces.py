@@ -10,7 +10,7 @@ import timm
 
 from sepl.config import Family, ModelConfig, TrialConfig
 from sepl.tasks import TASK_SPLITS
-from sepl.tuning.space import load_space
+from sepl.tuning.space.space import load_space
 
 SPACES = ("search_spaces/smoke.py", "search_spaces/joint.py")
 SEARCHED = {
@@ -143,7 +143,7 @@ def test_a_first_point_is_checked_as_a_study_will_ask_it(name: str) -> None:
 
 
 def test_backbones_are_checked_without_loading_torch() -> None:
-    script = "import sys; from sepl.tuning.space import load_space; load_space('search_spaces.joint')"
+    script = "import sys; from sepl.tuning.space.space import load_space; load_space('search_spaces.joint')"
 
     loaded = subprocess.check_output([sys.executable, "-c", f"{script}; print({{'torch', 'timm'}} & set(sys.modules))"])
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.config import ModelConfig, Settings, TrainingConfig, TrialConfig
+from sepl.config import ModelConfig, TrainingConfig, TrialConfig
 from sepl.errors import BundleError, ConfigError
+from sepl.settings import Settings
 
 positive = st.floats(1e-8, 1e3)
 of_any_model = {

@@ -6,8 +6,8 @@ T tasks of the table
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.config import Settings
 from sepl.errors import ConfigError
+from sepl.settings import Settings
 from sepl.tasks import TaskSplit, TaskTable
 
 EVERY = 12

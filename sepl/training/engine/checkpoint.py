@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sepl.config import Settings
 from sepl.errors import ConfigError, StorageError
+from sepl.settings import Settings
 from sepl.storage import resolve
 
 PROGRESS_FILE = "progress.json"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sepl.data.images import ImageSpec
+from sepl.data.imaging.photograph import ImageSpec
 
 MAX_ANGLE = math.radians(15.0)
 """Of rotation, at strength 1, as in the released code."""

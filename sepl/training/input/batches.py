@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sepl.data.images import ImageSpec
-from sepl.data.prepared import Photographs, PreparedDataset
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.dataset import Photographs, PreparedDataset
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.device import pick_device
 from sepl.errors import DatasetError
 from sepl.models.parts.fusion import PhotographSets

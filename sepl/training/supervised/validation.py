@@ -6,8 +6,8 @@ N photographs · P patients · T tasks
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.prepared import Photographs
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.dataset import Photographs
+from sepl.data.dataset.scaling import LabelScaler
 from sepl.errors import DatasetError
 from sepl.metrics import skill_per_task
 from sepl.tasks import TaskTable

@@ -12,7 +12,7 @@ from bundles import TASKS, build_bundle, bundle_content
 
 from sepl.bundle.format import Intervals, read_bundle, write_bundle
 from sepl.bundle.manifest import CARD, EVALUATION, MANIFEST, WEIGHTS
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.scaling import LabelScaler
 from sepl.errors import BundleError, StorageError
 from sepl.metrics import evaluate
 from sepl.models.build import build_network

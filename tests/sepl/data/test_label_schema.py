@@ -4,8 +4,8 @@ import pytest
 from builders import build_dataset
 from cohort_files import read_files
 
+from sepl.data.imaging.quality import NAMES
 from sepl.data.label_schema import PHOTOGRAPH_FIELDS, label_schema, reserved_names
-from sepl.data.quality import NAMES
 from sepl.errors import CohortError
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
 

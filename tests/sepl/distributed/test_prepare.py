@@ -10,12 +10,13 @@ from clusters import running_cluster
 from ray import cloudpickle
 from s3 import new_place, serve_s3
 
-from sepl.data import parallel, shards
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset import shards
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.preparation.prepare import prepare
 from sepl.distributed.prepare import RayDataExecutor, ray_data_executor
 from sepl.errors import StorageError
+from sepl.execution import executor as parallel
 from sepl.storage import resolve
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's processes cannot import a test module

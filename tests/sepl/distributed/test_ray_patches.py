@@ -11,7 +11,7 @@ from ray.tune.execution import class_cache
 from ray.tune.execution.tune_controller import TuneController
 
 from sepl.distributed.ray_patches import mended_tune, reason, trials_in_prestarted_workers
-from sepl.tuning import ray_patches
+from sepl.tuning.search import ray_patches
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import ray
 from clusters import running_cluster
 from ray import cloudpickle
 
-from sepl.data.parallel import WorkerError
 from sepl.distributed.connect import connect
 from sepl.distributed.remote import Tell, run_remotely
 from sepl.errors import StorageError
+from sepl.execution.executor import WorkerError
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's processes cannot import a test module
 

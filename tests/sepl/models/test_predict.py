@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sepl.config import ModelConfig
-from sepl.data.images import ImageSpec
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork, Representation
 from sepl.models.pixels import to_input

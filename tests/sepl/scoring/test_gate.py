@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bundles import draw_fundus
 
-from sepl.data.images import ImageSpec, read_photograph, read_photograph_file
+from sepl.data.imaging.photograph import ImageSpec, read_photograph, read_photograph_file
 from sepl.scoring.gate import reason_to_reject
 
 SIZE = 96

@@ -10,7 +10,7 @@ from scipy.special import expit
 from scipy.stats import binom
 
 from sepl.bundle.format import Intervals
-from sepl.data.scaling import LabelScaler
+from sepl.data.dataset.scaling import LabelScaler
 from sepl.scoring.intervals import (
     MIN_PATIENTS_PER_CLASS,
     TEMPERATURE_RANGE,

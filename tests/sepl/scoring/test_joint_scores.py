@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from sepl.bundle.format import compose_bundle
 from sepl.config import ModelConfig, TrialConfig
-from sepl.data.images import read_photograph
-from sepl.data.patients import index_patients, mean_per_patient
+from sepl.data.imaging.photograph import read_photograph
+from sepl.data.patients.index import index_patients, mean_per_patient
 from sepl.models.build import build_network
 from sepl.models.parts.fusion import AttentionFusion
 from sepl.scoring.intervals import calibrated_values

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sepl.bundle.format import compose_bundle
-from sepl.data.images import read_photograph
+from sepl.data.imaging.photograph import read_photograph
 from sepl.errors import BundleError
 from sepl.models.predict import predict_outputs
 from sepl.scoring.readings import Photograph

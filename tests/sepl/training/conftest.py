@@ -4,7 +4,7 @@ import pytest
 from builders import build_dataset
 
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.training.input.batches import TrainingData
 
 

@@ -15,12 +15,12 @@ from ray import cloudpickle
 from ray.tune import Callback
 
 from sepl.tuning import study as study_module
-from sepl.tuning import tune_run
-from sepl.tuning.cluster import connect
 from sepl.tuning.plan import plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import StudyResult, run_study
-from sepl.tuning.trainable import SeplTrainable
+from sepl.tuning.trials import run as tune_run
+from sepl.tuning.trials.cluster import connect
+from sepl.tuning.trials.trainable import SeplTrainable
 
 SPACE = """
 NUM_EPOCHS = 3

@@ -6,12 +6,12 @@ import pytest
 from optuna.storages import RDBStorage
 
 from sepl.errors import StudyError
-from sepl.tuning.budget import Budget
 from sepl.tuning.ending import end_study, is_over
-from sepl.tuning.environment import EnvironmentWatch
-from sepl.tuning.record import ENDED
-from sepl.tuning.searcher import TruthfulOptunaSearch
+from sepl.tuning.record.record import ENDED
+from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
+from sepl.tuning.trials.environment import EnvironmentWatch
 
 NUM_EPOCHS = 9
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from builders import build_dataset
 
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, DatasetError, SeplError, StorageError, StudyError
 from sepl.training.affinity.record import Affinity, RankedSplit
 from sepl.tuning.plan import StudyPlan, plan_study

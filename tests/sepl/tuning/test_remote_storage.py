@@ -9,12 +9,12 @@ from builders import build_dataset
 from moto.server import ThreadedMotoServer
 
 from sepl.bundle.registry import Registry
-from sepl.tuning import trial_process
-from sepl.tuning.cluster import connect
 from sepl.tuning.plan import plan_study
 from sepl.tuning.selection import select_winner
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import StudyResult, run_study
+from sepl.tuning.trials import trial_process
+from sepl.tuning.trials.cluster import connect
 
 pytestmark = pytest.mark.slow
 

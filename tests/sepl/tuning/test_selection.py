@@ -13,14 +13,14 @@ from builders import build_dataset
 
 from sepl.bundle.registry import Registry
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DatasetError, DivergedError, StorageError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning import selection
-from sepl.tuning.record import ENDED, StudyFolder, StudyRecord
+from sepl.tuning.record.record import ENDED, StudyFolder, StudyRecord
 from sepl.tuning.selection import refit, select_winner
 
 PARAMS = {

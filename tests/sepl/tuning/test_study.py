@@ -11,11 +11,11 @@ from builders import build_dataset
 from optuna.trial import TrialState
 
 from sepl.errors import ConfigError, StorageError, StudyError
-from sepl.tuning.cluster import Cluster, connect
 from sepl.tuning.plan import plan_study
-from sepl.tuning.record import StudyFolder
+from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import StudyResult, run_study
+from sepl.tuning.trials.cluster import Cluster, connect
 
 SPACE = """
 NUM_EPOCHS = 9

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from builders import build_dataset
 
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import StudyError
-from sepl.tuning.cluster import Cluster
-from sepl.tuning.packing import Node
 from sepl.tuning.plan import StudyPlan, plan_study
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import run_study
+from sepl.tuning.trials.cluster import Cluster
+from sepl.tuning.trials.packing import Node
 
 SPACE = """
 NUM_EPOCHS = 9

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sepl.data.images import ImageSpec
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.models.pixels import to_input
 from sepl.training.input import augment
 from sepl.training.input.augment import Augmenter, Warp, apply_warp

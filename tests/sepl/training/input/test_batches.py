@@ -7,10 +7,10 @@ from builders import build_cohort
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.cohort import read_cohort
-from sepl.data.prepare import prepare
-from sepl.data.prepared import PreparedDataset
-from sepl.data.splits import cohort_splits
+from sepl.data.cohort.cohort import read_cohort
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.patients.splits import cohort_splits
+from sepl.data.preparation.prepare import prepare
 from sepl.errors import ConfigError, DatasetError
 from sepl.training.input.batches import TrainingData, TrainSet
 from sepl.training.input.pixels import MappedPixels

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sepl.config import TrialConfig
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sepl.data.prepared import PreparedDataset
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DatasetError
 from sepl.training.input.batches import TrainingData, ValidationSet
 from sepl.training.supervised.validation import labels_at_hand, validation_skills

@@ -1,0 +1,1 @@
+"""`cohort.toml` and its tables, headers and rules, to a checked Cohort."""

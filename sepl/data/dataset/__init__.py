@@ -1,0 +1,1 @@
+"""What trials map: manifest, shards, scales, the machine's cache."""

@@ -1,0 +1,1 @@
+"""Coded samples: streams are checked, then decoded."""

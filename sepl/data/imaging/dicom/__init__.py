@@ -1,0 +1,1 @@
+"""DICOM, read by its bytes."""

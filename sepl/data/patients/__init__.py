@@ -1,0 +1,1 @@
+"""Whose a photograph is: pseudonyms, cohort splits, seals, rows to patients."""

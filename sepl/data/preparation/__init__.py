@@ -1,0 +1,1 @@
+"""From a Cohort to a published dataset, resumable."""

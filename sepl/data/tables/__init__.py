@@ -1,0 +1,1 @@
+"""Cells of a hospital's table: what they say, in which unit."""

@@ -1,0 +1,1 @@
+"""The finished trials: ranked, tabled, weighed."""

@@ -1,0 +1,1 @@
+"""The question of a study: a search space, its first points and task splits."""

@@ -1,0 +1,1 @@
+"""One trial in a warm process, and how many fit the cluster."""

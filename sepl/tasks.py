@@ -73,6 +73,25 @@ CARDIOMETABOLIC_TASKS: tuple[Task, ...] = (
 )
 """The 15 factors in the order of the released SePL code (Ko et al., MICCAI 2025): six simple, nine harder."""
 
+SEPL_RELEASE_COLUMNS = {
+    "sex": "SEX",
+    "age": "AGE",
+    "height": "Height",
+    "weight": "Weight",
+    "bmi": "BMI",
+    "waist": "waist",
+    "sbp": "SBP",
+    "dbp": "DBP",
+    "total_cholesterol": "t-chol",
+    "glucose": "gluc",
+    "triglycerides": "TG",
+    "hba1c": "HbA1c",
+    "bun": "BUN",
+    "creatinine": "Creatinin",
+    "uric_acid": "Uric Acid",
+}
+"""Columns of the factors in the table of the SePL authors' released code."""
+
 BUILT_IN_TASKS: dict[str, Task] = {task.name: task for task in CARDIOMETABOLIC_TASKS}
 
 

@@ -15,8 +15,8 @@ from dicoms import write_dicom
 from numpy.typing import NDArray
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
-from sepl.data.cohort.sepl_release import TASK_COLUMNS
 from sepl.simulation.cohort import simulate_cohort
+from sepl.tasks import SEPL_RELEASE_COLUMNS
 
 NUM_PATIENTS = 400
 Picture = NDArray[np.unsignedinteger]
@@ -120,7 +120,7 @@ def _patient(number: int, folder: Path, images: list[str], factors: "pd.Series")
     pictures = [_read_rgb(folder / "images" / image) for image in images]
     sex, age = "M" if factors["sex"] in (1, "1", "M", "male") else "F", int(factors["age"])
     date = f"2019{number % 12 + 1:02d}{number % 28 + 1:02d}"
-    values = {column: factors[name] for name, column in TASK_COLUMNS.items()}
+    values = {column: factors[name] for name, column in SEPL_RELEASE_COLUMNS.items()}
     row = {"subid": f"S{number:04d}", "ODT": f"{date[:4]}-{date[4:6]}-{date[6:]}", **values, "SEX": sex, "AGE": age}
     header = {"PatientID": f"S{number:04d}", "PatientName": "Doe^Jane", "PatientSex": sex, "PatientAge": f"{age:03d}Y"}
     header |= {"AcquisitionDate": date, "PatientBirthDate": f"{2019 - age}0101"}

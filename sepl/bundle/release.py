@@ -19,7 +19,6 @@ from torch import Tensor
 from sepl.bundle.format import BundleContent
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import ModelConfig, TrainingConfig, TrialConfig
-from sepl.data.cohort.sepl_release import TASK_COLUMNS
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError
@@ -28,7 +27,7 @@ from sepl.models.backbone.weights import read_tensors
 from sepl.models.build import build_network
 from sepl.settings import Settings
 from sepl.storage import sha256_of
-from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskSplit, TaskTable
+from sepl.tasks import CARDIOMETABOLIC_TASKS, SEPL_RELEASE_COLUMNS, TaskSplit, TaskTable
 
 TASKS = TaskTable.of(CARDIOMETABOLIC_TASKS)
 IMAGE = ImageSpec(size=224, clahe=True)
@@ -39,7 +38,7 @@ _STEMS = {  # of each task's gate and head, where it is not the task's own name
     "total_cholesterol": "tchol",
     "triglycerides": "tg",
 }
-_COLUMNS = {task: column for task, column in TASK_COLUMNS.items() if task != "sex"}
+_COLUMNS = {task: column for task, column in SEPL_RELEASE_COLUMNS.items() if task != "sex"}
 """Of the released code's label table, the keys of its scalers; sex is not scaled."""
 _BACKBONE = "feature_extractor.cnn."
 _FIRST_EXPERT = "experts.0.img_fc.weight"

@@ -1,6 +1,6 @@
 """The chunks of a preparation through Ray Data, on this machine or on a cluster.
 
-What a chunk is and what is done with it is the same as without Ray (`sepl.data.preparation.prepare`), and so are the bytes.
+What a chunk is and what is done with it is the same as without Ray (`sepl.data.preparation`), and so are the bytes.
 """
 
 import logging

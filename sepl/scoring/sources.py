@@ -14,7 +14,8 @@ import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from sepl.data.imaging.files import files_below, may_be_photograph, other_forms, printable
+from sepl.data.file_names import other_forms, printable
+from sepl.data.imaging.files import files_below, may_be_photograph
 from sepl.data.tables.spellings import EYES
 from sepl.errors import CohortError, ImageError, StorageError
 from sepl.scoring.patients import order_by_number

@@ -30,7 +30,6 @@ from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import TrialRow, leaderboard
-from sepl.tuning.trials.dataset import open_unchanged
 
 Tell = Callable[[str], None]
 
@@ -176,7 +175,7 @@ def _publish(
 ) -> str:
     """Id of the published bundle."""
     record = folder.read()
-    dataset = open_unchanged(record.dataset, record.fingerprint)
+    dataset = PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
     config = TrialConfig.from_params(row.config)
     assert row.best_epoch is not None  # a full trial has a curve
     state, trial = _final_weights(folder, trials, row, config, dataset, tell)

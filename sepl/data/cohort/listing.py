@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort.findings import Finding, is_too_many, note_cells
 from sepl.data.cohort.settings import PATTERN_GROUPS, TableEntry
-from sepl.data.imaging.files import files_below, in_one_form, is_other_picture, may_be_photograph, printable, suffix_of
+from sepl.data.file_names import in_one_form, printable
+from sepl.data.imaging.files import files_below, is_other_picture, may_be_photograph, suffix_of
 from sepl.data.tables.dates import read_visits
 from sepl.data.tables.spellings import read_eyes
 from sepl.data.tables.table import CohortTable

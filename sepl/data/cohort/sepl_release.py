@@ -16,30 +16,15 @@ import pandas as pd
 
 from sepl.data.cohort.findings import Finding
 from sepl.data.cohort.settings import CohortSpec, TableEntry, TaskColumn
-from sepl.data.imaging.files import files_below, in_one_form
+from sepl.data.file_names import in_one_form
+from sepl.data.imaging.files import files_below
 from sepl.data.tables.dates import read_visits
 from sepl.data.tables.table import CohortTable, Reading, read_table
 from sepl.data.tables.values import key_of
 from sepl.errors import CohortError
 from sepl.storage import Location
+from sepl.tasks import SEPL_RELEASE_COLUMNS
 
-TASK_COLUMNS = {
-    "sex": "SEX",
-    "age": "AGE",
-    "height": "Height",
-    "weight": "Weight",
-    "bmi": "BMI",
-    "waist": "waist",
-    "sbp": "SBP",
-    "dbp": "DBP",
-    "total_cholesterol": "t-chol",
-    "glucose": "gluc",
-    "triglycerides": "TG",
-    "hba1c": "HbA1c",
-    "bun": "BUN",
-    "creatinine": "Creatinin",
-    "uric_acid": "Uric Acid",
-}
 ENTRY = TableEntry(
     path="", per="photograph", image="photograph", patient="subid", visit="ODT", dates="mdy", encoding="iso-8859-1"
 )
@@ -61,7 +46,7 @@ def with_release_tasks(spec: CohortSpec) -> CohortSpec:
 
     SEX is M or F, also where all are one.
     """
-    tasks = dict(spec.tasks) or {name: TaskColumn(column=column) for name, column in TASK_COLUMNS.items()}
+    tasks = dict(spec.tasks) or {name: TaskColumn(column=column) for name, column in SEPL_RELEASE_COLUMNS.items()}
     sex = tasks.get("sex")
     if sex is not None and not (sex.male or sex.female or sex.positive):
         tasks["sex"] = sex.model_copy(update={"male": ("M",), "female": ("F",)})
@@ -74,7 +59,7 @@ def read_release(path: Path, folder: Location, findings: list[Finding]) -> Cohor
     Raises CohortError when the table is not of this layout, or no row has a photograph.
     """
     table = read_table(path, Reading(encoding=ENTRY.encoding))
-    table.check_header(("ID", "subid", "ODT", *TASK_COLUMNS.values()))
+    table.check_header(("ID", "subid", "ODT", *SEPL_RELEASE_COLUMNS.values()))
     for column in ("ID", "subid", "ODT"):
         table.check(column, f'{path}: {column} of layout "sepl-release"')
     photographs = _Matcher(table, _visit_folders(folder), findings).photographs()

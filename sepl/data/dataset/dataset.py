@@ -117,14 +117,19 @@ class PreparedDataset:
     """Of one that is not local."""
 
     @classmethod
-    def open(cls, uri: str | Path, cache: Path | None = None) -> "PreparedDataset":
-        """The dataset at a URI. Of one that is not local, what is used is fetched once a machine (`sepl.data.dataset.cache`).
+    def open(cls, uri: str | Path, cache: Path | None = None, *, fingerprint: str | None = None) -> "PreparedDataset":
+        """The dataset at a URI. Of one that is not local, what is used is fetched once a machine (`cache` beside this).
 
-        `cache` is the folder for that, $SEPL_CACHE or ~/.cache/sepl unless given. Raises DatasetError when there is no
-        dataset, it is of another format, or a shard is missing or of another size.
+        `cache` is the folder for that, $SEPL_CACHE or ~/.cache/sepl unless given; `fingerprint` that of the dataset
+        which a study began with. Raises DatasetError when there is no dataset, it is of another format or another
+        fingerprint, or a shard is missing or of another size.
         """
         location = resolve(uri)
         manifest = read_manifest(location)
+        if fingerprint is not None and manifest.fingerprint != fingerprint:
+            raise DatasetError(
+                f"dataset {uri} changed since the study began: was {fingerprint}, is {manifest.fingerprint}"
+            )
         if manifest.format != FORMAT:
             _log.warning(
                 "%s is of format %d, which tells no days between visits; the same jobs.prepare again brings it to %d, "

@@ -1,12 +1,10 @@
-"""Which files of a folder may be photographs, by their names, and how one file's names are told to be one."""
+"""Which files of a folder may be photographs, by their names."""
 
 import os
 import posixpath
-import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from unicodedata import normalize
 
 from pyarrow import ArrowException
 from pyarrow import fs as pafs
@@ -22,7 +20,6 @@ OTHER_PICTURE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".ppm", ".pgm", ".psd", ".raw"}
 )
 """Of pictures that are not read; their number is told."""
-_ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 def files_below(folder: Location) -> list[str]:
@@ -56,22 +53,6 @@ def _local_files(root: Path) -> Iterator[str]:
                     (links if entry.is_symlink() else folders).append(name)
                 elif entry.is_file():
                     yield name
-
-
-def printable(name: str) -> str:
-    """A file's name as it can be written and shown: bytes that are no UTF-8 as \\xff."""
-    shown = _ESCAPED.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", name)
-    return shown.encode("utf-8", "backslashreplace").decode()
-
-
-def in_one_form(name: str) -> str:
-    """The same for a name in composed and in decomposed letters, as a Mac writes it."""
-    return normalize("NFC", name)
-
-
-def other_forms(name: str) -> list[str]:
-    """The same name in composed and in decomposed letters, where these are others."""
-    return [form for form in (normalize("NFC", name), normalize("NFD", name)) if form != name]
 
 
 def suffix_of(name: str) -> str:

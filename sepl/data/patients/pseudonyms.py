@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
-from sepl.data.imaging.files import printable
+from sepl.data.file_names import printable
 from sepl.errors import ConfigError, StorageError
 
 KEY_VARIABLE = "SEPL_PATIENT_KEY"

@@ -261,7 +261,7 @@ def _quality(labels: PreparedLabels, tasks: TaskTable, thresholds: QualityThresh
     limits: dict[str, Limits] = dict(thresholds) if thresholds is not None else {}
     found = {name.removeprefix(QUALITY_PREFIX): histogram(_known(labels.numbers(name)), tail=0.0) for name in columns}
     note = (
-        f"Of the {labels.num_photographs:,} photographs that were kept; sepl.data.imaging.quality says what each measure is. "
+        f"Of the {labels.num_photographs:,} photographs that were kept; docs/cohorts.md says what each measure is. "
         "Dashed red lines are the limits of the [quality] section: what lies beyond was refused and is counted at the "
         "top. A limit that cuts through the body of a distribution is too strict for this cohort, a long tail on the "
         "good side of one may be worth a stricter limit. Counts are on a logarithmic scale, so that the few near a "

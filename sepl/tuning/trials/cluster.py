@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import ray
 
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.distributed import connect as distributed
 from sepl.distributed.connect import Node, is_this_machine
 from sepl.distributed.ray_patches import trials_in_prestarted_workers
@@ -17,7 +18,6 @@ from sepl.distributed.sight import check_every_node
 from sepl.errors import StorageError
 from sepl.storage import resolve
 from sepl.tuning.record.record import RECORD
-from sepl.tuning.trials.dataset import open_unchanged
 from sepl.tuning.trials.packing import Packing
 from sepl.tuning.trials.waiting import WAIT_SECONDS, describe_wait, tell_waiting, wait_for_cpus
 
@@ -66,7 +66,7 @@ class Cluster:
     def check_sight(self, dataset: str, fingerprint: str, storage: str) -> None:
         """Raises StorageError unless every machine sees the dataset, and the study's record in its storage."""
         if not self.is_local:
-            check_every_node(partial(open_unchanged, dataset, fingerprint), "--data")
+            check_every_node(partial(PreparedDataset.open, dataset, fingerprint=fingerprint), "--data")
             check_every_node(partial(_find_record, storage), "--storage")
 
 

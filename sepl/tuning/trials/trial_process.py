@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from sepl.config import TrialConfig
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import SeplError
 from sepl.memory import free_memory as free_memory
 from sepl.settings import Settings
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
-from sepl.tuning.trials.dataset import open_unchanged
 from sepl.tuning.trials.environment import SurroundingsError
 
 OutOfMemory = torch.OutOfMemoryError
@@ -79,4 +79,4 @@ def _blaming_the_environment() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _training_data(dataset: str, fingerprint: str) -> TrainingData:
     """Once a process, not once a trial."""
-    return TrainingData.load(open_unchanged(dataset, fingerprint))
+    return TrainingData.load(PreparedDataset.open(dataset, fingerprint=fingerprint))

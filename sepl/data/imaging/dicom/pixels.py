@@ -8,7 +8,7 @@ What colours a decoder hands over is decided for each transfer syntax:
   written outside; without one the photometric interpretation names them.
 
 More than 8 bits become 8 by dropping the low ones of those stored. Where 16 are said to be stored, the brightest value
-tells the scale, as for PNG and TIFF (see `sepl.data.imaging.codecs.bit_depth`). Grey may have a window, see `sepl.data.imaging.dicom.shades`.
+tells the scale, as for PNG and TIFF (see `sepl.data.imaging.codecs.bit_depth`). Grey may have a window, see `shades`.
 """
 
 import cv2

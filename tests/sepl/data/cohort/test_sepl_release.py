@@ -3,12 +3,11 @@ import pytest
 from dicoms import draw_fundus, write_dicom
 
 from sepl.data.cohort.cohort import read_cohort
-from sepl.data.cohort.sepl_release import TASK_COLUMNS
 from sepl.errors import CohortError
-from sepl.tasks import CARDIOMETABOLIC_TASKS
+from sepl.tasks import CARDIOMETABOLIC_TASKS, SEPL_RELEASE_COLUMNS
 
 TOML = 'name = "released"\nlayout = "sepl-release"\ntable = "labels.csv"\nimages = "dicom"\n'
-COLUMNS = ["ID", "subid", "ODT", *TASK_COLUMNS.values(), "µ"]
+COLUMNS = ["ID", "subid", "ODT", *SEPL_RELEASE_COLUMNS.values(), "µ"]
 VALUES = [175, 70, 22.9, 80, 120, 75, 190, 95, 110, 5.5, 14, 0.9, 5.1, "x"]
 
 

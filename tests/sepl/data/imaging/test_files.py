@@ -11,7 +11,8 @@ from cohort_files import noted, read_files
 from dicoms import draw_fundus, write_dicom
 
 from sepl.data.cohort.cohort import read_cohort
-from sepl.data.imaging.files import files_below, other_forms, printable
+from sepl.data.file_names import other_forms, printable
+from sepl.data.imaging.files import files_below
 from sepl.data.preparation.prepare import prepare
 from sepl.errors import StorageError
 from sepl.scoring.sources import find_photographs

@@ -203,7 +203,8 @@ def _peak_megabytes(cohort_file, folder, copies):
     shutil.copy(cohort_file, folder)
     code = (
         "import resource, sys; import sepl.data.dataset.shards as shards; shards.SHARD_BYTES = 2**22; "
-        "from pathlib import Path; from sepl.data.cohort.cohort import read_cohort; from sepl.data.preparation.prepare import prepare; "
+        "from pathlib import Path; from sepl.data.cohort.cohort import read_cohort; "
+        "from sepl.data.preparation.prepare import prepare; "
         f"prepare(read_cohort(Path({str(folder)!r}) / 'cohort.toml'), {str(folder / 'out')!r}, 224, num_workers=2); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )

@@ -45,7 +45,8 @@ def files_of(folder):
 def start(cohort_file, out, num_workers):
     """The same in a process of its own that goes slowly enough to be hit."""
     code = (
-        "import sys, time; from pathlib import Path; from sepl.data.preparation import chunks; from sepl.execution import executor as parallel; from sepl.data.dataset import shards; from sepl.data.preparation import prepare\n"
+        "import sys, time; from pathlib import Path; from sepl.data.preparation import chunks, prepare\n"
+        "from sepl.execution import executor as parallel; from sepl.data.dataset import shards\n"
         "from sepl.data.cohort.cohort import read_cohort\n"
         f"shards.SHARD_PHOTOGRAPHS, parallel._ALONE_SECONDS = {CHUNK}, {-1.0 if num_workers > 1 else 1e9}\n"
         "examine = chunks.examine_photograph\n"

@@ -22,6 +22,7 @@ from sepl.config import ModelConfig, TrainingConfig, TrialConfig
 from sepl.data.cohort.sepl_release import TASK_COLUMNS
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import ConfigError
 from sepl.models.backbone.torchvision_names import convnext_from_torchvision
 from sepl.models.backbone.weights import read_tensors
@@ -75,6 +76,7 @@ def release_content(weights: Path, label_scales: Path, name: str) -> BundleConte
         config=config,
         tasks=TASKS,
         image=IMAGE,
+        quality=QualityThresholds(),
         scaler=read_label_scales(label_scales),
         intervals=Intervals(),
         provenance=provenance,

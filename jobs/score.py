@@ -1,4 +1,4 @@
-"""Scores photographs offline: `python -m jobs.score --bundle URI --input (Parquet|CSV|folder) --out scores.parquet`.
+"""Scores photographs offline: `python -m jobs.score --bundle URI --input (table|folder) --out scores.parquet`.
 
 One row a photograph, in the input's order; the values are those that the server gives. Photographs of one patient are
 judged together when the table says whose they are. Memory does not grow with the number of photographs; with patients
@@ -21,6 +21,10 @@ def main(
     images: str | None = None,
     eye_column: str | None = None,
     patient_column: str | None = None,
+    sheet: str | int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    header: int = 1,
     device: DeviceName = "auto",
     batch_size: int = 64,
 ) -> None:
@@ -31,8 +35,8 @@ def main(
 
     Args:
         bundle: A bundle's folder, or REGISTRY#ALIAS.
-        input: A folder (JPEG, PNG, TIFF, DICOM at any depth; of several frames, the first), or a .csv or .parquet file
-            with a column of paths.
+        input: A folder (JPEG, PNG, TIFF, DICOM at any depth; of several frames, the first), or a table with a column of
+            paths: .csv, .tsv, .txt, .parquet or .xlsx, read as the tables of a cohort are.
         out: The Parquet file to write; it appears when all photographs are scored.
         image_column: The table's column of paths.
         images: Where the table's paths begin; the table's own folder unless given.
@@ -40,18 +44,24 @@ def main(
             DICOM files.
         patient_column: The table's column that says whose a photograph is: those of one patient, wherever they stand in
             the table, are judged together, as when the model was calibrated and tested. Each keeps its row; those that
-            can be scored all have the patient's values. A row without a patient is judged alone, as are all without
-            this option.
+            can be scored all have the patient's values. A row without a patient (empty, NA, NaN) is judged alone,
+            as are all without this option.
+        sheet: Of a workbook: its sheet's name, or its number from 1; needed when several have cells.
+        encoding: Of a CSV, such as latin-1, where it is found wrongly.
+        delimiter: Of a CSV, where it is found wrongly.
+        header: The table's row that names the columns; what stands above is passed over.
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
     from sepl.bundle.registry import open_bundle
+    from sepl.data.tables.table import Reading
     from sepl.scoring.scorer import Scorer
     from sepl.scoring.sources import find_photographs
     from sepl.scoring.table import write_scores
 
     start = time.perf_counter()
-    source = find_photographs(input, image_column, images, eye_column, patient_column)
+    reading = Reading(sheet, encoding, delimiter, header)
+    source = find_photographs(input, image_column, images, eye_column, patient_column, reading)
     scorer = Scorer(open_bundle(bundle), device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)
     counts = write_scores(batches, scorer.bundle.manifest, out)

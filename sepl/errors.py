@@ -1,7 +1,8 @@
 """The errors that a user can meet.
 
-Each is a `SeplError` and a builtin kind as well, and takes a message as its only argument, so that it survives
-pickling between Ray processes and `except ValueError` keeps working for code that does not know sepl.
+Each is a `SeplError` and a builtin kind as well, and takes a message as its only argument (an `ImageError` its two
+parts), so that it survives pickling between Ray processes and `except ValueError` keeps working for code that does not
+know sepl.
 """
 
 
@@ -18,7 +19,18 @@ class CohortError(SeplError, ValueError):
 
 
 class ImageError(SeplError, ValueError):
-    """One photograph cannot be read; costs one row, never a run."""
+    """One photograph cannot be read; costs one row, never a run.
+
+    Its message is "kind: detail", or the kind alone; `sepl.data.imaging.reasons` says what looks at kinds.
+    """
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}" if self.detail else self.kind
 
 
 class DatasetError(SeplError, ValueError):

@@ -5,6 +5,7 @@ from pydantic import Field
 from sepl.bundle.format import BundleManifest, Intervals, ModelBundle, Provenance
 from sepl.config import DeviceName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.metrics import Evaluation
 from sepl.scoring.rows import Score, Status
 from sepl.settings import Settings
@@ -78,12 +79,22 @@ class TaskReply(Settings):
     """Predicted first and propagated (prior), or predicted from image and priors (target)."""
 
 
+class QualityReply(Settings):
+    """Which photographs are rejected."""
+
+    limits: QualityThresholds
+    """Of each measure; `sepl.data.imaging.quality` says what they are."""
+    is_own: bool
+    """Whether they are those of the model's own dataset; false: the bundle has none, and the default ones apply."""
+
+
 class ModelReply(Settings):
     """What is served."""
 
     bundle_id: str
     tasks: list[TaskReply]
     image: ImageSpec
+    quality: QualityReply
     config: TrialConfig
     intervals: Intervals
     provenance: Provenance
@@ -129,6 +140,7 @@ def model_reply(bundle: ModelBundle) -> ModelReply:
         bundle_id=manifest.bundle_id,
         tasks=[_task_reply(task, task_split) for task in manifest.tasks],
         image=manifest.image,
+        quality=QualityReply(limits=manifest.quality_limits, is_own=manifest.quality is not None),
         config=manifest.config,
         intervals=manifest.intervals,
         provenance=manifest.provenance,

@@ -28,6 +28,7 @@ sharpness = {}
 exposure_low = {}
 exposure_high = {}
 colour = {}
+colour_without_surround = {}
 fundus_likeness = {}
 
 [tasks.sex]

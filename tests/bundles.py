@@ -12,6 +12,7 @@ from sepl.bundle.format import BundleContent, Intervals, ModelBundle, Provenance
 from sepl.config import ModelConfig, TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.models.build import build_network
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
@@ -29,6 +30,7 @@ def bundle_content(seed: int = 0, tasks: TaskTable = TASKS, image_size: int = 32
         "config": TrialConfig(model=MODEL),
         "tasks": tasks,
         "image": ImageSpec(size=image_size),
+        "quality": QualityThresholds(),
         "scaler": LabelScaler(
             medians=tuple(_SCALES[name][0] for name in tasks.names),
             iqrs=tuple(_SCALES[name][1] for name in tasks.names),

@@ -199,15 +199,15 @@ def read_or_refuse(source: bytes) -> str:
         if len(source) % 4 == 0:
             read_photograph(source, ImageSpec(size=32))
     except ImageError as problem:
-        return _kind_of(str(problem))
+        return _kind_of(problem)
     assert pixels.dtype == np.uint8
     assert pixels.shape[2:] == (3,)
     return ""
 
 
-def _kind_of(reason: str) -> str:
-    assert not any(secret in reason for secret in SECRETS), "the reason names the patient"
-    return reason.partition(":")[0]
+def _kind_of(problem: ImageError) -> str:
+    assert not any(secret in str(problem) for secret in SECRETS), "the reason names the patient"
+    return problem.kind
 
 
 def main(seed: int, first: int, last: int) -> None:

@@ -6,6 +6,7 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.metrics import Evaluation
 from sepl.tasks import TaskSplit, TaskTable
 
@@ -18,7 +19,6 @@ _USE = """\
 - Values and intervals were tested and calibrated per patient, on all of a patient's photographs together. Score them
   together too (below); a single photograph's error can be larger.
 - Skill near the floor means that the value follows from the age and sex that the photograph shows, from nothing else.
-- Pictures that cannot be fundus photographs are rejected by simple measures, not by a study of image quality.
 
 ## How to score
 
@@ -36,6 +36,7 @@ def model_card(
     config: TrialConfig,
     tasks: TaskTable,
     image: ImageSpec,
+    quality: QualityThresholds | None,
     intervals: Intervals,
     provenance: Provenance,
     evaluation: Evaluation | None,
@@ -47,6 +48,7 @@ def model_card(
         _describe_training(provenance),
         _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
+        _describe_gate(quality),
         _USE,
     )
     return "\n".join(sections)
@@ -114,6 +116,16 @@ def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
             half_width = intervals.half_widths.get(task.name)
             rows.append([task.label, "not calibrated" if half_width is None else f"± {half_width:.3g} {task.unit}"])
     return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
+
+
+def _describe_gate(quality: QualityThresholds | None) -> str:
+    whose = "the limits of the dataset" if quality is not None else "the default limits, since its dataset kept none"
+    rows = [[name, limits.describe()] for name, limits in quality or QualityThresholds()]
+    return (
+        "## Which photographs it refuses\n\n"
+        f"Those beyond {whose}: simple measures of each photograph, no study of image quality.\n\n"
+        + _table(["measure", "limits"], rows)
+    )
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -33,6 +33,7 @@ from sepl.bundle.manifest import (
 from sepl.config import TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import BundleError, StorageError
 from sepl.metrics import Evaluation
 from sepl.storage import Location, publish_folder, resolve, sha256_of
@@ -59,6 +60,7 @@ class BundleContent(TypedDict):
     config: TrialConfig
     tasks: TaskTable
     image: ImageSpec
+    quality: QualityThresholds | None
     scaler: LabelScaler
     intervals: Intervals
     provenance: Provenance
@@ -107,6 +109,7 @@ def compose_bundle(**content: Unpack[BundleContent]) -> tuple[ModelBundle, dict[
         config=content["config"],
         tasks=content["tasks"],
         image=content["image"],
+        quality=content["quality"],
         intervals=content["intervals"],
         provenance=content["provenance"],
         evaluation=evaluation,

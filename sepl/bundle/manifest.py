@@ -15,12 +15,15 @@ from pydantic import AwareDatetime, Field, model_validator
 from sepl.config import TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import BundleError
 from sepl.settings import Settings
 from sepl.storage import sha256_of
 from sepl.tasks import TaskTable
 
-FORMAT = 1
+FORMAT = 2
+FORMATS_READ = (1, 2)
+"""Format 1 had no limits of quality."""
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation.json"
@@ -78,6 +81,9 @@ class BundleManifest(Settings):
     config: TrialConfig
     tasks: TaskTable
     image: ImageSpec
+    quality: QualityThresholds | None = None
+    """The limits that the photographs of its dataset passed; what is beyond them is not scored. None where the dataset,
+    or the bundle's format, kept none: the default ones apply."""
     scaler: LabelScaler
     intervals: Intervals
     provenance: Provenance
@@ -95,6 +101,11 @@ class BundleManifest(Settings):
                 f"intervals should be of the tasks {', '.join(self.tasks.names)}, had {', '.join(unknown)}"
             )
         return self
+
+    @property
+    def quality_limits(self) -> QualityThresholds:
+        """The limits that apply: its own, or the default ones."""
+        return QualityThresholds() if self.quality is None else self.quality
 
     def to_json(self) -> bytes:
         return (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
@@ -114,9 +125,10 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
             its id does not belong to its content.
     """
     raw = _parse_object(data, where)
-    if raw.get("format") != FORMAT:
+    if raw.get("format") not in FORMATS_READ:
+        known = " or ".join(map(str, FORMATS_READ))
         raise BundleError(
-            f"{where}: format should be {FORMAT}, was {raw.get('format')!r}; read it with the sepl that wrote it"
+            f"{where}: format should be {known}, was {raw.get('format')!r}; read it with the sepl that wrote it"
         )
     manifest = BundleManifest.parse_json(data, where, BundleError)
     expected = _make_id(manifest, raw)

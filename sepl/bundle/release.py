@@ -21,6 +21,7 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import ModelConfig, TrainingConfig, TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import ConfigError
 from sepl.models.backbone.torchvision_names import convnext_from_torchvision
 from sepl.models.backbone.weights import read_tensors
@@ -74,6 +75,7 @@ def release_content(weights: Path, label_scales: Path, name: str) -> BundleConte
         config=config,
         tasks=TASKS,
         image=IMAGE,
+        quality=QualityThresholds(),
         scaler=read_label_scales(label_scales),
         intervals=Intervals(),
         provenance=provenance,

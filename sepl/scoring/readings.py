@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.data.imaging import photograph as images
 from sepl.data.imaging.dicom.facts import is_dicom, read_facts
-from sepl.data.imaging.photograph import ImageSpec, read_photograph
+from sepl.data.imaging.photograph import ImageSpec, examine_photograph
+from sepl.data.imaging.quality import QualityThresholds, judge
+from sepl.data.imaging.reasons import NOT_FOUND, NOT_OPENED, PICTURES_OF_NO_RETINA, Refusal
 from sepl.errors import ImageError
-from sepl.scoring.gate import reason_to_reject
 from sepl.scoring.rows import Status
 
 
@@ -36,38 +38,31 @@ class Reading:
     patient: str = ""
 
 
-def read(photograph: Photograph, spec: ImageSpec) -> Reading:
-    """Reads, decodes and checks one photograph; never raises for what is wrong with the photograph."""
+def read(photograph: Photograph, spec: ImageSpec, limits: QualityThresholds) -> Reading:
+    """Reads, decodes and judges one photograph as preparation does; never raises for what is wrong with it."""
     try:
-        pixels = _read_pixels(photograph, spec)
+        seen = _examine(photograph, spec)
     except FileNotFoundError:
-        return _unread(photograph, "failed", "file not found")
+        return _unread(photograph, Refusal(NOT_FOUND))
     except ImageError as problem:
-        # pixels were there, but no retina among them
-        status: Status = "rejected" if str(problem).startswith("no field of view") else "failed"
-        return _unread(photograph, status, str(problem))
+        return _unread(photograph, Refusal.of(problem))
     except OSError as problem:
-        return _unread(photograph, "failed", f"cannot be opened: {problem}")
-    return gated(photograph.name, pixels, photograph.patient)
+        return _unread(photograph, Refusal(NOT_OPENED, str(problem)))
+    if refusal := judge(seen.quality, limits):
+        return _unread(photograph, refusal)
+    return Reading(photograph.name, "ok", seen.pixels_HWC, None, photograph.patient)
 
 
-def gated(name: str, pixels: NDArray[np.uint8], patient: str) -> Reading:
-    """The reading of pixels; rejected when they show no fundus photograph."""
-    reason = reason_to_reject(pixels)
-    if reason is not None:
-        return Reading(name, "rejected", None, reason, patient)
-    return Reading(name, "ok", pixels, None, patient)
-
-
-def _read_pixels(photograph: Photograph, spec: ImageSpec) -> NDArray[np.uint8]:
+def _examine(photograph: Photograph, spec: ImageSpec) -> images.Photograph:
     source = photograph.read()
     eye = photograph.eye
     if spec.mirror_left and not eye:
         eye = read_facts(source).eye if is_dicom(source) else ""
         if not eye:
-            raise ImageError("eye not known: this model sees left eyes mirrored, so it should be told")
-    return read_photograph(source, spec, eye=eye)
+            raise ImageError("eye not known", "this model sees left eyes mirrored, so it should be told")
+    return examine_photograph(source, spec, eye=eye)
 
 
-def _unread(photograph: Photograph, status: Status, reason: str) -> Reading:
-    return Reading(photograph.name, status, None, reason, photograph.patient)
+def _unread(photograph: Photograph, refusal: Refusal) -> Reading:
+    status: Status = "rejected" if refusal.kind in PICTURES_OF_NO_RETINA else "failed"
+    return Reading(photograph.name, status, None, str(refusal), photograph.patient)

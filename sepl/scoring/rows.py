@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Status = Literal["ok", "rejected", "failed"]
-"""Scored · readable, but not a fundus photograph · not readable."""
+"""Scored · readable, but not gradeable or no fundus photograph · not readable."""
 
 STATUSES: tuple[Status, ...] = ("ok", "rejected", "failed")
 

@@ -1,13 +1,15 @@
 """Scores photographs with a bundle: the one way that the command, the server and the tests all take.
 
-    bytes ── read_photograph, gate (threads) ──► pixels ── forward (calling thread) ──► outputs ── calibration ──► Score
+    bytes ── decode, judge (threads) ──► pixels ── forward (calling thread) ──► outputs ── calibration ──► Score
 
-Every photograph gives exactly one row, in order; one that cannot be read or is no fundus photograph costs its own row.
+Every photograph gives exactly one row, in order; one that cannot be read or is beyond the limits
+of quality that the bundle's own photographs passed costs its own row.
 Photographs of one patient are judged together, as in validation, calibration and test: by a network with fusion, else
 by the mean of their outputs. Each of them that can be scored has the patient's values; one that cannot changes nothing
 for the others. A photograph without a patient is judged by itself. No value depends on other patients.
 """
 
+import logging
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,8 +42,10 @@ from sepl.scoring.patients import (
     patient_keys,
     restore_order,
 )
-from sepl.scoring.readings import Photograph, Reading, gated, read
+from sepl.scoring.readings import Photograph, Reading, read
 from sepl.scoring.rows import Prediction, Score
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +86,8 @@ class Scorer:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.network = _load_network(bundle).to(self.device)
+        if bundle.manifest.quality is None:
+            _log.warning("bundle %s carries no limits of quality; the default ones apply", bundle.bundle_id)
 
     def score_bytes(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
         """Scores of encoded photographs, given with their names.
@@ -107,10 +113,13 @@ class Scorer:
     def score_pixels(
         self, names: Sequence[str], pixels_NHWC: NDArray[np.uint8], patients: Sequence[str] = ()
     ) -> list[Score]:
-        """Scores of photographs that `read_photograph` already made pixels of, by the bundle's image spec."""
+        """Scores of photographs of which the bundle's image spec already made pixels, as of a prepared dataset.
+
+        Whether they can be graded was to be judged before, by their measures: pixels do not tell it any more.
+        """
         keys = patient_keys(patients, len(names))
         rows = zip(names, pixels_NHWC, keys, strict=True)
-        return self.score_readings([gated(name, pixels, key) for name, pixels, key in rows])
+        return self.score_readings([Reading(name, "ok", pixels, None, key) for name, pixels, key in rows])
 
     def _score(self, photographs: Sequence[Photograph]) -> list[Score]:
         order = order_by_patient([photograph.patient for photograph in photographs])
@@ -156,7 +165,7 @@ class Scorer:
 
     def read(self, photograph: Photograph) -> Reading:
         """Reads, decodes and checks one photograph as the bundle asks; never raises for what is wrong with it."""
-        return read(photograph, self.bundle.manifest.image)
+        return read(photograph, self.bundle.manifest.image, self.bundle.manifest.quality_limits)
 
     def score_readings(self, readings: Sequence[Reading]) -> list[Score]:
         """Scores of photographs that were read, in order; a patient's may stand anywhere."""

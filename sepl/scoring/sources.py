@@ -1,28 +1,35 @@
-"""Photographs to score: those of a folder, or those a table (CSV or Parquet) names in a column of paths."""
+"""Photographs to score: those of a folder, or those a table names in a column of paths.
 
+Tables, spellings of eyes and absent cells are read as they are in preparation, so what prepares also scores.
+"""
+
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.dataset as pads
 from numpy.typing import NDArray
+from pyarrow.fs import LocalFileSystem, copy_files
 
 from sepl.data.file_names import other_forms, printable
 from sepl.data.imaging.files import files_below, may_be_photograph
-from sepl.data.tables.spellings import EYES
+from sepl.data.patients.ids import check_not_rounded
+from sepl.data.tables.spellings import read_eyes
+from sepl.data.tables.table import TABLE_SUFFIXES, CohortTable, Reading, read_table
+from sepl.data.tables.values import is_absent, shared_texts
 from sepl.errors import CohortError, ImageError, StorageError
-from sepl.scoring.patients import order_by_number
+from sepl.scoring.patients import order_by_patient
 from sepl.scoring.readings import Photograph
 from sepl.storage import Location, resolve
 
-ROWS_PER_READ = 4096
+_log = logging.getLogger(__name__)
+_KINDS = f"a folder or a table ({', '.join(TABLE_SUFFIXES)})"
 
 
 class Entry(NamedTuple):
@@ -30,7 +37,7 @@ class Entry(NamedTuple):
 
     name: str | None
     eye: str = ""
-    """As the table writes it; empty where nothing says."""
+    """"left" or "right"; empty where nothing says."""
     patient: str = ""
 
 
@@ -47,9 +54,7 @@ class PhotographSource:
 
     def __iter__(self) -> Iterator[Photograph]:
         return (
-            Photograph(
-                printable(entry.name or ""), partial(_read, self.root, entry.name), _eye(entry.eye), entry.patient
-            )
+            Photograph(printable(entry.name or ""), partial(_read, self.root, entry.name), entry.eye, entry.patient)
             for entry in self.entries
         )
 
@@ -60,32 +65,41 @@ def find_photographs(
     images: str | None = None,
     eye_column: str | None = None,
     patient_column: str | None = None,
+    reading: Reading | None = None,
 ) -> PhotographSource:
     """The photographs of a folder (JPEG, PNG, TIFF, DICOM, at any depth, by name) or of a table.
 
     Args:
-        uri: a folder, a .csv or a .parquet file. A table is read in pieces, so it may be longer than memory; where a
-            patient's rows are not one after the other, names and patients of all rows are in memory.
+        uri: a folder, or a table: CSV (.csv, .tsv, .txt) of any encoding and delimiter, .parquet, .xlsx. Of a table the
+            columns named here are in memory for all rows, never pixels; a workbook is in memory whole while it is read,
+            and a remote table is a temporary file meanwhile.
         image_column: the table's column of paths.
         images: where the table's paths begin; the table's own folder by default.
-        eye_column: the table's column that says left or right, in any usual spelling.
+        eye_column: the table's column that says left or right, in any usual spelling; a warning tells how many filled
+            cells say neither.
         patient_column: the table's column that says whose a photograph is. Spaces around a value do not count; a row
-            without a value is a patient of its own.
+            without a value, however that is spelled (NA, NaN, -), is a patient of its own.
+        reading: sheet, encoding, delimiter and header of the table, where they are found wrongly.
 
     Raises:
-        CohortError: there is nothing to score, the table cannot be read or lacks a column, or a folder was given with
-            what only a table has.
+        CohortError: there is nothing to score, the table cannot be read or lacks a column, ids of its patients lost
+            digits in scientific notation, or a folder was given with what only a table has.
     """
     location = resolve(uri)
     if location.is_folder():
         named = None if image_column == "image" else image_column
         _check_of_folder(uri, image_column=named, images=images, eye_column=eye_column, patient_column=patient_column)
+        _check_of_folder(uri, **{name: value for name, value in vars(reading or Reading()).items() if value != 1})
         return _folder_source(location)
     if not location.exists():
-        raise CohortError(f"input should be a folder, a .csv or a .parquet file, was {uri} (there is none)")
+        raise CohortError(f"input should be {_KINDS}, was {uri} (there is none)")
+    if not location.name.lower().endswith(TABLE_SUFFIXES):
+        raise CohortError(f"input should be {_KINDS}, was {uri}")
     root = resolve(images) if images is not None else _parent(location)
     given = {"image": image_column, "eye": eye_column, "patient": patient_column}
-    return _table_source(location, {role: column for role, column in given.items() if column is not None}, root)
+    return _table_source(
+        location, {role: column for role, column in given.items() if column is not None}, root, reading or Reading()
+    )
 
 
 def _check_of_folder(uri: str, **of_table: str | None) -> None:
@@ -103,80 +117,85 @@ def _folder_source(folder: Location) -> PhotographSource:
     return PhotographSource(len(names), [Entry(name) for name in names], folder)
 
 
-def _table_source(location: Location, columns: dict[str, str], root: Location) -> PhotographSource:
-    with _reporting(location):
-        table = pads.dataset(location.path, filesystem=location.filesystem, format=_format_of(location, columns))
-        for role, column in columns.items():
-            if column not in table.schema.names:
-                choices = ", ".join(table.schema.names)
-                raise CohortError(f"{location.uri}: {role} column should be one of {choices}, was {column!r}")
-        num_photographs = table.count_rows()
-        order = _order_by_patient(table, columns["patient"]) if "patient" in columns else None
-    if not num_photographs:
+def _table_source(location: Location, columns: dict[str, str], root: Location, reading: Reading) -> PhotographSource:
+    table = _read_columns(location, columns, reading)
+    if not len(table.rows):
         raise CohortError(f"{location.uri}: should name photographs, has no row")
-    return PhotographSource(num_photographs, _entries(table, columns, location, order), root, order)
+    names = _names(table, columns["image"])
+    eyes = _eyes(table, columns["eye"], location) if "eye" in columns else None
+    patients = _patients(table, columns["patient"], location) if "patient" in columns else None
+    order = None if patients is None else _order_by_patient(patients)
+    return PhotographSource(len(names), _Entries(names, eyes, patients, order), root, order)
 
 
-def _format_of(location: Location, columns: dict[str, str]) -> pads.FileFormat:
-    if location.name.lower().endswith(".csv"):
-        # names such as 0012 are text, whatever they look like
-        types = dict.fromkeys(columns.values(), pa.string())
-        return pads.CsvFileFormat(convert_options=pacsv.ConvertOptions(column_types=types))
-    if location.name.lower().endswith(".parquet"):
-        return pads.ParquetFileFormat()
-    raise CohortError(f"input should be a folder, a .csv or a .parquet file, was {location.uri}")
-
-
-def _order_by_patient(table: pads.Dataset, column: str) -> NDArray[np.int64] | None:
-    """None when each patient's rows already are one after the other."""
-    keys = _patient_keys(table.to_table(columns=[column]).column(0))
-    encoded = keys.dictionary_encode().unify_dictionaries()
-    chunks = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
-    patient_N = np.concatenate(chunks or [np.empty(0)]).astype(np.int64)
-    if encoded.num_chunks:
-        patient_N[patient_N == encoded.chunk(0).dictionary.index("").as_py()] = -1
-    order = order_by_number(patient_N)
-    return None if (order[1:] > order[:-1]).all() else order
-
-
-def _entries(
-    table: pads.Dataset, columns: dict[str, str], location: Location, order: NDArray[np.int64] | None
-) -> Iterator[Entry]:
-    names = list(dict.fromkeys(columns.values()))
-    with _reporting(location):
-        if order is None:
-            for batch in table.to_batches(columns=names):
-                yield from _entries_of(pa.Table.from_batches([batch]), columns)
-            return
-        rows = table.to_table(columns=names)
-        for start in range(0, len(order), ROWS_PER_READ):
-            yield from _entries_of(rows.take(pa.array(order[start : start + ROWS_PER_READ])), columns)
-
-
-def _entries_of(rows: pa.Table, columns: dict[str, str]) -> Iterator[Entry]:
-    names = rows.column(columns["image"]).cast(pa.string()).to_pylist()
-    eyes = rows.column(columns["eye"]).cast(pa.string()).to_pylist() if "eye" in columns else [""] * len(names)
-    patients = _patient_keys(rows.column(columns["patient"])).to_pylist() if "patient" in columns else [""] * len(names)
-    for name, eye, patient in zip(names, eyes, patients, strict=True):
-        yield Entry(name, eye or "", patient or "")
-
-
-def _patient_keys(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.call_function("utf8_trim_whitespace", [column.cast(pa.string())])
-
-
-def _eye(text: str) -> str:
-    return EYES.get(text.strip().lower(), "")
+def _read_columns(location: Location, columns: dict[str, str], reading: Reading) -> CohortTable:
+    with _local_copy(location) as path:
+        try:
+            table = read_table(path, reading, set(columns.values()))
+            for role, column in columns.items():
+                table.check(column, f"{path}: {role} column")
+        except CohortError as problem:
+            raise CohortError(str(problem).replace(str(path), location.uri)) from None
+    return table
 
 
 @contextmanager
-def _reporting(location: Location) -> Iterator[None]:
-    try:
-        yield
-    except CohortError:
-        raise
-    except (OSError, pa.ArrowException) as problem:
-        raise CohortError(f"{location.uri}: cannot be read as a table: {problem}") from problem
+def _local_copy(location: Location) -> Iterator[Path]:
+    """The file itself where it is local, else a copy that goes when the block ends."""
+    if location.is_local:
+        yield location.local_path()
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / location.name
+        try:
+            copy_files(location.path, str(path), location.filesystem, LocalFileSystem())
+        except (OSError, pa.ArrowException) as problem:
+            raise StorageError(f"cannot read {location.uri}: {problem}") from problem
+        yield path
+
+
+def _names(table: CohortTable, column: str) -> NDArray[np.object_]:
+    texts = table.texts(column)
+    names = texts.to_numpy(object, copy=True)
+    names[is_absent(texts)] = ""
+    return names
+
+
+def _eyes(table: CohortTable, column: str, location: Location) -> NDArray[np.object_]:
+    eyes, wrong = read_eyes(table.texts(column))
+    if wrong.any():
+        _log.warning(
+            "%s, column %r: no eye is known of %d of %d rows, which hold neither left nor right (the first is row %d)",
+            *(location.uri, column, wrong.sum(), len(wrong), table.rows[wrong.argmax()]),
+        )
+    return eyes
+
+
+def _patients(table: CohortTable, column: str, location: Location) -> NDArray[np.object_]:
+    patients = shared_texts(table.texts(column))
+    check_not_rounded(patients, f"{location.uri}, column {column!r}", table.rows)
+    return patients
+
+
+def _order_by_patient(patients: NDArray[np.object_]) -> NDArray[np.int64] | None:
+    """None when each patient's rows already are one after the other."""
+    order = order_by_patient(patients.tolist())
+    return None if (order[1:] > order[:-1]).all() else order
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The rows of a table as photographs, in `order` where there is one; each an array (N,) of texts or None."""
+
+    names: NDArray[np.object_]
+    eyes: NDArray[np.object_] | None
+    patients: NDArray[np.object_] | None
+    order: NDArray[np.int64] | None
+
+    def __iter__(self) -> Iterator[Entry]:
+        for row in range(len(self.names)) if self.order is None else self.order:
+            eye = "" if self.eyes is None else self.eyes[row]
+            yield Entry(self.names[row] or None, eye, "" if self.patients is None else self.patients[row])
 
 
 def _parent(location: Location) -> Location:

@@ -123,6 +123,7 @@ def _calibrated(
         config=config,
         tasks=dataset.tasks,
         image=dataset.image_spec,
+        quality=dataset.manifest.quality,
         scaler=dataset.scaler,
         intervals=Intervals(),
         provenance=provenance,

@@ -12,6 +12,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from sepl.bundle.format import ModelBundle, compose_bundle
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import ConfigError
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
@@ -109,6 +110,16 @@ def test_the_model_tells_tasks_roles_and_units(client: TestClient) -> None:
         ("hba1c", "target", "%"),
     ]
     assert model["config"]["model"]["backbone"] == "test_resnet"
+    assert model["quality"]["is_own"]
+    assert model["quality"]["limits"]["sharpness"] == {"low": 0.4, "high": 12.0}
+
+
+def test_the_model_says_when_its_limits_of_quality_are_not_its_own() -> None:
+    bundle, _ = compose_bundle(**bundle_content(quality=None))
+    with TestClient(build_api(Unbatched(bundle), bundle, SETTINGS, token=None)) as client:
+        quality = client.get("/v1/model").json()["quality"]
+
+    assert quality == {"limits": QualityThresholds().model_dump(mode="json"), "is_own": False}
 
 
 @pytest.mark.parametrize("num_files", [MAX_FILES + 1, 1001])

@@ -21,6 +21,7 @@ from sepl.data.dataset.cache import CachedDataset, ShardCache
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.dataset.shards import Shard, map_shard
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import QualityThresholds
 from sepl.data.patients.index import index_patients, mean_per_patient
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.errors import DatasetError
@@ -61,6 +62,9 @@ class Manifest(Settings):
     """Of the cohort splits."""
     reachable_skill: dict[str, float] = Field(default_factory=dict)
     """Best skill that the data allow, by task, where it is known (simulated cohorts)."""
+    quality: QualityThresholds | None = None
+    """The limits that its photographs passed, which a model of theirs applies to others; None: prepared before these
+    were kept. No part of the fingerprint, since limits that refuse the same give the same dataset."""
     fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 over pixels, labels, tasks and splits; the same for the same content, wherever and whenever prepared."""
 

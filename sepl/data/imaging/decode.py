@@ -56,19 +56,19 @@ def read_header(source: bytes) -> Header:
     except (struct.error, IndexError, KeyError) as problem:
         raise ImageError("damaged or truncated header") from problem
     if header.width < 1 or header.height < 1:
-        raise ImageError(f"no pixels: header says {header.width}×{header.height}")
+        raise ImageError("no pixels", f"header says {header.width}×{header.height}")
     most = _most_pixels(header)
     if header.width * header.height > most:
-        raise ImageError(f"too large: {header.width}×{header.height} pixels, most is {most // 10**6} megapixels")
+        raise ImageError("too large", f"{header.width}×{header.height} pixels, most is {most // 10**6} megapixels")
     if max(header.width, header.height) > MAX_ASPECT * min(header.width, header.height):
         raise ImageError(
-            f"not a photograph: {header.width}×{header.height} pixels, sides should be within 1 to {MAX_ASPECT}"
+            "not a photograph", f"{header.width}×{header.height} pixels, sides should be within 1 to {MAX_ASPECT}"
         )
     if header.layout is not None:
         check_frames(header.layout)
     elif header.width * header.height > MAX_PIXELS_PER_BYTE * len(source):
         raise ImageError(
-            f"damaged {header.kind}: {len(source)} bytes cannot hold {header.width}×{header.height} pixels"
+            f"damaged {header.kind}", f"{len(source)} bytes cannot hold {header.width}×{header.height} pixels"
         )
     if header.tiff_layout is not None:
         check_chunks(header.tiff_layout)
@@ -88,7 +88,7 @@ def decode(source: bytes, header: Header, reduction: int = 1, frame: int = 0) ->
     becomes black. Colours and depths of DICOM: see `sepl.data.imaging.dicom.pixels`.
     """
     if not 0 <= frame < header.num_frames:
-        raise ImageError(f"no pixels: frame {frame} of a file of {header.num_frames}")
+        raise ImageError("no pixels", f"frame {frame} of a file of {header.num_frames}")
     if header.layout is not None:
         return decode_frame(header.layout, frame, reduction)
     if header.tiff_layout is not None:
@@ -104,7 +104,7 @@ def _parser_of(source: bytes) -> Callable[[bytes], Header]:
             return parser
     if is_dicom(source):
         return _dicom_header
-    raise ImageError(f"{_what_it_is(source)}: should be JPEG, PNG, TIFF or DICOM")
+    raise ImageError(_what_it_is(source), "should be JPEG, PNG, TIFF or DICOM")
 
 
 def _what_it_is(source: bytes) -> str:
@@ -118,7 +118,7 @@ def _jpeg_header(source: bytes) -> Header:
     stream = read_jpeg_stream(source)
     if stream.precision != 8 or stream.num_components not in (1, 3):
         raise ImageError(
-            f"unsupported JPEG: {stream.num_components} channels of {stream.precision} bits, should be 1 or 3 of 8"
+            "unsupported JPEG", f"{stream.num_components} channels of {stream.precision} bits, should be 1 or 3 of 8"
         )
     return Header("JPEG", stream.width, stream.height, can_reduce=True)
 

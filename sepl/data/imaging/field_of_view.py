@@ -16,6 +16,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
+from sepl.data.imaging.reasons import NO_FIELD_OF_VIEW
 from sepl.data.imaging.resize import halve_to
 from sepl.errors import ImageError
 
@@ -57,7 +58,7 @@ def find_field_of_view(pixels: NDArray[np.uint8]) -> Box:
     mask = cv2.threshold(brightness, _surround(brightness), 255, cv2.THRESH_BINARY)[1]
     left, top, box_width, box_height = _largest_region(mask)
     if max(box_width, box_height) < _SMALLEST * min(size):
-        raise ImageError("no field of view: nothing brighter than the dark surround")
+        raise ImageError(NO_FIELD_OF_VIEW, "nothing brighter than the dark surround")
     scale = 2 ** round(math.log2(max(height, width) / max(size)))
     return Box(
         left=left * scale,

@@ -20,6 +20,7 @@ from sepl.data.imaging.decode import Header, decode, read_header
 from sepl.data.imaging.field_of_view import Box, blacken_bright_surround, find_field_of_view
 from sepl.data.imaging.picture_code import encode_thumbnail
 from sepl.data.imaging.quality import THUMBNAIL_SIDE, QualityMeasures, measure_thumbnail, thumbnail
+from sepl.data.imaging.reasons import NOT_FOUND, NOT_OPENED
 from sepl.errors import ImageError
 from sepl.settings import Settings
 
@@ -64,8 +65,7 @@ def read_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str 
     """Pixels (size, size, 3) RGB, contiguous: cropped to the field of view, padded to a square with black, resized.
 
     `frame` numbers from 0 within a file of several; `eye` is "left", "right" or "" when unknown. Raises ImageError with
-    a short reason: empty, not an image, truncated, damaged, unsupported, too large, no field of view. The text before a
-    colon is the kind of reason.
+    the kind of reason: empty, not an image, truncated, damaged, unsupported, too large, no field of view.
     """
     return _finish(_resize(_decode_square(source, spec, frame), spec.size), spec, eye)
 
@@ -75,9 +75,9 @@ def read_photograph_file(path: Path, spec: ImageSpec, *, frame: int = 0, eye: st
     try:
         source = path.read_bytes()
     except FileNotFoundError:
-        raise ImageError("file not found") from None
+        raise ImageError(NOT_FOUND) from None
     except (OSError, ValueError) as problem:
-        raise ImageError(f"cannot be opened: {problem}") from problem
+        raise ImageError(NOT_OPENED, str(problem)) from problem
     return read_photograph(source, spec, frame=frame, eye=eye)
 
 
@@ -108,7 +108,7 @@ def _decode_square(source: bytes, spec: ImageSpec, frame: int) -> NDArray[np.uin
             pixels, box = _decode_field(source, header, reduction, spec, frame)
         return _square(pixels, box)
     except cv2.error as problem:
-        raise ImageError(f"damaged {header.kind}: OpenCV gave up ({problem.err})") from problem
+        raise ImageError(f"damaged {header.kind}", f"OpenCV gave up ({problem.err})") from problem
 
 
 def _reduction_for(header: Header, size: int) -> int:

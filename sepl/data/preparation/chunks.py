@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sepl.data.dataset.shards import Pixels, write_pixels
 from sepl.data.imaging.photograph import Photograph, examine_photograph
 from sepl.data.imaging.quality import judge
+from sepl.data.imaging.reasons import NOT_FOUND, NOT_OPENED, Refusal
 from sepl.data.preparation.chunk_plan import ChunkJob, Picture, place_of
 from sepl.data.preparation.facts import fact_of_error, fact_of_picture, fact_of_refusal, facts_table
 from sepl.data.preparation.thumbnails import FewOfEach, encode_thumbnail
@@ -21,8 +22,6 @@ from sepl.errors import ImageError, StorageError
 from sepl.execution.executor import stop_if_asked
 from sepl.storage import Location, resolve
 
-NOT_OPENED = "cannot be opened"
-"""The reason of a file that is there and cannot be read; it is tried again in the next run."""
 _REFUSES_ALWAYS = (PermissionError, IsADirectoryError, NotADirectoryError, ValueError)
 _TRIES = 3
 
@@ -41,7 +40,7 @@ def decode_chunk(job: ChunkJob) -> int:
         for picture in job.pictures:
             stop_if_asked()
             seen = _examine(reader, picture, job)
-            if isinstance(seen, str):
+            if isinstance(seen, Refusal):
                 facts.append(fact_of_error(seen))
             elif refusal := judge(seen.quality, job.quality):
                 thumbnail = encode_thumbnail(seen.pixels_HWC) if shown.takes(refusal) else None
@@ -88,13 +87,13 @@ def _write(work: Location, key: str, pixels_NHWC: NDArray[np.uint8], facts: pa.T
     _facts_place(work, key).write_bytes(sink.getvalue().to_pybytes())
 
 
-def _examine(reader: "_Reader", picture: Picture, job: ChunkJob) -> Photograph | str:
+def _examine(reader: "_Reader", picture: Picture, job: ChunkJob) -> Photograph | Refusal:
     """The photograph, or why there is none."""
     image, frame, eye = picture
     try:
         return examine_photograph(reader.read(image), job.spec, frame=frame, eye=eye)
     except ImageError as problem:
-        return str(problem)
+        return Refusal.of(problem)
 
 
 @dataclass
@@ -118,9 +117,9 @@ class _Reader:
             try:
                 return _read_local(place) if place.is_local else _read_remote(place)
             except FileNotFoundError:
-                raise ImageError("file not found") from None
+                raise ImageError(NOT_FOUND) from None
             except _REFUSES_ALWAYS as problem:
-                raise ImageError(f"{NOT_OPENED}: {_said(problem)}") from None
+                raise ImageError(NOT_OPENED, _said(problem)) from None
             except OSError as problem:
                 if attempt == _TRIES:
                     raise StorageError(f"{self.folder.uri}: a photograph cannot be read: {_said(problem)}") from None

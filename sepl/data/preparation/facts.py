@@ -5,7 +5,7 @@ the pixels stand. With the measures at hand, another threshold is judged by with
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sepl.data.imaging.photograph import Photograph
 from sepl.data.imaging.quality import NAMES, QualityMeasures, QualityThresholds, judge
+from sepl.data.imaging.reasons import Refusal
 from sepl.data.label_schema import QUALITY_PREFIX
 from sepl.errors import DatasetError
 from sepl.storage import Location
@@ -23,7 +24,9 @@ from sepl.storage import Location
 FACTS_SCHEMA = pa.schema(
     [
         pa.field("decoded", pa.bool_()),
-        pa.field("reason", pa.string()),  # why it is not kept; "" when it is
+        pa.field("kind", pa.string()),  # why it is not kept, the parts of a `Refusal`; "" when it is
+        pa.field("topic", pa.string()),
+        pa.field("detail", pa.string()),
         pa.field("sha256", pa.string()),
         pa.field("perceptual", pa.uint64()),
         pa.field("signature", pa.binary()),
@@ -34,13 +37,14 @@ FACTS_SCHEMA = pa.schema(
     ]
 )
 _SOURCE = pa.field("source", pa.string())
+_KEPT = Refusal("")
 
 
-def fact_of_error(reason: str) -> dict[str, Any]:
+def fact_of_error(refusal: Refusal) -> dict[str, Any]:
     """Of a photograph that could not be decoded."""
     return {
         "decoded": False,
-        "reason": reason,
+        **asdict(refusal),
         "sha256": "",
         "perceptual": 0,
         "signature": b"",
@@ -49,14 +53,14 @@ def fact_of_error(reason: str) -> dict[str, Any]:
     }
 
 
-def fact_of_refusal(photograph: Photograph, reason: str, thumbnail: bytes | None) -> dict[str, Any]:
+def fact_of_refusal(photograph: Photograph, refusal: Refusal, thumbnail: bytes | None) -> dict[str, Any]:
     """Of a photograph that is not gradeable."""
-    return _seen(photograph) | {"reason": reason, "file": "", "row": -1, "thumbnail": thumbnail}
+    return _seen(photograph) | asdict(refusal) | {"file": "", "row": -1, "thumbnail": thumbnail}
 
 
 def fact_of_picture(photograph: Photograph, file: str, row: int) -> dict[str, Any]:
     """Of a photograph whose pixels stand in a row of a file."""
-    return _seen(photograph) | {"reason": "", "file": file, "row": row}
+    return _seen(photograph) | asdict(_KEPT) | {"file": file, "row": row}
 
 
 def facts_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -70,14 +74,15 @@ class Facts:
     table: pa.Table
 
     @cached_property
-    def reasons(self) -> list[str]:
-        """Why each is not kept; "" where it is."""
-        return self.table["reason"].to_pylist()
+    def refusals(self) -> list[Refusal | None]:
+        """Why each is not kept; None where it is."""
+        columns = (self.table[name].to_pylist() for name in ("kind", "detail", "topic"))
+        return [Refusal(*parts) if parts[0] else None for parts in zip(*columns, strict=True)]
 
     @property
     def kept(self) -> NDArray[np.int64]:
         """Indices of those that are kept."""
-        return np.array([index for index, reason in enumerate(self.reasons) if not reason], np.int64)
+        return np.array([index for index, refusal in enumerate(self.refusals) if refusal is None], np.int64)
 
     @property
     def is_decoded(self) -> NDArray[np.bool_]:
@@ -88,14 +93,18 @@ class Facts:
         return np.array(self.table["row"].to_numpy() >= 0)
 
     def judged_by(self, thresholds: QualityThresholds) -> "Facts":
-        """The same with the reasons that these thresholds give."""
+        """The same with the refusals that these thresholds give."""
         columns = [self.table[f"{QUALITY_PREFIX}{name}"].to_numpy().tolist() for name in NAMES]
-        rows = zip(self.is_decoded, self.reasons, *columns, strict=True)
-        reasons = [
-            judge(QualityMeasures(*measures), thresholds) if is_decoded else reason
-            for is_decoded, reason, *measures in rows
+        rows = zip(self.is_decoded, self.refusals, *columns, strict=True)
+        judged = [
+            judge(QualityMeasures(*measures), thresholds) if is_decoded else refusal
+            for is_decoded, refusal, *measures in rows
         ]
-        return self.replacing("reason", reasons)
+        parts = [refusal or _KEPT for refusal in judged]
+        found = self
+        for name in ("kind", "topic", "detail"):
+            found = found.replacing(name, [getattr(part, name) for part in parts])
+        return found
 
     def replacing(self, name: str, values: Any) -> "Facts":
         """The same with another column of this name."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sepl.data.dataset.shards import Pixels
 from sepl.data.imaging.quality import QualityThresholds
-from sepl.data.preparation.chunks import NOT_OPENED
+from sepl.data.imaging.reasons import NOT_OPENED
 from sepl.data.preparation.facts import Facts, Sources
 from sepl.data.preparation.output import Output
 from sepl.data.preparation.thumbnails import first_of_each
@@ -65,12 +65,12 @@ def standing_pixels(output: Output) -> dict[str, Pixels]:
 
 
 def _to_decode_again(facts: Facts) -> NDArray[np.bool_]:
-    reasons, is_decoded, has_pixels = facts.reasons, facts.is_decoded, facts.has_pixels
+    has_pixels = facts.has_pixels
     can_be_shown = facts.table["thumbnail"].is_valid().to_numpy() | has_pixels
-    shown = set(first_of_each((i for i, reason in enumerate(reasons) if reason and is_decoded[i]), reasons))
+    shown = set(first_of_each(facts))
     again = [
-        reason.startswith(NOT_OPENED) or not (reason or has_pixels[i]) or (i in shown and not can_be_shown[i])
-        for i, reason in enumerate(reasons)
+        (refusal.kind == NOT_OPENED or (i in shown and not can_be_shown[i])) if refusal else not has_pixels[i]
+        for i, refusal in enumerate(facts.refusals)
     ]
     return np.array(again, bool)
 

@@ -54,8 +54,8 @@ def publish_results(run: Run, facts: Facts, whole: Mapping[str, Pixels], plan: P
     if not len(facts.kept):
         run.output.forget()
         raise CohortError(
-            f"{cohort.source}: no usable row, none of {len(facts.reasons)} photographs could be used; "
-            f"the first, of row {cohort.rows[0]}: {facts.reasons[0]}"
+            f"{cohort.source}: no usable row, none of {len(facts.refusals)} photographs could be used; "
+            f"the first, of row {cohort.rows[0]}: {facts.refusals[0]}"
         )
     links, findings = _same_pictures(run, facts)
     cohort_splits = run.split(links)
@@ -82,7 +82,7 @@ def _check_none_is_lost(run: Run, facts: Facts, cohort_splits: NDArray[np.str_])
             run.output.forget()
             raise CohortError(
                 f"{run.cohort.source}: none of the {len(dealt)} photographs of the {name} patients could be used; "
-                f"the first, of row {run.cohort.rows[dealt[0]]}: {facts.reasons[dealt[0]]}"
+                f"the first, of row {run.cohort.rows[dealt[0]]}: {facts.refusals[dealt[0]]}"
             )
 
 
@@ -137,9 +137,9 @@ def _write_tables(run: Run, facts: Facts, kept: Kept, tables: Path, thumbnails: 
     """Everything but the findings, the manifest and the report."""
     write_labels(tables / LABELS_FILE, run.cohort, kept, facts, run.pseudonyms)
     rejected = [
-        Rejected(index, reason, f"thumbnails/{_thumbnail_name(run, index)}" if index in thumbnails else "")
-        for index, reason in enumerate(facts.reasons)
-        if reason
+        Rejected(index, refusal, f"thumbnails/{_thumbnail_name(run, index)}" if index in thumbnails else "")
+        for index, refusal in enumerate(facts.refusals)
+        if refusal
     ]
     write_rejected(tables / REJECTED_FILE, run.cohort, rejected, run.pseudonyms)
     (tables / "thumbnails").mkdir()
@@ -153,9 +153,8 @@ def _seal(run: Run, kept: Kept) -> SealedPatients:
 
 
 def _thumbnails(run: Run, facts: Facts) -> dict[int, bytes]:
-    """JPEG of the first refused photographs of each reason, by index, as far as they could be decoded."""
-    reasons, is_decoded = facts.reasons, facts.is_decoded
-    shown = first_of_each((i for i, reason in enumerate(reasons) if reason and is_decoded[i]), reasons)
+    """JPEG of the first refused photographs of each group, by index, as far as they could be decoded."""
+    shown = first_of_each(facts)
     rows = facts.take(np.array(shown, np.int64)).table.select(["file", "row", "thumbnail"]).to_pylist()
     return {
         index: entry["thumbnail"] or encode_thumbnail(read_pixels(resolve(entry["file"]), run.spec.size)[entry["row"]])
@@ -180,9 +179,10 @@ def _manifest(run: Run, facts: Facts, kept: Kept, shards: tuple[Shard, ...], tab
         tables={name: sha256_of_file(tables / name) for name in (LABELS_FILE, REJECTED_FILE, FINDINGS_FILE)},
         num_patients={name: len(set(patients[kept.cohort_splits == name])) for name in COHORT_SPLITS},
         num_photographs={name: int((kept.cohort_splits == name).sum()) for name in COHORT_SPLITS},
-        num_rejected=len(facts.reasons) - len(kept.indices),
+        num_rejected=len(facts.refusals) - len(kept.indices),
         seed=run.seed,
         reachable_skill=cohort.reachable_skill,
+        quality=cohort.quality,
         fingerprint=fingerprint_of(cohort, run.spec, kept, shards),
     )
 

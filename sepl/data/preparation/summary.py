@@ -41,7 +41,7 @@ def summarise(
 ) -> PrepareSummary:
     """The summary of a run that began at `start` (monotonic seconds) and has just published, or found all published."""
     tasks = run.cohort.tasks
-    kinds = Counter(reason.partition(":")[0] for reason in facts.reasons if reason)
+    kinds = Counter(refusal.kind for refusal in facts.refusals if refusal)
     found = csv.DictReader(io.StringIO((run.output.target / FINDINGS_FILE).read_bytes().decode()))
     labels_KT = run.cohort.labels_NT[facts.kept]
     typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))

@@ -18,6 +18,7 @@ from sepl.data.cohort.cohort import Cohort, Finding
 from sepl.data.dataset.shards import Shard
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import NAMES
+from sepl.data.imaging.reasons import Refusal
 from sepl.data.label_schema import QUALITY_PREFIX, label_schema
 from sepl.data.patients.index import index_patients
 from sepl.data.patients.pseudonyms import Pseudonyms
@@ -40,7 +41,7 @@ class Rejected:
     """A photograph that was not kept."""
 
     index: int
-    reason: str
+    refusal: Refusal
     thumbnail: str
     """File below the dataset; "" where there is none."""
 
@@ -83,13 +84,14 @@ def image_key(pseudonyms: Pseudonyms, cohort: Cohort, index: int) -> str:
 
 
 def write_rejected(path: Path, cohort: Cohort, rejected: Iterable[Rejected], pseudonyms: Pseudonyms) -> None:
-    """CSV of the row of the cohort's table, the image's pseudonym, the reason, and the thumbnail if there is one."""
+    """CSV: row of the cohort's table, the image's pseudonym, why (grouped, and in words), thumbnail if there is one."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["row", "image", "reason", "thumbnail"])
+        writer.writerow(["row", "image", "kind", "reason", "thumbnail"])
         for entry in rejected:
             image = image_key(pseudonyms, cohort, entry.index)
-            writer.writerow([cohort.rows[entry.index], image, entry.reason, entry.thumbnail])
+            why = entry.refusal
+            writer.writerow([cohort.rows[entry.index], image, why.group, str(why), entry.thumbnail])
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:

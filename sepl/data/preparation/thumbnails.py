@@ -1,40 +1,34 @@
-"""Small pictures of refused photographs for people to look at: a few of each reason, whatever the cohort's size."""
+"""Small pictures of refused photographs for people to look at: few of each group, whatever the cohort's size."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.data.imaging.reasons import Refusal
+from sepl.data.preparation.facts import Facts
+
 MOST_OF_A_REASON = 12
 _SIDE = 128  # pixels
 
 
-def kind_of(reason: str) -> str:
-    """A reason without its numbers: "not gradeable: sharpness 0.02 below 0.05" is "not gradeable: sharpness"."""
-    kind, _, detail = reason.partition(":")
-    first = re.match(r" [A-Za-z_]+", detail) if kind == "not gradeable" else None
-    return f"{kind}:{first.group()}" if first else kind
-
-
 class FewOfEach:
-    """Takes the first few of each kind of reason."""
+    """Takes the first few of each group."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def takes(self, reason: str) -> bool:
-        kind = kind_of(reason)
-        self._counts[kind] += 1
-        return self._counts[kind] <= MOST_OF_A_REASON
+    def takes(self, refusal: Refusal) -> bool:
+        self._counts[refusal.group] += 1
+        return self._counts[refusal.group] <= MOST_OF_A_REASON
 
 
-def first_of_each(indices: Iterable[int], reasons: Sequence[str]) -> list[int]:
-    """Of these photographs the first of each kind of reason, in their order."""
+def first_of_each(facts: Facts) -> list[int]:
+    """Of the photographs that were decoded and refused the first of each group, in their order."""
     few = FewOfEach()
-    return [index for index in indices if few.takes(reasons[index])]
+    rows = zip(facts.refusals, facts.is_decoded.tolist(), strict=True)
+    return [i for i, (refusal, is_decoded) in enumerate(rows) if refusal and is_decoded and few.takes(refusal)]
 
 
 def encode_thumbnail(pixels_HWC: NDArray[np.uint8]) -> bytes:

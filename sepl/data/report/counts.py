@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from sepl.data.patients.index import mean_per_patient
 from sepl.data.patients.splits import COHORT_SPLITS
-from sepl.data.preparation.thumbnails import kind_of
 from sepl.tasks import Task, TaskTable
 
 MOST_PATIENTS_CORRELATED = 10_000
@@ -269,9 +268,10 @@ def count_refusals(path: Path) -> list[Refusals]:
     """rejected.csv by kind of reason, the most frequent first."""
     found: dict[str, Refusals] = {}
     for line in _lines(path):
-        kind = kind_of(line["reason"])
+        kind = line["kind"]
         entry = found.setdefault(kind, Refusals(kind, example=line["reason"]))
         entry.num += 1
+        # for people: sentences that differ by their numbers alone are shown as one
         entry.details[re.sub(r"\d+(\.\d+)?(e-?\d+)?", "…", line["reason"])] += 1
         if line.get("thumbnail"):
             entry.thumbnails.append(line["thumbnail"])

@@ -6,7 +6,7 @@ Cells become trimmed text; what they mean is read elsewhere. Every complaint nam
 import csv
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from sepl.errors import CohortError
 
 DELIMITERS = (",", ";", "\t", "|")
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+TABLE_SUFFIXES = (*CSV_SUFFIXES, ".parquet", ".xlsx", ".xlsm")
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _LONGEST_NAME = 200
 _MOST_NAME_LINES = 3
 _MOST_LINES = 500
 """Lines that tell the delimiter."""
+_ROWS_AT_A_TIME = 1 << 16
+"""Of a CSV; only the columns that are asked for are kept of them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class CohortTable:
     decimal: Decimal = "."
     """The decimal sign of a column that does not tell its own."""
     encoding: str = "utf-8"
+    others: tuple[str, ...] = ()
+    """Names of columns that were not asked for, so not read."""
 
     @property
     def name(self) -> str:
@@ -84,7 +89,7 @@ class CohortTable:
     def check(self, column: str, where: str) -> None:
         """CohortError, which `where` opens, unless the table has one column of that name."""
         if column not in self.columns:
-            known = ", ".join(self.columns)
+            known = ", ".join((*self.columns, *self.others))
             raise CohortError(f"{where} should be a column of {self.path} ({known}), was {column!r}")
         if column in self.twice:
             raise CohortError(f"{where} should be one column of {self.path}, {column!r} stands over more than one")
@@ -104,19 +109,24 @@ class CohortTable:
         return replace(self, frame=frame, rows=self.rows[kept])
 
 
-def read_table(path: Path, reading: Reading | None = None) -> CohortTable:
-    """The table at `path`. Raises CohortError when it is not there or cannot be read."""
+def read_table(path: Path, reading: Reading | None = None, columns: Collection[str] | None = None) -> CohortTable:
+    """The table at `path`. Raises CohortError when it is not there or cannot be read.
+
+    With `columns`, only those of them that it has are kept; of CSV and Parquet, no others are held in memory. Wholly
+    blank rows are left out, except of Parquet with `columns`, where the other cells of a row are not known.
+    """
     reading = reading or Reading()
     if not path.is_file():
         raise CohortError(f"{path}: no such table")
     suffix = path.suffix.lower()
-    if suffix not in (*CSV_SUFFIXES, ".parquet", ".xlsx", ".xlsm"):
+    if suffix not in TABLE_SUFFIXES:
         advice = "; save it as .xlsx" if suffix in (".xls", ".ods") else ""
         raise CohortError(f"{path}: a cohort's table should be .csv, .tsv, .txt, .parquet or .xlsx{advice}")
     try:
         if suffix == ".parquet":
-            return _finish(path, _read_parquet(path), 1)
-        return _read_workbook(path, reading) if suffix.startswith(".xls") else _read_csv(path, reading)
+            return _read_parquet(path, columns)
+        read = _read_workbook if suffix.startswith(".xls") else _read_csv
+        return read(path, reading, columns)
     except CohortError:
         raise
     except (ValueError, OSError, KeyError, LookupError, csv.Error) as problem:
@@ -124,11 +134,18 @@ def read_table(path: Path, reading: Reading | None = None) -> CohortTable:
         raise CohortError(f"{path}: cannot be read as {kind}: {_one_line(problem)}") from None
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, columns: Collection[str] | None) -> CohortTable:
     """Integers stay whole beside absent cells; whatever way texts are laid out, they are texts."""
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:
+        names = _Names(file.schema_arrow.names, columns)
+        if columns is None:
+            table = file.read()
+        else:  # a column of structures is read by its own name, its fields come with it
+            table = file.read(columns=[file.schema_arrow.names[place] for place in names.kept])
+            table = table.select([file.schema_arrow.names[place] for place in names.kept])
     fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    frame = table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    return _finish(path, _without_blank_rows(frame) if columns is None else frame, 1, names)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -142,24 +159,43 @@ def _one_line(problem: Exception) -> str:
     return " ".join(str(problem).split())
 
 
-def _finish(path: Path, frame: pd.DataFrame, first_row: int, **found: Any) -> CohortTable:
-    """Names stripped and told apart, blank rows left out."""
-    names = [" ".join(str(name).split()) for name in frame.columns]  # a sheet's may stand on two lines
-    if any(
-        len(str(name)) > _LONGEST_NAME or str(name).strip().count("\n") >= _MOST_NAME_LINES for name in frame.columns
-    ):
-        raise ValueError(
-            f"a column's name should have at most {_LONGEST_NAME} characters on {_MOST_NAME_LINES} lines; "
-            "a quotation mark may be missing"
-        )
-    frame.columns = pd.Index(_told_apart(names))
+class _Names:
+    """The columns' names, stripped and told apart, and which of them are asked for.
+
+    Raises ValueError for a name that is rather a part of the table.
+    """
+
+    def __init__(self, cells: Sequence[object], asked: Collection[str] | None) -> None:
+        texts = [str(cell) for cell in cells]
+        if any(len(text) > _LONGEST_NAME or text.strip().count("\n") >= _MOST_NAME_LINES for text in texts):
+            raise ValueError(
+                f"a column's name should have at most {_LONGEST_NAME} characters on {_MOST_NAME_LINES} lines; "
+                "a quotation mark may be missing"
+            )
+        names = [" ".join(text.split()) for text in texts]  # a sheet's may stand on two lines
+        self.all = _told_apart(names)
+        self.twice = frozenset(name for name in names if names.count(name) > 1)
+        self.kept = [place for place, name in enumerate(self.all) if asked is None or name in asked]
+
+    def others(self) -> tuple[str, ...]:
+        kept = set(self.kept)
+        return tuple(name for place, name in enumerate(self.all) if place not in kept)
+
+
+def _finish(path: Path, frame: pd.DataFrame, first_row: int, names: _Names, **found: Any) -> CohortTable:
+    """The asked columns (`frame` has these alone, its index counts rows from 0) with their names."""
+    rows = frame.index.to_numpy(np.int64) + first_row
+    frame = frame.reset_index(drop=True)
+    frame.columns = pd.Index([names.all[place] for place in names.kept])
+    return CohortTable(path, frame, rows, names.twice, others=names.others(), **found)
+
+
+def _without_blank_rows(frame: pd.DataFrame) -> pd.DataFrame:
     filled = np.zeros(len(frame), bool)
-    for name in frame.columns:
+    for place in range(frame.shape[1]):
         blank = np.flatnonzero(~filled)  # the first column leaves few to be looked at in the others
-        filled[blank] = (as_text(frame[name].iloc[blank]) != "").to_numpy(bool)
-    rows = np.arange(len(frame), dtype=np.int64) + first_row
-    twice = frozenset(name for name in names if names.count(name) > 1)
-    return CohortTable(path, frame[filled].reset_index(drop=True), rows[filled], twice, **found)
+        filled[blank] = (as_text(frame.iloc[blank, place]) != "").to_numpy(bool)
+    return frame if filled.all() else frame[filled]
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:
@@ -171,7 +207,7 @@ def _told_apart(names: Sequence[str]) -> list[str]:
     return told
 
 
-def _read_csv(path: Path, reading: Reading) -> CohortTable:
+def _read_csv(path: Path, reading: Reading, columns: Collection[str] | None) -> CohortTable:
     encoding = reading.encoding or find_encoding(path)
     with path.open(encoding=encoding, newline="") as stream:
         head = [line for line, _ in zip(stream, range(reading.header + _MOST_LINES), strict=False)]
@@ -182,24 +218,27 @@ def _read_csv(path: Path, reading: Reading) -> CohortTable:
     if not any(line.strip() for line in head):
         raise ValueError("it is empty")
     delimiter = reading.delimiter or (told[1] if told else find_delimiter(head[reading.header - 1 :]))
-    names = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter, strict=True))  # an open quote is an error
+    cells = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter, strict=True))  # an open quote is an error
+    names = _Names(cells, columns)
     skipped = reading.header + (1 if told else 0)
-    frame = _read_fields(path, encoding, delimiter, len(names) + 1, skipped)
+    frame = _read_fields(path, encoding, delimiter, len(cells) + 1, skipped, [*names.kept, len(cells)])
     over = (as_text(frame.iloc[:, -1]) != "").to_numpy(bool)  # a delimiter at the end of rows alone is no field
     if over.any():
-        raise ValueError(f"row {int(over.argmax()) + reading.header + 1} has more fields than the header has names")
-    frame = frame.iloc[:, :-1]
-    frame.columns = pd.Index(names)
+        raise ValueError(
+            f"row {frame.index[int(over.argmax())] + reading.header + 1} has more fields than the header has names"
+        )
     decimal: Decimal = "," if delimiter == ";" else "."
-    return _finish(path, frame, reading.header + 1, decimal=decimal, encoding=encoding)
+    return _finish(path, frame.iloc[:, :-1], reading.header + 1, names, decimal=decimal, encoding=encoding)
 
 
-def _read_fields(path: Path, encoding: str, delimiter: str, num_columns: int, skipped: int) -> pd.DataFrame:
-    """All rows below the header, as text: "007" is a patient's id and no number."""
+def _read_fields(
+    path: Path, encoding: str, delimiter: str, num_columns: int, skipped: int, places: Sequence[int]
+) -> pd.DataFrame:
+    """All rows below the header in the columns of these places, as text: "007" is a patient's id and no number."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            return pd.read_csv(
+            with pd.read_csv(
                 path,
                 encoding=encoding,
                 sep=delimiter,
@@ -210,9 +249,11 @@ def _read_fields(path: Path, encoding: str, delimiter: str, num_columns: int, sk
                 na_filter=False,
                 skip_blank_lines=False,
                 index_col=False,
-            )
+                chunksize=_ROWS_AT_A_TIME,  # usecols would pass over fields without a name
+            ) as pieces:
+                return pd.concat([_without_blank_rows(piece)[list(places)] for piece in pieces])
         except pd.errors.EmptyDataError:
-            return pd.DataFrame(columns=range(num_columns), dtype=str)
+            return pd.DataFrame(columns=pd.Index(list(places)), dtype=str)
         except pd.errors.ParserWarning:  # pandas would drop what is over
             raise ValueError("a row has more fields than the header has names") from None
 
@@ -229,18 +270,20 @@ def find_delimiter(lines: Sequence[str]) -> str:
     return max(DELIMITERS, key=score)
 
 
-def _read_workbook(path: Path, reading: Reading) -> CohortTable:
+def _read_workbook(path: Path, reading: Reading, columns: Collection[str] | None) -> CohortTable:
     title, cells = read_sheet(path, reading.sheet)
     cells = cells[reading.header - 1 :]
     if not cells or not any(cells[0]):
         raise ValueError(f"row {reading.header} of sheet {title!r} should name the columns, is empty")
     width = max(index + 1 for index, name in enumerate(cells[0]) if name)
     _refuse_cells_without_a_name(cells, width)
-    frame = pd.DataFrame(
-        [row[:width] + [""] * (width - len(row)) for row in cells[1:]], columns=range(width), dtype=str
-    )
-    frame.columns = pd.Index(cells[0][:width])
-    return _finish(path, frame, reading.header + 1)
+    names = _Names(cells[0][:width], columns)
+    filled = [index for index, row in enumerate(cells[1:]) if any(row)]
+    rows = [
+        [row[place] if place < len(row) else "" for place in names.kept] for row in map(cells[1:].__getitem__, filled)
+    ]
+    frame = pd.DataFrame(rows, index=pd.Index(filled, dtype=np.int64), columns=range(len(names.kept)), dtype=str)
+    return _finish(path, frame, reading.header + 1, names)
 
 
 def _refuse_cells_without_a_name(cells: Sequence[Sequence[str]], width: int) -> None:

@@ -1,5 +1,6 @@
 """Laws of a bundle: what is read is what was written, and anything else is refused by the file's name."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ from bundles import TASKS, build_bundle, bundle_content
 from sepl.bundle.format import Intervals, read_bundle, write_bundle
 from sepl.bundle.manifest import CARD, EVALUATION, MANIFEST, WEIGHTS
 from sepl.data.dataset.scaling import LabelScaler
+from sepl.data.imaging.quality import Limits, QualityThresholds
 from sepl.errors import BundleError, StorageError
 from sepl.metrics import evaluate
 from sepl.models.build import build_network
@@ -139,13 +141,38 @@ def test_a_changed_name_in_the_id_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("number", [0, 2, "1", None])
+@pytest.mark.parametrize("number", [0, 3, "1", None])
 def test_another_format_is_refused_before_its_keys_are_looked_at(tmp_path: Path, number: object) -> None:
     build_bundle(tmp_path / "bundle")
     _edit(tmp_path / "bundle", lambda raw: raw.update(format=number, from_the_future={}))
 
-    with pytest.raises(BundleError, match="format should be 1, was"):
+    with pytest.raises(BundleError, match="format should be 1 or 2, was"):
         read_bundle(tmp_path / "bundle")
+
+
+def test_a_bundle_of_the_first_format_is_read_and_has_no_limits_of_quality(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+    old = _as_first_format(tmp_path / "bundle")
+
+    read = read_bundle(tmp_path / "bundle")
+
+    assert read.bundle_id == old
+    assert (read.manifest.format, read.manifest.quality) == (1, None)
+    assert read.manifest.quality_limits == QualityThresholds()
+
+
+def test_limits_of_quality_are_read_as_they_were_written_and_told_in_the_card(tmp_path: Path) -> None:
+    limits = QualityThresholds(sharpness=Limits(low=1.25), colour=Limits())
+    build_bundle(tmp_path / "own", quality=limits)
+    build_bundle(tmp_path / "none", quality=None)
+
+    own, none = ((tmp_path / name / CARD).read_text() for name in ("own", "none"))
+
+    assert read_bundle(tmp_path / "own").manifest.quality == limits
+    assert "| sharpness | at least 1.25 |" in own
+    assert "| colour | none |" in own
+    assert "default" not in own
+    assert "the default limits" in none
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "extra.pkl", "/etc/passwd"])
@@ -239,6 +266,17 @@ def _edit(folder: Path, change) -> None:
     raw = json.loads((folder / MANIFEST).read_text())
     change(raw)
     (folder / MANIFEST).write_text(json.dumps(raw))
+
+
+def _as_first_format(folder: Path) -> str:
+    """Rewrites the manifest as the first format had it; its id."""
+    raw = json.loads((folder / MANIFEST).read_text())
+    del raw["quality"], raw["bundle_id"]
+    raw["format"] = 1
+    content = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
+    raw["bundle_id"] = f"{raw['provenance']['study']}-{hashlib.sha256(content).hexdigest()[:12]}"
+    (folder / MANIFEST).write_text(json.dumps(raw))
+    return raw["bundle_id"]
 
 
 def _republish(folder: Path, content, weights: bytes) -> None:

@@ -83,7 +83,7 @@ def test_no_damage_to_a_file_raises(scorer: Scorer, seed: int, kept: int) -> Non
         ("text", "failed", "not an image"),
         ("truncated", "failed", "truncated"),
         ("black", "rejected", "no field of view"),
-        ("sky", "rejected", "not a fundus photograph"),
+        ("sky", "rejected", "not gradeable: colour 0 below 0.3"),
     ],
 )
 def test_the_status_tells_what_happened(scorer: Scorer, name: str, status: str, reason: str | None) -> None:
@@ -190,7 +190,7 @@ def test_a_model_of_mirrored_eyes_sees_a_left_one_as_a_right_one_and_asks_which_
     content = bundle_content()
     mirroring, _ = compose_bundle(**{**content, "image": content["image"].model_copy(update={"mirror_left": True})})
     scorer, plain = Scorer(mirroring, device="cpu"), Scorer(compose_bundle(**content)[0], device="cpu")
-    dicom = write_dicom(draw_dicom_fundus(96, 96), header={"ImageLaterality": "L"})
+    dicom = write_dicom(draw_dicom_fundus(160, 160), header={"ImageLaterality": "L"})
 
     right, left = (scorer.read(Photograph("x", lambda: GOOD[0], eye)).pixels for eye in ("right", "left"))
     unknown = scorer.read(Photograph("x", lambda: GOOD[0]))

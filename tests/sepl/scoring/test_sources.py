@@ -6,7 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bundles import draw_fundus
+from openpyxl import Workbook
 
+from sepl.data.tables.table import Reading
 from sepl.errors import CohortError, ImageError
 from sepl.scoring.sources import find_photographs
 
@@ -74,13 +76,13 @@ def test_a_row_without_a_name_and_one_without_a_file_say_so_when_read(tmp_path: 
 def test_a_wrong_column_is_answered_with_the_choices(tmp_path: Path) -> None:
     table = _write_table(tmp_path / "table.csv", "image", ["a.jpg"])
 
-    with pytest.raises(CohortError, match="image column should be one of image, was 'photo'"):
+    with pytest.raises(CohortError, match=r"image column should be a column of .*table.csv \(image\), was 'photo'"):
         find_photographs(str(table), image_column="photo")
 
 
-@pytest.mark.parametrize("name", ["absent", "absent.csv", "labels.txt"])
+@pytest.mark.parametrize("name", ["absent", "absent.csv", "b.jpg"])
 def test_an_input_of_no_known_kind_is_one_clear_error(folder: Path, name: str) -> None:
-    with pytest.raises(CohortError, match=r"input should be a folder, a \.csv or a \.parquet file"):
+    with pytest.raises(CohortError, match=r"input should be a folder or a table \(\.csv, \.tsv"):
         find_photographs(str(folder / name))
 
 
@@ -92,7 +94,7 @@ def test_a_folder_without_photographs_is_one_clear_error(tmp_path: Path) -> None
 def test_a_damaged_parquet_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_bytes(b"PAR1 nonsense")
 
-    with pytest.raises(CohortError, match="cannot be read as a table"):
+    with pytest.raises(CohortError, match="cannot be read as parquet"):
         find_photographs(str(tmp_path / "table.parquet"))
 
 
@@ -111,7 +113,7 @@ def test_a_table_tells_the_eye_in_any_usual_spelling(folder: Path) -> None:
     source = find_photographs(str(folder / "table.parquet"), eye_column="side")
 
     assert [photograph.eye for photograph in source] == ["left", "right", "", ""]
-    with pytest.raises(CohortError, match="eye column should be one of image, side, was 'eye'"):
+    with pytest.raises(CohortError, match=r"eye column should be a column of .* \(image, side\), was 'eye'"):
         find_photographs(str(folder / "table.parquet"), eye_column="eye")
 
 
@@ -156,7 +158,7 @@ def test_a_dictionary_of_patients_is_a_column_like_others(folder: Path) -> None:
 def test_a_wrong_patient_column_is_one_clear_error(folder: Path) -> None:
     pq.write_table(pa.table({"image": ["b.jpg"], "side": ["OS"]}), folder / "table.parquet")
 
-    with pytest.raises(CohortError, match="patient column should be one of image, side, was 'who'"):
+    with pytest.raises(CohortError, match=r"patient column should be a column of .* \(image, side\), was 'who'"):
         find_photographs(str(folder / "table.parquet"), patient_column="who")
 
 
@@ -166,3 +168,88 @@ def test_what_only_a_table_has_is_refused_of_a_folder(option: str, folder: Path)
 
     with pytest.raises(CohortError, match=f"{named} should be given with a table, was 'who' of the folder"):
         find_photographs(str(folder), **{option: "who"})
+
+
+ROWS = [["foto größe/1.jpg", "OD.", "007"], ["2.jpg", "left eye", "NA"], ["3.jpg", "", "NaN"], ["4.jpg", "OS", "007"]]
+ENTRIES = [("foto größe/1.jpg", "right", "007"), ("4.jpg", "left", "007"), ("2.jpg", "left", ""), ("3.jpg", "", "")]
+
+
+def _lines(delimiter: str) -> str:
+    return "".join(delimiter.join(row) + "\n" for row in [["image", "side", "who"], *ROWS])
+
+
+def _write_rows(path: Path, kind: str) -> None:
+    if path.suffix == ".xlsx":
+        book = Workbook()
+        for row in [["image", "side", "who"], *ROWS]:
+            book.worksheets[0].append(row)
+        book.save(path)
+    elif path.suffix == ".parquet":
+        absent = [[None if cell in ("", "NA", "NaN") else cell for cell in row] for row in ROWS]
+        arrays = [pa.array(cells, pa.string()) for cells in zip(*absent, strict=True)]
+        arrays = [column.dictionary_encode() if kind == "codes" else column.cast(pa.string_view()) for column in arrays]
+        pq.write_table(pa.table(arrays, names=["image", "side", "who"]), path)
+    else:
+        delimiter, encoding = kind.split(" ")
+        path.write_text(_lines({"tab": "\t"}.get(delimiter, delimiter)), encoding)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *[("t.csv", ", utf-8"), ("t.csv", "; utf-8-sig"), ("t.tsv", "tab utf-16"), ("t.txt", "; latin-1")],
+        *[("t.xlsx", ""), ("t.parquet", "views"), ("t.parquet", "codes")],
+    ],
+)
+def test_the_same_rows_in_any_format_are_the_same_photographs(tmp_path: Path, name: str, kind: str) -> None:
+    _write_rows(tmp_path / name, kind)
+
+    source = find_photographs(str(tmp_path / name), eye_column="side", patient_column="who")
+
+    assert [(row.name, row.eye, row.patient) for row in source] == ENTRIES
+    assert source.order is not None
+    assert source.order.tolist() == [0, 3, 1, 2]
+
+
+def test_a_nan_in_a_patient_column_of_numbers_is_nobody(tmp_path: Path) -> None:
+    who = pa.array([float("nan"), 7.0, float("nan")])
+    pq.write_table(pa.table({"image": list("abc"), "who": who}), tmp_path / "t.parquet")
+
+    rows = list(find_photographs(str(tmp_path / "t.parquet"), patient_column="who"))
+
+    assert [row.patient == "" for row in rows] == [True, False, True]
+
+
+def test_eyes_that_a_filled_cell_does_not_tell_are_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "t.csv").write_text("image,side\na,OD\nb,both\nc,NA\nd,up\n")
+
+    find_photographs(str(tmp_path / "t.csv"), eye_column="side")
+
+    (told,) = caplog.messages
+    assert "no eye is known of 2 of 4 rows" in told
+    assert "(the first is row 3)" in told
+
+
+def test_ids_that_lost_digits_are_refused_as_in_preparation(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,who\na,1.23E+11\nb,7\n")
+
+    with pytest.raises(CohortError, match=r"t\.csv, column 'who', row 2 should be an id, is a number in scientific"):
+        find_photographs(str(tmp_path / "t.csv"), patient_column="who")
+
+
+def test_what_is_found_wrongly_of_a_table_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a report\nimage|größe,x\nä.jpg|1,2\n", "cp850")
+
+    (row,) = find_photographs(str(tmp_path / "t.csv"), reading=Reading(encoding="cp850", delimiter="|", header=2))
+
+    assert row.name == "ä.jpg"
+    with pytest.raises(CohortError, match="delimiter should be given with a table"):
+        find_photographs(str(tmp_path), reading=Reading(delimiter="|"))
+
+
+def test_a_row_that_only_other_columns_fill_keeps_its_place(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,age\na,1\n,2\n,\n\nb,3\n")
+
+    assert [row.name for row in find_photographs(str(tmp_path / "t.csv"))] == ["a", "", "b"]

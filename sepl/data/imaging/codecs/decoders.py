@@ -60,7 +60,7 @@ def decode_rle(source: bytes, size: Size, num_samples: int, bits_allocated: int)
     width, height = size
     num_bytes = width * height * num_samples * bits_allocated // 8
     if num_bytes > 64 * len(source):  # two bytes make at most 128
-        raise ImageError(f"damaged RLE: {len(source)} bytes cannot hold {width}×{height} pixels")
+        raise ImageError("damaged RLE", f"{len(source)} bytes cannot hold {width}×{height} pixels")
     # segment by segment: the library's decoder of whole frames panics when two segments differ in length
     segments = [
         _decode_segment(source[start:end], width * height)
@@ -74,11 +74,11 @@ def decode_rle(source: bytes, size: Size, num_samples: int, bits_allocated: int)
 def _rle_segments(source: bytes, num_segments: int) -> list[tuple[int, int]]:
     """(start, end) of each, from the header of a frame (PS3.5 annex G)."""
     if len(source) < 64:
-        raise ImageError("damaged RLE: shorter than its own header")
+        raise ImageError("damaged RLE", "shorter than its own header")
     count, *offsets = struct.unpack_from(f"<I{num_segments}I", source)
     offsets.append(len(source))
     if count != num_segments or offsets[0] < 64 or offsets != sorted(set(offsets)):
-        raise ImageError("damaged RLE: another number of segments than the header asks for, or out of order")
+        raise ImageError("damaged RLE", "another number of segments than the header asks for, or out of order")
     return list(itertools.pairwise(offsets))
 
 
@@ -88,7 +88,7 @@ def _decode_segment(source: bytes, num_bytes: int) -> NDArray[np.uint8]:
     except ValueError as problem:
         raise ImageError("damaged RLE") from problem
     if not num_bytes <= len(decoded) <= num_bytes + 1:  # some writers code the byte that makes a length even
-        raise ImageError(f"damaged RLE: a segment of {len(decoded)} bytes, should be {num_bytes}")
+        raise ImageError("damaged RLE", f"a segment of {len(decoded)} bytes, should be {num_bytes}")
     return np.frombuffer(decoded, np.uint8, count=num_bytes)
 
 
@@ -108,7 +108,7 @@ def decode_jpeg(source: bytes, size: Size, num_samples: int, is_ybr: bool, reduc
             return _decode_8_bit_jpeg(source, num_samples, reduction)
     else:
         if _has_own_transform(source, stream):
-            raise ImageError("unsupported JPEG-LS: a colour transform that DICOM does not know")
+            raise ImageError("unsupported JPEG-LS", "a colour transform that DICOM does not know")
         source = with_colours(source, stream, False)
     _check_deep_jpeg(source, stream, size)
     return _decode_deep_jpeg(source, stream, size, is_ybr)
@@ -126,13 +126,13 @@ def _check_deep_jpeg(source: bytes, stream: JpegStream, size: Size) -> None:
     _check_size("JPEG", size)
     is_lossless = stream.frame_marker in (SOF_LOSSLESS, SOF_JPEG_LS)
     if not (is_lossless and set(stream.sampling) == {0x11}) and stream.frame_marker != SOF_EXTENDED:
-        raise ImageError("unsupported JPEG: should be baseline, extended, lossless or JPEG-LS")
+        raise ImageError("unsupported JPEG", "should be baseline, extended, lossless or JPEG-LS")
     if not 2 <= stream.precision <= 16:
-        raise ImageError(f"damaged JPEG: {stream.precision} bits, should be 2 to 16")
+        raise ImageError("damaged JPEG", f"{stream.precision} bits, should be 2 to 16")
     if stream.num_scans > stream.num_components:
-        raise ImageError(f"unsupported JPEG: {stream.num_scans} scans of {stream.num_components} components")
+        raise ImageError("unsupported JPEG", f"{stream.num_scans} scans of {stream.num_components} components")
     if stream.frame_marker == SOF_LOSSLESS and size[0] * size[1] * stream.num_components > 8 * len(source):
-        raise ImageError(f"damaged JPEG: {len(source)} bytes hold less than a bit for each sample")
+        raise ImageError("damaged JPEG", f"{len(source)} bytes hold less than a bit for each sample")
 
 
 def _decode_8_bit_jpeg(source: bytes, num_samples: int, reduction: int) -> Samples:
@@ -178,8 +178,9 @@ def decode_jpeg_2000(source: bytes, size: Size, num_samples: int, is_ybr: bool) 
 def _check_same(kind: str, size: Size, num_samples: int, found: Size, num_found: int) -> None:
     if found != size or num_found != num_samples:
         raise ImageError(
-            f"damaged DICOM: header says {size[0]}×{size[1]} pixels of {num_samples} samples, "
-            f"{kind} says {found[0]}×{found[1]} of {num_found}"
+            "damaged DICOM",
+            f"header says {size[0]}×{size[1]} pixels of {num_samples} samples, "
+            f"{kind} says {found[0]}×{found[1]} of {num_found}",
         )
 
 
@@ -187,10 +188,10 @@ def _check_size(kind: str, size: Size) -> None:
     width, height = size
     if width * height > _MAX_CODED_PIXELS:
         most = _MAX_CODED_PIXELS // 10**6
-        raise ImageError(f"too large: {width}×{height} pixels of {kind}, most is {most} megapixels")
+        raise ImageError("too large", f"{width}×{height} pixels of {kind}, most is {most} megapixels")
 
 
 def _check_length(kind: str, size: Size, num_bytes: int) -> None:
     width, height = size
     if width * height > max(_CHEAP_PIXELS, MAX_PIXELS_PER_BYTE * num_bytes):
-        raise ImageError(f"damaged {kind}: {num_bytes} bytes cannot hold {width}×{height} pixels")
+        raise ImageError(f"damaged {kind}", f"{num_bytes} bytes cannot hold {width}×{height} pixels")

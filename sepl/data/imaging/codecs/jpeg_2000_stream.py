@@ -56,7 +56,7 @@ def _read(source: bytes) -> Codestream:
     segments = list(_read_segments(source, 2, _SOT))
     codings = [source[begin:end] for marker, begin, end in segments if marker == _COD]
     if start != _SOC or segments[0][0] != _SIZ or len(codings) != 1:
-        raise ImageError("damaged JPEG 2000: its header does not say how it is coded")
+        raise ImageError("damaged JPEG 2000", "its header does not say how it is coded")
     grid, num_components, precision = _read_size(source)
     own = [source[begin + 1 : end] for marker, begin, end in segments if marker == _COC]
     _check_cost(grid, num_components, int.from_bytes(codings[0][2:4], "big"), [codings[0][:1] + codings[0][5:], *own])
@@ -71,7 +71,7 @@ def _read_segments(source: bytes, position: int, last: int) -> Iterator[tuple[in
         if marker == last:
             return
         if marker < _SOC or marker in (_SOT, _SOD, _EOC) or length < 2 or position + 2 + length > len(source):
-            raise ImageError("damaged JPEG 2000: a marker in its header has no place there")
+            raise ImageError("damaged JPEG 2000", "a marker in its header has no place there")
         yield marker, position + 4, position + 2 + length
         position += 2 + length
 
@@ -82,15 +82,15 @@ def _read_size(source: bytes) -> tuple[_Grid, int, int]:
     )
     components = [source[42 + 3 * index : 45 + 3 * index] for index in range(min(count, 5))]
     if not components or any(component != components[0] or component[1:] != b"\1\1" for component in components):
-        raise ImageError("unsupported JPEG 2000: components of different depth or size")
+        raise ImageError("unsupported JPEG 2000", "components of different depth or size")
     precision = (components[0][0] & 0x7F) + 1
     if precision > 16:
-        raise ImageError(f"unsupported JPEG 2000: {precision} bits, should be 16 or less")
+        raise ImageError("unsupported JPEG 2000", f"{precision} bits, should be 16 or less")
     if right <= left or bottom <= top or not tile_width or not tile_height or tile_left > left or tile_top > top:
-        raise ImageError("damaged JPEG 2000: a picture or tiles without a size")
+        raise ImageError("damaged JPEG 2000", "a picture or tiles without a size")
     num_tiles = -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height)
     if num_tiles > MAX_TILES:
-        raise ImageError(f"unsupported JPEG 2000: {num_tiles} tiles, most is {MAX_TILES}")
+        raise ImageError("unsupported JPEG 2000", f"{num_tiles} tiles, most is {MAX_TILES}")
     width, height = right - left, bottom - top
     return _Grid(width, height, num_tiles, min(tile_width, width), min(tile_height, height)), count, precision
 
@@ -106,14 +106,14 @@ def _check_cost(grid: _Grid, num_components: int, num_layers: int, codings: list
         ("packets", num_packets, MAX_PACKETS),
     ):
         if number > most:
-            raise ImageError(f"unsupported JPEG 2000: {number} {name}, most is {most}")
+            raise ImageError("unsupported JPEG 2000", f"{number} {name}, most is {most}")
 
 
 def _count_precincts(grid: _Grid, coding: bytes) -> int:
     """Of one component, at most; `coding` is its style, levels, block width and height, style, wavelet, precincts."""
     levels = coding[1]
     if levels > 32 or (coding[0] & 1 and len(coding) < 6 + levels + 1):
-        raise ImageError("damaged JPEG 2000: its header does not say how it is coded")
+        raise ImageError("damaged JPEG 2000", "its header does not say how it is coded")
     count = 0
     for level in range(levels + 1):
         size = coding[6 + level] if coding[0] & 1 else 0xFF
@@ -135,13 +135,13 @@ def _check_tile_parts(source: bytes, position: int) -> None:
         if marker == _EOC:
             return
         if marker != _SOT:
-            raise ImageError("damaged JPEG 2000: a tile does not end where it says")
+            raise ImageError("damaged JPEG 2000", "a tile does not end where it says")
         (length,) = struct.unpack_from(">I", source, position + 6)
         for name, _, _ in _read_segments(source, position + 12, _SOD):
             if name in (_COD, _COC):
-                raise ImageError("unsupported JPEG 2000: a tile coded in its own way")
+                raise ImageError("unsupported JPEG 2000", "a tile coded in its own way")
         if length == 0:  # the last one, up to the end
             return
         if length < 14:
-            raise ImageError("damaged JPEG 2000: a tile does not end where it says")
+            raise ImageError("damaged JPEG 2000", "a tile does not end where it says")
         position += length

@@ -83,10 +83,10 @@ def _read(source: bytes) -> JpegStream:
         raise ImageError("truncated JPEG")
     num_scans = 1 if _is_one_scan(source, marker, scan, num_components) else source.count(b"\xff\xda", scan)
     if num_scans > MAX_SCANS:
-        raise ImageError(f"unsupported JPEG: more than {MAX_SCANS} scans")
+        raise ImageError("unsupported JPEG", f"more than {MAX_SCANS} scans")
     if num_scans > 1 and width * height > MAX_PIXELS_IN_SCANS:
         most = MAX_PIXELS_IN_SCANS // 10**6
-        raise ImageError(f"too large: {width}×{height} pixels in {num_scans} scans, most is {most} megapixels")
+        raise ImageError("too large", f"{width}×{height} pixels in {num_scans} scans, most is {most} megapixels")
     return JpegStream(
         frame_marker=marker,
         precision=precision,

@@ -38,7 +38,7 @@ def read_png_layout(source: bytes) -> PngLayout:
         raise ImageError("damaged or truncated header")
     places = {name: (start, end) for name, start, end in reversed(chunks)}
     if b"acTL" in places:
-        raise ImageError("unsupported PNG: moving pictures")
+        raise ImageError("unsupported PNG", "moving pictures")
     width, height, bits, colour = struct.unpack_from(">IIBB", source, 16)
     is_keyed = colour == _GREY and b"tRNS" in places
     return PngLayout(

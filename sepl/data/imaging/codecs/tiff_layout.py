@@ -85,7 +85,7 @@ class TiffDirectory:
 
 def _number_type(tag: int, kind: int) -> str:
     if kind not in _NUMBERS:
-        raise ImageError(f"damaged TIFF: tag {tag} of type {kind}, should be a whole number")
+        raise ImageError("damaged TIFF", f"tag {tag} of type {kind}, should be a whole number")
     return _NUMBERS[kind]
 
 
@@ -98,7 +98,7 @@ def read_directory(source: bytes) -> TiffDirectory:
     for place in range(first + 2, first + 2 + 12 * num_entries, 12):
         tag, kind, count, start = struct.unpack_from(order + "HHII", source, place)
         if tag in entries:
-            raise ImageError("damaged TIFF: a tag stands twice")
+            raise ImageError("damaged TIFF", "a tag stands twice")
         if kind in _SIZES:
             entries[tag] = (kind, count, start if _SIZES[kind] * count > 4 else place + 8)
     return TiffDirectory(source, order, entries)
@@ -157,7 +157,7 @@ class TiffLayout:
         numbers, expected = self.directory.numbers(tag), self.num_planes * self.num_chunks
         if len(numbers) < expected:
             kind = "tiles" if self.is_tiled else "strips"
-            raise ImageError(f"damaged TIFF: {len(numbers)} {kind}, should be {expected}")
+            raise ImageError("damaged TIFF", f"{len(numbers)} {kind}, should be {expected}")
         return numbers[:expected].reshape(self.num_planes, self.num_chunks)
 
 
@@ -192,21 +192,21 @@ def _check_samples(layout: TiffLayout) -> None:
     photometric, bits, num_channels = layout.photometric, layout.bits, layout.num_channels
     if photometric not in _NUM_CHANNELS:
         raise ImageError(
-            f"unsupported TIFF: {_OTHER_COLOURS.get(photometric, f'colours of kind {photometric}')}, "
-            "should be grey, RGB or a palette"
+            "unsupported TIFF",
+            f"{_OTHER_COLOURS.get(photometric, f'colours of kind {photometric}')}, should be grey, RGB or a palette",
         )
     formats = {*layout.directory.numbers(FORMAT)[:num_channels].tolist()}
     if bits not in (8, 16) or num_channels not in _NUM_CHANNELS[photometric] or formats - {1}:
         kind = "" if formats <= {1} else " with a sign or a floating point"
         raise ImageError(
-            f"unsupported TIFF: {num_channels} channels of {bits} bits{kind}, should be grey or RGB of 8 or 16"
+            "unsupported TIFF", f"{num_channels} channels of {bits} bits{kind}, should be grey or RGB of 8 or 16"
         )
     if len({*layout.directory.numbers(BITS)[:num_channels].tolist()}) > 1:
-        raise ImageError("unsupported TIFF: channels of different bits")
+        raise ImageError("unsupported TIFF", "channels of different bits")
     if bits == 16 and photometric in (INDEXED, YBR):
-        raise ImageError("unsupported TIFF: a palette or YCbCr of 16 bits, should be of 8")
+        raise ImageError("unsupported TIFF", "a palette or YCbCr of 16 bits, should be of 8")
     if layout.directory.number(FILL_ORDER, 1) != 1:
-        raise ImageError("unsupported TIFF: bytes whose lowest bit comes first")
+        raise ImageError("unsupported TIFF", "bytes whose lowest bit comes first")
 
 
 def _check_compression(layout: TiffLayout) -> None:
@@ -214,22 +214,22 @@ def _check_compression(layout: TiffLayout) -> None:
     if compression not in _COMPRESSIONS:
         name = _OTHER_COMPRESSIONS.get(compression, "unknown")
         raise ImageError(
-            f"unsupported TIFF: compression {compression} ({name}), should be none, LZW, deflate, PackBits or JPEG"
+            "unsupported TIFF", f"compression {compression} ({name}), should be none, LZW, deflate, PackBits or JPEG"
         )
     if compression == JPEG and (layout.bits != 8 or layout.num_channels == 4 or layout.photometric == INDEXED):
-        raise ImageError("unsupported TIFF: JPEG of other than grey, RGB or YCbCr of 8 bits")
+        raise ImageError("unsupported TIFF", "JPEG of other than grey, RGB or YCbCr of 8 bits")
     if layout.photometric == YBR and (compression != JPEG or layout.is_planar):
-        raise ImageError("unsupported TIFF: YCbCr in planes or not as JPEG")
+        raise ImageError("unsupported TIFF", "YCbCr in planes or not as JPEG")
     predictor = layout.directory.number(PREDICTOR, 1)
     if compression in WITH_PREDICTOR and predictor not in (1, 2):
-        raise ImageError(f"unsupported TIFF: predictor {predictor}, should be 1 or 2")
+        raise ImageError("unsupported TIFF", f"predictor {predictor}, should be 1 or 2")
 
 
 def _check_chunk_size(layout: TiffLayout) -> None:
     if layout.width and layout.height and not (layout.chunk_width and layout.chunk_height):
-        raise ImageError("damaged TIFF: tiles or strips without pixels")
+        raise ImageError("damaged TIFF", "tiles or strips without pixels")
     if layout.is_tiled and layout.chunk_width * layout.chunk_height > max(layout.width * layout.height, _LARGEST_TILE):
-        raise ImageError("damaged TIFF: tiles larger than the picture")
+        raise ImageError("damaged TIFF", "tiles larger than the picture")
 
 
 def check_chunks(layout: TiffLayout) -> None:
@@ -239,11 +239,11 @@ def check_chunks(layout: TiffLayout) -> None:
     """
     offsets, counts = layout.offsets().astype(np.uint64), layout.counts().astype(np.uint64)
     if (offsets == 0).any() or (counts == 0).any():
-        raise ImageError("damaged TIFF: a tile or strip is missing")
+        raise ImageError("damaged TIFF", "a tile or strip is missing")
     if (offsets + counts).max() > len(layout.directory.source):
         raise ImageError("truncated TIFF")
     if layout.compression == PLAIN and (counts < _plain_counts(layout)).any():
-        raise ImageError("damaged TIFF: a tile or strip is shorter than its pixels")
+        raise ImageError("damaged TIFF", "a tile or strip is shorter than its pixels")
 
 
 def _plain_counts(layout: TiffLayout) -> NDArray[np.uint64]:

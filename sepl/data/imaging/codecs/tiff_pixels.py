@@ -76,7 +76,7 @@ def _palette(layout: TiffLayout) -> NDArray[np.uint8]:
     """(256, 3) BGR."""
     levels = layout.directory.numbers(tags.PALETTE)
     if len(levels) != 3 * 256:
-        raise ImageError(f"damaged TIFF: a palette of {len(levels)} levels, should be 3 of 256 colours")
+        raise ImageError("damaged TIFF", f"a palette of {len(levels)} levels, should be 3 of 256 colours")
     # 16 bits each; some writers give 8
     return (levels >> 8 if levels.max() > 255 else levels).astype(np.uint8).reshape(3, 256)[::-1].T
 

@@ -98,7 +98,7 @@ def read_elements(source: bytes, tags: Collection[int]) -> Elements:
             data, start = _inflate(source, start), 0
         return _read_data_set(data, start, syntax, tags)
     except (struct.error, IndexError) as problem:
-        raise ImageError("truncated DICOM: the header ends in the middle of an element") from problem
+        raise ImageError("truncated DICOM", "the header ends in the middle of an element") from problem
 
 
 def _starts_with_an_element(source: bytes) -> bool:
@@ -124,7 +124,7 @@ def _read_meta(source: bytes, start: int) -> tuple[int, str]:
         if tag == _TRANSFER_SYNTAX:
             syntax = source[value : value + min(length, 64)].decode("latin-1").strip(" \0")
         start = value + length
-    raise ImageError(f"damaged DICOM: more than {_MAX_ELEMENTS} elements")
+    raise ImageError("damaged DICOM", f"more than {_MAX_ELEMENTS} elements")
 
 
 def _guess_syntax(source: bytes, start: int) -> str:
@@ -137,9 +137,9 @@ def _inflate(source: bytes, start: int) -> bytes:
     try:
         data = inflater.decompress(source[start:], most)
     except zlib.error as problem:
-        raise ImageError("damaged DICOM: its data cannot be inflated") from problem
+        raise ImageError("damaged DICOM", "its data cannot be inflated") from problem
     if inflater.unconsumed_tail:
-        raise ImageError(f"too large: inflates to more than {most // 2**20} MiB")
+        raise ImageError("too large", f"inflates to more than {most // 2**20} MiB")
     return data
 
 
@@ -157,10 +157,10 @@ def _read_data_set(data: bytes, start: int, syntax: str, tags: Collection[int]) 
             continue
         start = value + length
         if start > len(data):
-            raise ImageError("truncated DICOM: the header ends in the middle of an element")
+            raise ImageError("truncated DICOM", "the header ends in the middle of an element")
         if tag in tags:
             values.setdefault(tag, bytes(data[value:start]))
-    raise ImageError(f"damaged DICOM: more than {_MAX_ELEMENTS} elements")
+    raise ImageError("damaged DICOM", f"more than {_MAX_ELEMENTS} elements")
 
 
 def _read_element_header(data: bytes, start: int, order: str, is_explicit: bool) -> tuple[int, bytes, int, int]:
@@ -189,7 +189,7 @@ def _end_of_sequence(data: bytes, start: int, order: str, is_explicit: bool) -> 
             depth += 1
         else:
             start = value + length
-    raise ImageError(f"damaged DICOM: more than {_MAX_ELEMENTS} elements in a sequence")
+    raise ImageError("damaged DICOM", f"more than {_MAX_ELEMENTS} elements in a sequence")
 
 
 def _is_vr(code: bytes) -> bool:

@@ -59,7 +59,7 @@ class DicomFacts:
 def read_facts(source: bytes) -> DicomFacts:
     """The facts of a DICOM file. Raises ImageError when its header cannot be read."""
     if not is_dicom(source):
-        raise ImageError("not an image: should be DICOM")
+        raise ImageError("not an image", "should be DICOM")
     elements = read_elements(source, _TAGS)
     acquired = next(filter(None, (_parse_date(elements.text(tag)) for tag in _DATES)), None)
     stated = _parse_age(elements.text(_AGE))
@@ -84,7 +84,7 @@ def read_num_frames(elements: Elements) -> int:
     """The number of frames that the header claims. Raises ImageError when it claims none or absurdly many."""
     text = elements.text(NUM_FRAMES) or "1"
     if not re.fullmatch(r"\+?\d{1,9}", text) or not 1 <= int(text) <= _MAX_FRAMES:
-        raise ImageError(f"damaged DICOM: NumberOfFrames should be 1 to {_MAX_FRAMES}")
+        raise ImageError("damaged DICOM", f"NumberOfFrames should be 1 to {_MAX_FRAMES}")
     return int(text)
 
 

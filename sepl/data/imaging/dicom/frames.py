@@ -24,12 +24,12 @@ def find_plain_frame(elements: Elements, frame_size: int, num_frames: int, frame
     """An uncompressed frame. Raises ImageError when the file has not the frames that its header claims."""
     length = elements.pixels_length
     if length == UNDEFINED:
-        raise ImageError("damaged DICOM: pixels in fragments, but the transfer syntax is uncompressed")
+        raise ImageError("damaged DICOM", "pixels in fragments, but the transfer syntax is uncompressed")
     if elements.pixels_start + length > len(elements.data):
-        raise ImageError("truncated DICOM: the file ends in the middle of its pixels")
+        raise ImageError("truncated DICOM", "the file ends in the middle of its pixels")
     if not num_frames * frame_size <= length < (num_frames + 1) * frame_size:
         raise ImageError(
-            f"damaged DICOM: {length} bytes of pixels, should be {num_frames * frame_size} for {num_frames} frames"
+            "damaged DICOM", f"{length} bytes of pixels, should be {num_frames * frame_size} for {num_frames} frames"
         )
     start = elements.pixels_start + frame * frame_size
     return start, start + frame_size
@@ -38,17 +38,17 @@ def find_plain_frame(elements: Elements, frame_size: int, num_frames: int, frame
 def find_coded_frames(elements: Elements, num_frames: int) -> list[list[Fragment]]:
     """The fragments of each compressed frame. Raises ImageError when they are not the frames that the header claims."""
     if elements.pixels_length != UNDEFINED:
-        raise ImageError("damaged DICOM: pixels without fragments, but the transfer syntax is a compressed one")
+        raise ImageError("damaged DICOM", "pixels without fragments, but the transfer syntax is a compressed one")
     items = _read_items(elements)
     if len(items) < 2:
-        raise ImageError("no pixels: the file holds no fragment")
+        raise ImageError("no pixels", "the file holds no fragment")
     fragments = items[1:]  # the first item is the table of offsets
     if len(fragments) == num_frames:
         return [[fragment] for fragment in fragments]
     starts = _frame_starts(elements, items[0], fragments)
     if len(starts) != num_frames:
         raise ImageError(
-            f"damaged DICOM: {len(fragments)} fragments make {len(starts)} frames, NumberOfFrames says {num_frames}"
+            "damaged DICOM", f"{len(fragments)} fragments make {len(starts)} frames, NumberOfFrames says {num_frames}"
         )
     return [fragments[start:end] for start, end in zip(starts, [*starts[1:], len(fragments)], strict=True)]
 
@@ -67,13 +67,13 @@ def _read_items(elements: Elements) -> list[Fragment]:
         if tag == _SEQUENCE_END:
             break
         if tag != _ITEM:
-            raise ImageError("damaged DICOM: something else than a fragment among the fragments")
+            raise ImageError("damaged DICOM", "something else than a fragment among the fragments")
         if position + length > len(data):
-            raise ImageError("truncated DICOM: the file ends in the middle of its pixels")
+            raise ImageError("truncated DICOM", "the file ends in the middle of its pixels")
         items.append((position, position + length))
         position += length
         if len(items) > _MAX_FRAGMENTS:
-            raise ImageError(f"damaged DICOM: more than {_MAX_FRAGMENTS} fragments")
+            raise ImageError("damaged DICOM", f"more than {_MAX_FRAGMENTS} fragments")
     return items
 
 
@@ -85,7 +85,7 @@ def _frame_starts(elements: Elements, table: Fragment, fragments: list[Fragment]
         index_of = {start - 8 - origin: index for index, (start, _) in enumerate(fragments)}
         starts = [index_of.get(offset, -1) for offset in offsets]
         if starts[0] != 0 or starts != sorted(set(starts)):
-            raise ImageError("damaged DICOM: the offset table points between its fragments")
+            raise ImageError("damaged DICOM", "the offset table points between its fragments")
         return starts
     data = elements.data
     marked = [index for index, (start, _) in enumerate(fragments) if data.startswith(_STARTS, start)]

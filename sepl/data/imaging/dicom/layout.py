@@ -96,7 +96,7 @@ def read_layout(source: bytes) -> PixelLayout:
     """The layout of a DICOM file's pixels. Raises ImageError when it has none, or none of a kind that we decode."""
     elements = read_elements(source, _TAGS)
     if not elements.pixels_start:
-        raise ImageError("no pixels: the file holds no pixel data")
+        raise ImageError("no pixels", "the file holds no pixel data")
     photometric = elements.text(_PHOTOMETRIC).upper()
     allocated = elements.number(_ALLOCATED, 8)
     stored = elements.number(_STORED, allocated)
@@ -122,22 +122,22 @@ def _check(layout: PixelLayout) -> None:
     syntax = layout.elements.syntax
     if syntax not in (*_PLAIN, _RLE, *_JPEG_LOSSY, *_JPEG_LOSSLESS, *_JPEG_LS, *_JPEG_2000):
         name = syntax if set(syntax) <= set("0123456789.") else "unreadable"
-        raise ImageError(f"unsupported DICOM: transfer syntax {name}")
+        raise ImageError("unsupported DICOM", f"transfer syntax {name}")
     needed = 1 if layout.photometric in (*_GREY, _PALETTE) else 3
     if layout.photometric not in (*_GREY, _PALETTE, "RGB", *_YBR, *_TRANSFORMED):
-        raise ImageError("unsupported DICOM: its photometric interpretation is none of grey, palette, RGB and YBR")
+        raise ImageError("unsupported DICOM", "its photometric interpretation is none of grey, palette, RGB and YBR")
     if layout.photometric in _TRANSFORMED and syntax not in _JPEG_2000:
-        raise ImageError(f"damaged DICOM: {layout.photometric} outside JPEG 2000")
+        raise ImageError("damaged DICOM", f"{layout.photometric} outside JPEG 2000")
     if layout.num_samples != needed:
-        raise ImageError(f"damaged DICOM: {layout.photometric} of {layout.num_samples} samples, should be {needed}")
+        raise ImageError("damaged DICOM", f"{layout.photometric} of {layout.num_samples} samples, should be {needed}")
     if layout.bits_allocated not in (8, 16):
-        raise ImageError(f"unsupported DICOM: {layout.bits_allocated} bits allocated, should be 8 or 16")
+        raise ImageError("unsupported DICOM", f"{layout.bits_allocated} bits allocated, should be 8 or 16")
     if not 1 <= layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated:
-        raise ImageError(f"damaged DICOM: {layout.bits_stored} of {layout.bits_allocated} bits stored")
+        raise ImageError("damaged DICOM", f"{layout.bits_stored} of {layout.bits_allocated} bits stored")
     if needed == 3 and (layout.bits_stored < 8 or layout.is_signed):
-        raise ImageError("unsupported DICOM: colours of less than 8 bits or with a sign")
+        raise ImageError("unsupported DICOM", "colours of less than 8 bits or with a sign")
     if layout.is_subsampled and (layout.width % 2 or layout.bits_allocated != 8):
-        raise ImageError("damaged DICOM: shared chroma needs an even width and 8 bits")
+        raise ImageError("damaged DICOM", "shared chroma needs an even width and 8 bits")
 
 
 def check_frames(layout: PixelLayout) -> None:

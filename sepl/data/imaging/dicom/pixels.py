@@ -69,7 +69,7 @@ def _swap_pairs(elements: Elements, start: int, end: int) -> NDArray[np.uint8]:
     first = start - (start - elements.pixels_start) % 2
     last = end + (end - elements.pixels_start) % 2
     if last > elements.pixels_start + elements.pixels_length:
-        raise ImageError("damaged DICOM: an odd number of bytes in words of two")
+        raise ImageError("damaged DICOM", "an odd number of bytes in words of two")
     swapped = np.frombuffer(elements.data, ">u2", count=(last - first) // 2, offset=first).astype("<u2").view(np.uint8)
     return swapped[start - first : end - first]
 

@@ -69,15 +69,15 @@ def _read_palette(elements: Elements, channel: int, values: NDArray[np.int64], i
     descriptor = elements.numbers(_PALETTE_DESCRIPTORS[channel])
     data = elements.values.get(_PALETTE_DATA[channel], b"")
     if not data and len(descriptor) == 3:
-        raise ImageError("unsupported DICOM: a palette in segments or without values")
+        raise ImageError("unsupported DICOM", "a palette in segments or without values")
     if len(descriptor) != 3 or descriptor[2] not in (8, 16):
-        raise ImageError("damaged DICOM: no palette beside PALETTE COLOR")
+        raise ImageError("damaged DICOM", "no palette beside PALETTE COLOR")
     num_entries, first, bits = descriptor[0] or 65536, descriptor[1], descriptor[2]
     words = np.frombuffer(data[: len(data) // 2 * 2], f"{elements.order}u2").astype("<u2")
     # 8-bit entries come two a word, or, from old writers, one a word
     entries = words if bits == 16 or len(words) >= num_entries else words.view(np.uint8)
     if len(entries) < num_entries:
-        raise ImageError(f"damaged DICOM: a palette of {len(entries)} colours, should be {num_entries}")
+        raise ImageError("damaged DICOM", f"a palette of {len(entries)} colours, should be {num_entries}")
     entries = entries[:num_entries]
     levels = (entries >> 8 if entries.max() > 255 else entries).astype(np.uint8)
     if is_signed and first >= 2**15:

@@ -48,6 +48,25 @@ def sky():
     return np.broadcast_to(np.array([90, 140, 220]) + 30 * height, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
+def warm_room():
+    """Wood and skin tones beside a window, with edges; red for the most part, without a dark surround."""
+    room = np.full((SIDE, SIDE, 3), (190, 140, 100), np.uint8)
+    room[: SIDE // 2, : SIDE // 3] = (190, 215, 235)
+    for place in range(0, SIDE, 32):
+        cv2.line(room, (place, 0), (place, SIDE), (130, 90, 60), 3)
+    return cv2.GaussianBlur(room, (9, 9), 0)
+
+
+def grey_gradient():
+    return np.broadcast_to(np.linspace(0, 255, SIDE)[None, :, None], (SIDE, SIDE, 3)).astype(np.uint8)
+
+
+def grey_disc():
+    rows, columns = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) * 2 - 1
+    radius = np.hypot(rows, columns)
+    return np.where(radius < 0.95, 200 - 90 * radius, 0)[..., None].repeat(3, axis=2).astype(np.uint8)
+
+
 def bad_pictures():
     rng, fundus = np.random.default_rng(0), draw_fundus()
     grey = cv2.cvtColor(fundus, cv2.COLOR_RGB2GRAY)
@@ -65,6 +84,11 @@ def bad_pictures():
         "grey fundus": (grey[..., None].repeat(3, axis=2), "colour"),
         "ultrasound": (ultrasound(rng), "colour"),
         "red and blue taken for each other": (fundus[..., ::-1], "colour"),
+        "red noise": (rng.integers(30, 256, (96, 96, 1)) // np.array([1, 2, 4]), "fundus_likeness"),
+        "warm room": (warm_room(), "colour_without_surround"),
+        "grey gradient": (grey_gradient(), "colour"),
+        "grey disc on black": (grey_disc(), "colour"),
+        "small red spot": (np.pad(np.full((53, 53, 3), (200, 80, 40)), ((0, 203), (0, 203), (0, 0))), "field_coverage"),
         "green leaves": (fundus[..., [1, 0, 2]], "fundus_likeness"),
     }
 
@@ -73,27 +97,37 @@ def bad_pictures():
 def test_a_picture_that_nobody_could_grade_is_refused_with_the_measure_that_says_so(name):
     pixels, expected = bad_pictures()[name]
 
-    reason = judge(measure(pixels), DEFAULTS)
+    reason = judge(measure(pixels.astype(np.uint8)), DEFAULTS)
 
-    assert reason.startswith(f"not gradeable: {expected} ")
+    assert reason is not None
+    assert reason.group == f"not gradeable: {expected}"
+    assert str(reason).startswith(f"{reason.group} ")
 
 
 @pytest.mark.parametrize("index", range(12))
 def test_a_drawn_fundus_passes(index):
-    assert judge(measure(draw_fundus(index)), DEFAULTS) == ""
+    assert judge(measure(draw_fundus(index)), DEFAULTS) is None
+
+
+def test_a_view_cropped_out_of_the_field_passes():
+    view = np.ascontiguousarray(draw_fundus()[64:192, 64:192])
+
+    assert measure(view).field_coverage > 0.97
+    assert judge(measure(view), DEFAULTS) is None
 
 
 def test_the_reason_names_measure_value_and_limit():
-    assert judge(GOOD, QualityThresholds(sharpness=Limits(low=2.5))) == "not gradeable: sharpness 2 below 2.5"
-    assert judge(GOOD, QualityThresholds(exposure_low=Limits(high=0.005))) == (
+    assert str(judge(GOOD, QualityThresholds(sharpness=Limits(low=2.5)))) == "not gradeable: sharpness 2 below 2.5"
+    assert str(judge(GOOD, QualityThresholds(exposure_low=Limits(high=0.005)))) == (
         "not gradeable: exposure_low 0.01 above 0.005"
     )
 
 
 def test_a_measure_without_limits_refuses_nothing():
-    thresholds = QualityThresholds.parse({name: {} for name in NAMES}, "[quality]")
+    thresholds = QualityThresholds.parse({name: {} for name in QualityThresholds.model_fields}, "[quality]")
 
-    assert judge(measure(np.zeros((SIDE, SIDE, 3), np.uint8)), thresholds) == ""
+    assert judge(measure(np.zeros((SIDE, SIDE, 3), np.uint8)), thresholds) is None
+    assert judge(measure(sky()), thresholds) is None
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,17 @@ def test_the_fingerprint_knows_nothing_of_place(cohort_file, tmp_path):
     assert here.manifest.fingerprint == there.manifest.fingerprint
 
 
+def test_limits_of_quality_that_refuse_the_same_are_kept_and_give_the_same_fingerprint(cohort_file, tmp_path):
+    other = shutil.copytree(cohort_file.parent, tmp_path / "other") / "cohort.toml"
+    other.write_text(other.read_text().replace("sharpness = {}", "sharpness = {low = 0.0}"))
+
+    one, two = run(cohort_file, tmp_path / "one").manifest, run(other, tmp_path / "two").manifest
+
+    assert (one.quality, two.quality) == (read_cohort(cohort_file).quality, read_cohort(other).quality)
+    assert one.quality != two.quality
+    assert one.fingerprint == two.fingerprint
+
+
 @pytest.mark.parametrize("change", ["a label", "a pixel", "the seed", "the size"])
 def test_the_fingerprint_knows_the_content(cohort_file, tmp_path, change):
     before = run(cohort_file, tmp_path / "before").manifest.fingerprint

@@ -16,6 +16,7 @@ from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.dataset.shards import write_pixels
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
+from sepl.data.imaging.reasons import Refusal
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.data.preparation.thumbnails import encode_thumbnail
 from sepl.data.report.counts import PreparedLabels, count_findings, count_labels, count_refusals, histogram
@@ -43,6 +44,8 @@ SECTIONS = [
     "Contact sheets",
 ]
 
+REJECTED = ["row", "image", "kind", "reason", "thumbnail"]
+
 
 def build_tables(folder, splits, labels, *, tasks=TASKS, shards=None, **columns):
     """A prepared dataset of one photograph for each entry of `splits`, two to a patient, written by hand."""
@@ -69,7 +72,7 @@ def build_tables(folder, splits, labels, *, tasks=TASKS, shards=None, **columns)
         **{task.name: pa.array(labels[task.name], pa.float64(), from_pandas=True) for task in tasks},
     }
     pq.write_table(pa.table(table), folder / "labels.parquet")
-    write_csv(folder / "rejected.csv", ["row", "image", "reason", "thumbnail"], [])
+    write_csv(folder / "rejected.csv", REJECTED, [])
     manifest = Manifest(
         name="by hand",
         image=ImageSpec(size=SIZE),
@@ -140,9 +143,11 @@ def test_refused_photographs_are_counted_by_reason_and_shown(tmp_path):
     for number in range(30):
         name = f"thumbnails/row-{number:06d}.jpg"
         (tmp_path / name).write_bytes(encode_thumbnail(np.full((40, 40, 3), 5 * number, np.uint8)))
-        rows.append([number, "0" * 20, f"not gradeable: sharpness 0.{number:02d} below 0.3", name])
-    rows += [[40, "0" * 20, "file not found", ""]] * 10
-    write_csv(tmp_path / "rejected.csv", ["row", "image", "reason", "thumbnail"], rows)
+        rows.append(
+            [number, "0" * 20, "not gradeable: sharpness", f"not gradeable: sharpness 0.{number:02d} below 0.3", name]
+        )
+    rows += [[40, "0" * 20, "file not found", "file not found", ""]] * 10
+    write_csv(tmp_path / "rejected.csv", REJECTED, rows)
 
     write_prepare_report(tmp_path)
 
@@ -154,15 +159,14 @@ def test_refused_photographs_are_counted_by_reason_and_shown(tmp_path):
 
 
 def test_reasons_that_differ_by_their_numbers_alone_are_one(tmp_path):
-    reasons = [
-        "file not found",
-        "not gradeable: colour 0.1 below 0.5",
-        "not gradeable: colour 2e-05 below 0.5",
-        "not gradeable: exposure_low 0.9 above 0.6",
+    refusals = [
+        Refusal("file not found"),
+        Refusal("not gradeable", "colour 0.1 below 0.5", "colour"),
+        Refusal("not gradeable", "colour 2e-05 below 0.5", "colour"),
+        Refusal("not gradeable", "exposure_low 0.9 above 0.6", "exposure_low"),
     ]
-    write_csv(
-        tmp_path / "rejected.csv", ["row", "image", "reason", "thumbnail"], [[1, "", text, ""] for text in reasons]
-    )
+    rows = [[1, "", refusal.group, str(refusal), ""] for refusal in refusals]
+    write_csv(tmp_path / "rejected.csv", REJECTED, rows)
 
     found = count_refusals(tmp_path / "rejected.csv")
 
@@ -249,7 +253,7 @@ def test_names_from_outside_are_text_and_never_script(tmp_path):
     hostile = "</script><script>alert(1)</script>"
     tasks = TaskTable.of([Task(name="own", kind="regression", unit=hostile, label=hostile), BUILT_IN_TASKS["age"]])
     build_tables(tmp_path, ["train"] * 30, some_labels(30, tasks), tasks=tasks, camera=[hostile, "B"] * 15)
-    write_csv(tmp_path / "rejected.csv", ["row", "image", "reason", "thumbnail"], [[1, "", hostile, ""]])
+    write_csv(tmp_path / "rejected.csv", REJECTED, [[1, "", hostile, hostile, ""]])
     write_csv(tmp_path / "findings.csv", ["kind", "table", "row", "column", "detail"], [[hostile] * 5])
 
     write_prepare_report(tmp_path)

@@ -19,18 +19,20 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
+from sepl.data.imaging.photograph import Normalisation
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError, StudyError
 from sepl.metrics import Evaluation
+from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 from sepl.storage import Location, local_copy
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
-from sepl.tuning.results.leaderboard import TrialRow, leaderboard
 from sepl.tuning.trials.dataset import open_unchanged
+from sepl.tuning.results.leaderboard import TrialRow, leaderboard
+from sepl.tuning.record.record.record.record import BUNDLE_ID, ENDED, StudyFolder
 
 Tell = Callable[[str], None]
 
@@ -107,11 +109,14 @@ def compose_content(
     provenance: Provenance,
     *,
     cohort_split: str = "test",
+    normalisation: Normalisation | None = None,
 ) -> BundleContent:
     """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
 
-    Both through the scorer that will serve it, so that what is measured is what is served.
+    Both through the scorer that will serve it, so that what is measured is what is served. `normalisation` is that of
+    the network of these weights, by default its backbone's.
     """
+<<<<<<< HEAD
     content = _calibrated(config, dataset, state, provenance)
     _evaluate(content, dataset, cohort_split)
     return content
@@ -120,10 +125,14 @@ def compose_content(
 def _calibrated(
     config: TrialConfig, dataset: PreparedDataset, state: dict[str, Tensor], provenance: Provenance
 ) -> BundleContent:
+=======
+    if normalisation is None:
+        normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
+>>>>>>> engine
     content = BundleContent(
         config=config,
         tasks=dataset.tasks,
-        image=dataset.image_spec,
+        image=dataset.image_spec.for_network(normalisation),
         scaler=dataset.scaler,
         intervals=Intervals(),
         provenance=provenance,
@@ -224,4 +233,9 @@ def _own_weights(
     run = TrainingRun(config, TrainingData.load(dataset))
     with tempfile.TemporaryDirectory() as cache:
         run.restore(local_copy(source, Path(cache)))
+    if run.network.normalisation != backbone_normalisation(config.model.backbone, config.model.weights):
+        raise StudyError(
+            "the trial's own weights should be of pixels normalised as its backbone's, were of an earlier version's, "
+            "as for ImageNet: train its config anew with jobs.train"
+        )
     return run.best_state()

@@ -79,7 +79,14 @@ def main(
         seed=settings.training.seed,
         best_epoch=run.best_epoch,
     )
-    content = compose_content(settings, dataset, run.best_state(), provenance, cohort_split="validation")
+    content = compose_content(
+        settings,
+        dataset,
+        run.best_state(),
+        provenance,
+        cohort_split="validation",
+        normalisation=run.network.normalisation,  # of a resumed run as it began
+    )
     bundle = write_bundle(out, **content)
     saves.clear()
     assert bundle.evaluation is not None  # compose_content always evaluates

@@ -117,7 +117,9 @@ def test_an_owner_elsewhere_who_is_silent_is_taken_for_dead(endpoint):
     owned_by(target, host="elsewhere", renewed=Owner.this().renewed - lock.STALE_SECONDS - 1)
 
     with hold(target):
-        pass
+        owner = Owner.model_validate_json((target / ".lock").read_bytes())
+
+    assert owner.host == Owner.this().host
 
 
 def test_an_owner_elsewhere_who_was_heard_of_is_waited_for(endpoint):

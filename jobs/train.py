@@ -7,6 +7,7 @@ wanted.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,6 +15,12 @@ from jobs._command import run_command
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.storage import check_unpublished, resolve
+
+if TYPE_CHECKING:
+    from sepl.bundle.manifest import Provenance
+    from sepl.data.dataset.dataset import PreparedDataset
+    from sepl.training.supervised.objective import EpochResult
+    from sepl.training.supervised.run import TrainingRun
 
 
 def main(
@@ -40,7 +47,7 @@ def main(
         save_steps: And after so many steps; 0 counts none.
     """
     from sepl.bundle.format import write_bundle
-    from sepl.bundle.manifest import MANIFEST, Provenance
+    from sepl.bundle.manifest import MANIFEST
     from sepl.bundle.skills import evaluation_table
     from sepl.data.dataset.dataset import PreparedDataset
     from sepl.training.engine.autosave import Autosave
@@ -62,28 +69,13 @@ def main(
     if saves.resume():
         print(f"going on after step {run.steps_done} of {run.num_steps}", flush=True)
     for epoch in train(run, after_step=saves):
-        print(
-            f"epoch {epoch.epoch} of {epoch.num_epochs}: loss {epoch.train_loss:.3f}, "
-            f"validation skill {epoch.validation_skill:.3f}, best {epoch.best_skill:.3f}, "
-            f"{epoch.photographs_per_second:.0f} photographs/s",
-            flush=True,
-        )
+        print(_line(epoch), flush=True)
         saves()
-    provenance = Provenance(
-        study="trained",
-        dataset_uri=dataset.uri,
-        fingerprint=dataset.fingerprint,
-        dataset_name=dataset.manifest.name,
-        num_patients=dataset.manifest.num_patients,
-        num_trials=1,
-        seed=settings.training.seed,
-        best_epoch=run.best_epoch,
-    )
     content = compose_content(
         settings,
         dataset,
         run.best_state(),
-        provenance,
+        _provenance(run, settings.training.seed, dataset),
         cohort_split="validation",
         normalisation=run.network.normalisation,  # of a resumed run as it began
     )
@@ -92,6 +84,29 @@ def main(
     assert bundle.evaluation is not None  # compose_content always evaluates
     Console(highlight=False).print(evaluation_table(bundle.evaluation))
     print(f"bundle: {out} ({bundle.bundle_id})")
+
+
+def _line(epoch: "EpochResult") -> str:
+    return (
+        f"epoch {epoch.epoch} of {epoch.num_epochs}: loss {epoch.train_loss:.3f}, "
+        f"validation skill {epoch.validation_skill:.3f}, best {epoch.best_skill:.3f}, "
+        f"{epoch.photographs_per_second:.0f} photographs/s"
+    )
+
+
+def _provenance(run: "TrainingRun", seed: int, dataset: "PreparedDataset") -> "Provenance":
+    from sepl.bundle.manifest import Provenance
+
+    return Provenance(
+        study="trained",
+        dataset_uri=dataset.uri,
+        fingerprint=dataset.fingerprint,
+        dataset_name=dataset.manifest.name,
+        num_patients=dataset.manifest.num_patients,
+        num_trials=1,
+        seed=seed,
+        best_epoch=run.best_epoch,
+    )
 
 
 def _beside(out: str) -> Path:

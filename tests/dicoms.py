@@ -1,17 +1,18 @@
 """DICOM files for tests, of an RGB picture in every transfer syntax and photometric interpretation that we read."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from jpeg_ls_writer import encode_jpeg_ls
-from jpeg_writers import compose_jpeg, encode_lossless_jpeg
+from jpeg_writers import Plane, compose_jpeg, encode_lossless_jpeg, planes_of
 from numpy.typing import NDArray
 from openjpeg.utils import encode_array as encode_jpeg_2000
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended
-from pydicom.pixels.encoders import RLELosslessEncoder
+from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -39,7 +40,7 @@ SECRETS = ("Secret", "P-0042", "19600229")
 """What stands in every file and should stand in no message: name, patient id, birth date."""
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000)
 
-Picture = NDArray[np.unsignedinteger]
+Picture = Plane
 
 
 def draw_fundus(height: int = 72, width: int = 96, seed: int = 0) -> NDArray[np.uint8]:
@@ -79,8 +80,8 @@ def write_dicom(
     bits: int = 8,
     planar: int = 0,
     sop_class: UID = OPHTHALMIC_8_BIT,
-    header: dict[str, object] | None = None,
-    **options: object,
+    header: Mapping[str, object] | None = None,
+    **options: Any,
 ) -> bytes:
     """A DICOM file of one RGB picture or of several frames; `bits` are those stored, `options` go to the encoder.
 
@@ -140,7 +141,7 @@ def save(dataset: FileDataset) -> bytes:
     return stream.getvalue()
 
 
-def encode_frame(stored: Picture, syntax: str, photometric: str, bits: int = 8, **options: object) -> bytes:
+def encode_frame(stored: Picture, syntax: str, photometric: str, bits: int = 8, **options: Any) -> bytes:
     """One frame, already in the colours of its photometric interpretation, in a compressed transfer syntax."""
     match UID(syntax):
         case uid if uid in (JPEGBaseline8Bit, JPEGExtended12Bit):
@@ -209,7 +210,7 @@ def _add_palette(dataset: FileDataset, table: NDArray[np.uint16]) -> None:
         setattr(dataset, f"{name}PaletteColorLookupTableData", words.tobytes())
 
 
-def _plain(stored: Picture, dataset: FileDataset, options: dict[str, object]) -> bytes:
+def _plain(stored: Picture, dataset: FileDataset, options: Mapping[str, Any]) -> bytes:
     order = ">" if dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian else "<"
     if dataset.PhotometricInterpretation == "YBR_FULL_422" and not options.get("keep_chroma"):
         chroma = stored[:, 0::2, 1:]
@@ -232,7 +233,7 @@ def _encode_baseline(
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
         return cv2.imencode(".jpg", rgb, flags)[1].tobytes()
-    planes = [np.ascontiguousarray(stored[:, :, channel]) for channel in range(stored.shape[2])]
+    planes = planes_of(stored)
     return compose_jpeg(planes, ids=ids[: len(planes)], adobe=adobe, quality=quality)
 
 

@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
-Plane = NDArray[np.unsignedinteger]
+Plane = NDArray[np.integer]
+"""Of numbers from 0; so wide a type, as shifted arrays are integers of either kind to NumPy's stubs."""
 
 
-def compose_jpeg(planes: Sequence[NDArray[np.uint8]], *, ids: bytes, adobe: int | None, quality: int = 95) -> bytes:
+def planes_of(picture_HWC: Plane) -> list[Plane]:
+    """Its channels (H, W), one by one."""
+    return [np.ascontiguousarray(picture_HWC[:, :, channel]) for channel in range(picture_HWC.shape[2])]
+
+
+def compose_jpeg(planes: Sequence[Plane], *, ids: bytes, adobe: int | None, quality: int = 95) -> bytes:
     """A baseline JPEG of these planes as they are, under these component ids, with Adobe's marker or without, no JFIF.
 
     Each plane is coded as a grey picture by OpenCV; as all have the same tables, their scans make one picture.
@@ -123,7 +129,8 @@ def _block_symbols(plane: NDArray[np.float64], step: int) -> list[tuple[int, int
     made, previous = [], 0
     for top in range(0, padded.shape[0], 8):
         for left in range(0, padded.shape[1], 8):
-            block = np.rint(dctn(padded[top : top + 8, left : left + 8], norm="ortho") / step).astype(int)
+            coefficients: NDArray[np.float64] = np.asarray(dctn(padded[top : top + 8, left : left + 8], norm="ortho"))
+            block = np.rint(coefficients / step).astype(int)
             levels = [int(block[place]) for place in order]
             made.append(_symbol(0, 0, levels[0] - previous))
             previous = levels[0]

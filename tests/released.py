@@ -42,8 +42,9 @@ class Released(nn.Module):
     def __init__(self, num_experts: int = 4) -> None:
         super().__init__()
         self.feature_extractor = nn.Module()
-        self.feature_extractor.cnn = torchvision.models.convnext_tiny()
-        self.feature_extractor.cnn.classifier = nn.Identity()
+        cnn = torchvision.models.convnext_tiny()
+        cnn.classifier = nn.Sequential()  # nothing: the features as they are
+        self.feature_extractor.cnn = cnn
         for name in PRIORS:
             self.add_module(f"{name}_head", nn.Linear(768, 1))
         for name in TARGETS:

@@ -69,6 +69,7 @@ def test_a_lock_ends_with_its_process(target):
         "    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(StorageError, match=f"process {holder.pid}"), hold(target):
             pass
@@ -116,7 +117,9 @@ def test_an_owner_elsewhere_who_is_silent_is_taken_for_dead(endpoint):
     owned_by(target, host="elsewhere", renewed=Owner.this().renewed - lock.STALE_SECONDS - 1)
 
     with hold(target):
-        pass
+        owner = Owner.model_validate_json((target / ".lock").read_bytes())
+
+    assert owner.host == Owner.this().host
 
 
 def test_an_owner_elsewhere_who_was_heard_of_is_waited_for(endpoint):
@@ -165,6 +168,7 @@ def test_it_says_what_the_other_is_doing(target):
 
 def test_a_file_lock_that_was_let_go_can_be_taken(tmp_path):
     first = FileLock.take(tmp_path / "a", wait=False)
+    assert first is not None
     assert FileLock.take(tmp_path / "a", wait=False) is None
     first.release()
 

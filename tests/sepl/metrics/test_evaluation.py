@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def cohort(num_patients: int, seed: int = 0) -> np.ndarray:
     return np.column_stack([sex, age, sbp, bun])
 
 
-def evaluated(values_PT: np.ndarray, labels_PT: np.ndarray, **options: object) -> Evaluation:
+def evaluated(values_PT: np.ndarray, labels_PT: np.ndarray, **options: Any) -> Evaluation:
     return evaluate(
         values_PT, labels_PT, cohort(400, seed=1), TASKS, cohort_split="test", task_split=DEMOGRAPHIC, **options
     )

@@ -1,6 +1,7 @@
 """Photographs to score are found in folders and tables, each once and in order."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -165,9 +166,10 @@ def test_a_wrong_patient_column_is_one_clear_error(folder: Path) -> None:
 @pytest.mark.parametrize("option", ["image_column", "images", "eye_column", "patient_column"])
 def test_what_only_a_table_has_is_refused_of_a_folder(option: str, folder: Path) -> None:
     named = option.replace("_", " ")
+    options: dict[str, Any] = {option: "who"}
 
     with pytest.raises(CohortError, match=f"{named} should be given with a table, was 'who' of the folder"):
-        find_photographs(str(folder), **{option: "who"})
+        find_photographs(str(folder), **options)
 
 
 ROWS = [["foto größe/1.jpg", "OD.", "007"], ["2.jpg", "left eye", "NA"], ["3.jpg", "", "NaN"], ["4.jpg", "OS", "007"]]

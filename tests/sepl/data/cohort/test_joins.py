@@ -185,7 +185,7 @@ def test_dates_that_can_be_read_both_ways_are_told(tmp_path):
 
 def test_two_sheets_of_a_workbook_are_two_tables(tmp_path):
     book = openpyxl.Workbook()
-    book.remove(book.active)
+    book.remove(book["Sheet"])
     for title, rows in {"old": [["id", "sex"], ["1", "M"]], "new": [["id", "sex"], ["2", "F"]]}.items():
         sheet = book.create_sheet(title)
         for row in rows:

@@ -11,7 +11,7 @@ COLUMNS = ["ID", "subid", "ODT", *SEPL_RELEASE_COLUMNS.values(), "µ"]
 VALUES = [175, 70, 22.9, 80, 120, 75, 190, 95, 110, 5.5, 14, 0.9, 5.1, "x"]
 
 
-def row(number, subid="S1", date="2015-03-01", sex="M", age=54):
+def row(number: int, subid: str = "S1", date: str = "2015-03-01", sex: str = "M", age: float = 54) -> str:
     return ",".join(map(str, [number, subid, date, sex, age, *VALUES]))
 
 

@@ -95,6 +95,7 @@ def test_what_another_process_uses_is_never_taken_away(source, tmp_path):
     shards = publish(source, 1, 2)
     cache = ShardCache(tmp_path, room_for(1, shards))
     with start(cache, source, shards[:1], "import sys; sys.stdin.read()") as user:
+        assert user.stdout is not None
         assert user.stdout.readline() == "done\n"
 
         with pytest.raises(StorageError, match="SEPL_CACHE_BYTES"):

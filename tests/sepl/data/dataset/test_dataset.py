@@ -87,8 +87,12 @@ def test_units_are_in_the_label_table(dataset):
     assert schema.field("diabetes").metadata[b"label"] == b"Diabetes"
 
 
-def test_a_whole_dataset_verifies(dataset):
+def test_a_whole_dataset_verifies_and_stays_as_it_is(dataset):
+    before = {path: path.stat().st_mtime_ns for path in dataset.folder.iterdir()}
+
     dataset.verify()
+
+    assert {path: path.stat().st_mtime_ns for path in dataset.folder.iterdir()} == before
 
 
 def shard_of(folder, cohort_split):

@@ -32,7 +32,7 @@ def test_what_is_absent_stays_absent_and_nothing_else(labels_NT):
 
 def test_median_and_quartiles_become_zero_and_a_span_of_one():
     ages = np.array([10.0, 20, 30, 40, 50, np.nan])
-    train_NT = np.stack([np.arange(6) % 2, ages, ages * 3], axis=1)
+    train_NT = np.stack([np.arange(6.0) % 2, ages, ages * 3], axis=1)
 
     scaler = LabelScaler.fit(train_NT, TASKS)
 

@@ -147,9 +147,9 @@ def test_a_flat_grey_surround_becomes_black(level):
     pixels = draw_field(300, 400, (150, 200), 120, dark=0)
     outside = np.hypot(*(np.mgrid[:300, :400] - np.array([150, 200])[:, None, None])) > 120
     pixels[outside] = level
-    source = cv2.imencode(".jpg", pixels)[1]
+    decoded = cv2.imdecode(cv2.imencode(".jpg", pixels)[1], cv2.IMREAD_COLOR)
 
-    cleaned = blacken_bright_surround(cv2.imdecode(source, cv2.IMREAD_COLOR))
+    cleaned = blacken_bright_surround(np.asarray(decoded, np.uint8))
 
     assert cleaned[:20].max() == 0
     assert find_field_of_view(cleaned).longest == pytest.approx(240, abs=12)

@@ -153,7 +153,8 @@ def test_every_measure_of_any_picture_is_a_share_or_a_percentage(pixels):
 
 def test_blur_lowers_the_sharpness_step_by_step():
     fundus = draw_fundus()
-    sharpness = [measure(cv2.GaussianBlur(fundus, (0, 0), sigma)).sharpness for sigma in (0.1, 2, 4, 8, 16)]
+    blurred = [np.asarray(cv2.GaussianBlur(fundus, (0, 0), sigma), np.uint8) for sigma in (0.1, 2, 4, 8, 16)]
+    sharpness = [measure(pixels).sharpness for pixels in blurred]
 
     assert sharpness == sorted(sharpness, reverse=True)
 

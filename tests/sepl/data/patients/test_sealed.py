@@ -66,7 +66,7 @@ def test_a_damaged_file_is_one_clear_error(tmp_path, damage):
         "another format": whole.replace(b'"format": 1', b'"format": 2'),
         "an id": whole.replace(NAMES.of("1", "seal").encode(), b"1"),
     }
-    place.write_bytes(spoilt.get(damage, damage.encode()))
+    place.write_bytes(spoilt[damage] if damage in spoilt else damage.encode())
 
     with pytest.raises(DatasetError, match=r"sealed\.json") as caught:
         SealedPatients.read(place, NAMES)

@@ -158,7 +158,7 @@ def test_strata_cross_sites_with_outcomes():
         seed=3,
         options=options,
         sites=sites.tolist(),
-        labels_NT=np.stack([np.ones(2000), ill], axis=1),
+        labels_NT=np.stack([np.ones(2000), ill.astype(float)], axis=1),
         tasks=TASKS,
     )
 

@@ -1,38 +1,18 @@
-import csv
 import re
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from builders import build_dataset
-from hypothesis import given
-from hypothesis import strategies as st
+from prepared_tables import REJECTED, build_tables, some_labels, write_csv
 from s3 import new_place, serve_s3
-from scipy.stats import spearmanr
 
-from sepl.data.dataset.dataset import Manifest
-from sepl.data.dataset.scaling import LabelScaler
-from sepl.data.dataset.shards import write_pixels
-from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
-from sepl.data.imaging.reasons import Refusal
-from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.data.preparation.thumbnails import encode_thumbnail
-from sepl.data.report.counts import PreparedLabels, count_findings, count_labels, count_refusals, histogram
+from sepl.data.report.counts import count_findings
 from sepl.data.report.report import write_prepare_report
 from sepl.storage import resolve
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
-SIZE = 32
-TASKS = TaskTable.of(
-    [
-        BUILT_IN_TASKS["sex"],
-        BUILT_IN_TASKS["age"],
-        BUILT_IN_TASKS["hba1c"],
-        Task(name="calcium", kind="regression", unit="AU", label="Calcium <score>"),
-    ]
-)
 SECTIONS = [
     "Refused photographs",
     "Findings",
@@ -43,61 +23,6 @@ SECTIONS = [
     "Quality",
     "Contact sheets",
 ]
-
-REJECTED = ["row", "image", "kind", "reason", "thumbnail"]
-
-
-def build_tables(folder, splits, labels, *, tasks=TASKS, shards=None, **columns):
-    """A prepared dataset of one photograph for each entry of `splits`, two to a patient, written by hand."""
-    folder.mkdir(parents=True, exist_ok=True)
-    num, place = len(splits), shards or resolve(folder)
-    rng = np.random.default_rng(0)
-    written, files, rows = [], [], []
-    for name in COHORT_SPLITS:
-        if count := splits.count(name):
-            pixels = rng.integers(0, 255, (count, SIZE, SIZE, 3), np.uint8)
-            shard = write_pixels(resolve(folder) / "pixels", pixels).as_shard(name)  # its name tells its content
-            write_pixels(place / shard.file, pixels)
-            written.append(shard)
-            files += [written[-1].file] * count
-            rows += range(count)
-    table = {
-        "image": [f"{number:020x}" for number in range(num)],
-        "patient": [f"{number // 2:020d}" for number in range(num)],
-        "eye": ["left"] * num,
-        **columns,
-        "cohort_split": sorted(splits, key=COHORT_SPLITS.index),
-        "shard": files,
-        "row": pa.array(rows, pa.int32()),
-        **{task.name: pa.array(labels[task.name], pa.float64(), from_pandas=True) for task in tasks},
-    }
-    pq.write_table(pa.table(table), folder / "labels.parquet")
-    write_csv(folder / "rejected.csv", REJECTED, [])
-    manifest = Manifest(
-        name="by hand",
-        image=ImageSpec(size=SIZE),
-        tasks=tasks,
-        scaler=LabelScaler.fit(np.random.default_rng(0).random((9, len(tasks))), tasks),
-        shards=tuple(written),
-        tables={},
-        num_patients={},
-        num_photographs={},
-        num_rejected=0,
-        seed=0,
-        fingerprint="ab" * 32,
-    )
-    (folder / "manifest.json").write_text(manifest.model_dump_json())
-    return manifest
-
-
-def some_labels(num, tasks=TASKS):
-    rng = np.random.default_rng(1)
-    return {task.name: rng.integers(0, 2, num) if task.kind == "binary" else rng.normal(60, 9, num) for task in tasks}
-
-
-def write_csv(path, heading, rows):
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([heading, *rows])
 
 
 def read_report(folder):
@@ -156,25 +81,6 @@ def test_refused_photographs_are_counted_by_reason_and_shown(tmp_path):
     assert re.search(r"file not found\s+10\s+16\.7 %", text)
     assert "not gradeable: sharpness (12 of 30)" in text
     assert read_report(tmp_path).count('<img class="thumbnail"') == 12
-
-
-def test_reasons_that_differ_by_their_numbers_alone_are_one(tmp_path):
-    refusals = [
-        Refusal("file not found"),
-        Refusal("not gradeable", "colour 0.1 below 0.5", "colour"),
-        Refusal("not gradeable", "colour 2e-05 below 0.5", "colour"),
-        Refusal("not gradeable", "exposure_low 0.9 above 0.6", "exposure_low"),
-    ]
-    rows = [[1, "", refusal.group, str(refusal), ""] for refusal in refusals]
-    write_csv(tmp_path / "rejected.csv", REJECTED, rows)
-
-    found = count_refusals(tmp_path / "rejected.csv")
-
-    assert [(entry.kind, entry.num, len(entry.details)) for entry in found] == [
-        ("not gradeable: colour", 2, 1),
-        ("file not found", 1, 1),
-        ("not gradeable: exposure_low", 1, 1),
-    ]
 
 
 def test_findings_are_counted_by_kind_and_column_with_their_first_rows(tmp_path):
@@ -282,93 +188,3 @@ def test_limits_of_quality_are_drawn_where_they_are_given(tmp_path):
 
     write_prepare_report(tmp_path, thresholds=QualityThresholds.parse({"sharpness": {"low": 1, "high": 8}}, "x"))
     assert read_report(tmp_path).count(red) == 3
-
-
-@pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("counted")
-    labels = some_labels(400)
-    labels["hba1c"] = np.where(np.arange(400) % 4 < 3, labels["age"] ** 3, np.nan)
-    sites = ["a"] * 100 + ["b"] * 300
-    build_tables(folder, ["train"] * 300 + ["test"] * 100, labels, site=sites)
-    table = PreparedLabels(folder / "labels.parquet")
-    sites = table.groups("site")
-    assert sites is not None
-    return labels, count_labels(table, TASKS, {"site": sites})
-
-
-def test_the_means_are_those_of_patients(counted):
-    labels, counts = counted
-    age_P = labels["age"].reshape(-1, 2).mean(axis=1)
-
-    age = counts.tasks[1]
-
-    assert age.num_S.tolist() == [150, 0, 0, 50]
-    assert age.mean_S[[0, 3]] == pytest.approx([age_P[:150].mean(), age_P[150:].mean()])
-    assert age.deviation == pytest.approx(age_P.std(ddof=1))
-    assert age.median == pytest.approx(np.median(age_P))
-    assert np.isnan(age.mean_S[1])
-
-
-def test_the_missingness_matrix_counts_photographs(counted):
-    _, counts = counted
-    hba1c = counts.tasks[2]
-
-    columns = [(column.kind, column.name, column.num_photographs) for column in counts.columns]
-
-    assert columns == [
-        ("", "all", 400),
-        ("cohort split", "train", 300),
-        ("cohort split", "validation", 0),
-        ("cohort split", "calibration", 0),
-        ("cohort split", "test", 100),
-        ("site", "b", 300),
-        ("site", "a", 100),
-    ]
-    assert hba1c.num_missing == 100
-    assert hba1c.num_S.tolist() == [150, 0, 0, 50]  # a photograph with a label is enough for its patient
-    assert hba1c.missing_G[[0, 1, 4, 5, 6]].tolist() == [0.25] * 5
-
-
-def test_the_correlations_are_of_ranks(counted):
-    labels, counts = counted
-    sex_P, calcium_P = (labels[name].reshape(-1, 2).mean(axis=1) for name in ("sex", "calcium"))
-
-    assert counts.num_correlated == 200
-    assert counts.correlation_TT[0, 3] == pytest.approx(spearmanr(sex_P, calcium_P).statistic, abs=1e-4)
-    assert np.allclose(np.diag(counts.correlation_TT), 1)
-
-
-def test_a_task_with_nine_pairs_has_no_correlation(tmp_path):
-    labels = {**some_labels(40), "hba1c": np.where(np.arange(40) < 18, 5.0 + np.arange(40), np.nan)}
-    build_tables(tmp_path, ["train"] * 40, labels)
-
-    counts = count_labels(PreparedLabels(tmp_path / "labels.parquet"), TASKS, {})
-
-    assert np.isnan(counts.correlation_TT[2, 1])
-    assert np.isfinite(counts.correlation_TT[3, 1])
-
-
-@given(st.lists(st.floats(-1e6, 1e6) | st.integers(0, 200).map(float), max_size=80))
-def test_a_histogram_counts_every_value_once(values):
-    found = histogram(np.array(values, np.float64))
-
-    assert found.counts.sum() == len(values)
-    assert len(found.counts) <= 32
-    assert (np.diff(found.edges) > 0).all()
-
-
-def test_far_values_are_gathered_in_the_outermost_bins_unless_the_tail_is_wanted():
-    values = np.append(np.random.default_rng(0).normal(100, 10, 5000), [5000.0])
-
-    assert histogram(values).edges[-1] < 150
-    assert histogram(values, tail=0.0).edges[-1] == 5000
-
-
-def test_the_bins_of_whole_years_are_whole_years_wide():
-    ages = np.random.default_rng(0).integers(20, 90, 5000).astype(float)
-
-    found = histogram(ages)
-
-    assert set(np.diff(found.edges)) == {3.0}
-    assert found.edges[0] % 1 == 0.5

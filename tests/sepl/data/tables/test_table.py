@@ -155,7 +155,7 @@ def test_what_is_declared_is_not_guessed(tmp_path):
 def workbook(tmp_path):
     def _write(**sheets):
         book = openpyxl.Workbook()
-        book.remove(book.active)
+        book.remove(book["Sheet"])
         for title, rows in sheets.items():
             sheet = book.create_sheet(title)
             for row in rows:
@@ -220,7 +220,7 @@ def test_a_wrong_workbook_is_one_clear_line(workbook, tmp_path):
 
 
 def test_dates_and_categories_of_parquet_are_text(tmp_path):
-    days = pd.to_datetime(["2020-03-01 00:00", "2020-03-02 10:30", None])
+    days = pd.DatetimeIndex(["2020-03-01 00:00", "2020-03-02 10:30", pd.NaT])
     frame = pd.DataFrame({"day": days, "date": days.date, "sex": pd.Categorical(["M", "F", None]), "n": [1, None, 3]})
     frame.astype({"n": "Int64"}).to_parquet(tmp_path / "t.parquet")
 

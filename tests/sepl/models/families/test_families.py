@@ -207,32 +207,6 @@ def test_soft_sharing_costs_the_squared_distances_of_all_pairs() -> None:
     torch.testing.assert_close(network.penalty(), 0.1 * expected)
 
 
-def test_cross_stitches_start_as_nine_tenths_of_the_own_network() -> None:
-    stitches = [parameter for name, parameter in build("cross_stitch").named_parameters() if name.endswith("mixture")]
-
-    assert len(stitches) == 4
-    for mixture_TT in stitches:
-        assert mixture_TT.diagonal().tolist() == pytest.approx([0.9] * NUM_TASKS)
-        assert mixture_TT.sum(dim=1).tolist() == pytest.approx([1.0] * NUM_TASKS)
-
-
-def test_a_task_hears_the_networks_that_its_row_of_the_stitches_names() -> None:
-    network = build("cross_stitch")
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("mixture"):
-                parameter.copy_(torch.eye(NUM_TASKS))
-                parameter[2, 5] = 0.5
-
-    found = [gradients(network, output) for output in network(images()).sum(dim=0)]
-
-    heard = [
-        {int(part[1]) for name in of_task if (part := re.search(r"copies\.(\d+)\.", name)) and of_task[name].any()}
-        for of_task in found
-    ]
-    assert heard == [{0}, {1}, {2, 5}, {3}, {4}, {5}, {6}]
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_single_task_is_no_special_case(family: str) -> None:
     network = build(family, TaskTable.of([TASKS["sbp"]]), **({"task_split": "none"} if family == "sepl" else {}))

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
@@ -241,4 +242,4 @@ def test_an_affinity_is_shown_as_heat_maps_and_ranking(tmp_path: Path) -> None:
     assert "--affinity" in page
     panels = [trace for trace in affinity_figure(affinity).data if isinstance(trace, go.Heatmap)]
     assert len(panels) == 4
-    assert panels[0].z[0][1] == 0.04
+    assert np.asarray(panels[0].z)[0, 1] == 0.04

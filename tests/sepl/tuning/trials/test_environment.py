@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sepl.errors import StudyError
 from sepl.tuning.plan import plan_study
+from sepl.tuning.record import record
 from sepl.tuning.record.database import open_database
-from sepl.tuning.record.record import record
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import StudyResult, run_study
 from sepl.tuning.trials.cluster import Cluster, connect

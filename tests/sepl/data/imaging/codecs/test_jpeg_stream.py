@@ -4,7 +4,7 @@ import pytest
 from dicoms import draw_fundus
 from hypothesis import given
 from hypothesis import strategies as st
-from jpeg_writers import compose_jpeg, strip_notes
+from jpeg_writers import compose_jpeg, planes_of, strip_notes
 
 from sepl.data.imaging.codecs.jpeg_stream import SOF_BASELINE, SOF_PROGRESSIVE, read_jpeg_stream, with_colours
 from sepl.errors import ImageError
@@ -33,7 +33,7 @@ def test_scans_are_counted():
 @pytest.mark.parametrize("ids", [b"RGB", b"\1\2\3"])
 @pytest.mark.parametrize("otherwise", [True, False])
 def test_adobes_marker_comes_before_names_and_names_before_the_header(adobe, ids, otherwise):
-    stream = read_jpeg_stream(compose_jpeg(cv2.split(RGB), ids=ids, adobe=adobe))
+    stream = read_jpeg_stream(compose_jpeg(planes_of(RGB), ids=ids, adobe=adobe))
 
     assert stream.is_ybr(otherwise) == (adobe == 1 if adobe is not None else (otherwise and ids != b"RGB"))
 
@@ -43,6 +43,7 @@ def test_stated_colours_are_those_that_a_decoder_finds(is_ybr):
     stated = with_colours(JFIF, read_jpeg_stream(JFIF), is_ybr)
     decoded = cv2.imdecode(np.frombuffer(stated, np.uint8), cv2.IMREAD_COLOR_BGR)
 
+    assert decoded is not None
     assert read_jpeg_stream(stated).is_ybr(otherwise=not is_ybr) == is_ybr
     assert (np.abs(decoded.astype(int) - RGB).mean() < 4) == is_ybr
 

@@ -43,10 +43,10 @@ def main(
     from sepl.bundle.manifest import MANIFEST, Provenance
     from sepl.bundle.skills import evaluation_table
     from sepl.data.dataset.dataset import PreparedDataset
+    from sepl.scoring.compose import compose_content
     from sepl.training.engine.autosave import Autosave
     from sepl.training.input.batches import TrainingData
     from sepl.training.supervised.run import TrainingRun, train
-    from sepl.tuning.selection import compose_content
 
     if not save_minutes > 0 or save_steps < 0:
         raise ConfigError(

@@ -212,7 +212,7 @@ class TrainingConfig(Settings):
     """Whether a GPU may only use kernels that repeat bit for bit; on a CPU they do anyway."""
     weighting: WeightingName = "equal"
     """'equal' is the plain sum, as the paper has it."""
-    task_weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
+    task_weights: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default={})
     """Of 'fixed': weights by task; a task not named weighs 1."""
     dwa_temperature: float = Field(default=2.0, gt=0.0)
     """Of 'dwa': the higher, the more alike the weights."""

@@ -14,11 +14,10 @@ from rich.text import Text
 
 from sepl.reports.numbers import param
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
+from sepl.tuning.results.tables import INTEREST
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.scheduler import RememberingASHA
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
-
-_SHOWN_PARAMS = ("family", "backbone", "task_split", "num_experts", "propagation", "learning_rate")
 
 
 class StudyProgress(Callback):
@@ -159,4 +158,4 @@ def clock(seconds: float) -> str:
 
 
 def _describe_params(row: TrialRow) -> str:
-    return ", ".join(f"{name} {param(row.params[name])}" for name in _SHOWN_PARAMS if name in row.params)
+    return ", ".join(f"{name} {param(row.params[name])}" for name in INTEREST if name in row.params)

@@ -58,7 +58,7 @@ class Quantity:
     def guess(self, values: NDArray[np.float64], declared: Unit) -> tuple[Unit, ...]:
         """The units that the median of these values, declared to be in `declared`, fits instead.
 
-        None when it fits the declared unit, or no other.
+        Empty when it fits the declared unit, or no other.
         """
         finite = values[np.isfinite(values)]
         if not len(finite) or self._fits(float(np.median(finite)), declared):

@@ -8,7 +8,8 @@ from sepl.reports.numbers import figure, param
 from sepl.training.affinity.record import Affinity
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 
-_INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
+INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
+"""Hyperparameters that people look at first, where there is no room for all."""
 _MOST_PARAMS = 6
 
 
@@ -38,7 +39,7 @@ def affinity_table(affinity: Affinity, most: int = 10) -> Table:
 
 
 def _by_interest(name: str) -> int:
-    return _INTEREST.index(name) if name in _INTEREST else len(_INTEREST)
+    return INTEREST.index(name) if name in INTEREST else len(INTEREST)
 
 
 def varying_params(rows: Sequence[TrialRow]) -> list[str]:

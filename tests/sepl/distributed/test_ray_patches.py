@@ -10,8 +10,8 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 from ray.tune.execution import class_cache
 from ray.tune.execution.tune_controller import TuneController
 
+from sepl.distributed import ray_patches
 from sepl.distributed.ray_patches import mended_tune, reason, trials_in_prestarted_workers
-from sepl.tuning.search import ray_patches
 
 
 @dataclass(frozen=True)

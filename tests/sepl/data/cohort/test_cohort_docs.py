@@ -12,11 +12,12 @@ from builders import draw_picture
 from dicoms import write_dicom
 from s3 import new_place, serve_s3
 
+from sepl.data import cohort
 from sepl.data.cohort.cohort import Cohort, read_cohort
 from sepl.data.preparation.prepare import prepare
 from sepl.storage import resolve
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cohorts.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "cohorts.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(\w+) (.+?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = {
     title.strip(): {info: text for _, info, text in _BLOCK.findall(body)}
@@ -150,13 +151,10 @@ def test_every_key_is_on_the_page():
 
 def test_every_kind_of_finding_is_on_the_page():
     """Those that the room's own code spells."""
-    import sepl.data
-
-    kinds = set()
-    for name in ("cohort_tables", "headers", "joins", "labels", "listing", "sepl_release"):
-        source = (Path(sepl.data.__path__[0]) / f"{name}.py").read_text(encoding="utf-8")
-        pattern = r"(?:Finding|finding|note_cells|note|_note)\(\s*\"([^\"]+)\""
-        kinds |= set(re.findall(pattern, source))
+    pattern = r"(?:Finding|finding|note_cells|note|_note|\.add\w*)\(\s*\"([^\"]+)\""
+    kinds: set[str] = set()
+    for path in Path(cohort.__path__[0]).glob("*.py"):
+        kinds |= {*re.findall(pattern, path.read_text(encoding="utf-8"))}
 
     assert len(kinds) > 10
     assert not {kind for kind in kinds if f"`{kind}`" not in PAGE}

@@ -204,3 +204,14 @@ def test_a_dataset_of_format_1_is_read_and_one_line_says_what_it_lacks(copy, dat
         f"{copy} is of format 1, which tells no days between visits; the same jobs.prepare again brings it to 2, "
         "without decoding anything"
     ]
+
+
+def test_a_dataset_prepared_before_its_limits_were_kept_opens_without_any(copy, dataset):
+    raw = json.loads((copy / "manifest.json").read_text())
+    assert raw.pop("quality")
+    (copy / "manifest.json").write_text(json.dumps(raw))
+
+    opened = PreparedDataset.open(copy)
+
+    assert opened.manifest.quality is None
+    assert opened.fingerprint == dataset.fingerprint

@@ -28,6 +28,20 @@ def compose_content(
     return evaluated_content(calibrated_content(config, dataset, state, provenance), dataset, cohort_split)
 
 
+def provenance_of_one(config: TrialConfig, dataset: PreparedDataset, best_epoch: int) -> Provenance:
+    """Of one setting that was trained without a study."""
+    return Provenance(
+        study="trained",
+        dataset_uri=dataset.uri,
+        fingerprint=dataset.fingerprint,
+        dataset_name=dataset.manifest.name,
+        num_patients=dataset.manifest.num_patients,
+        num_trials=1,
+        seed=config.training.seed,
+        best_epoch=best_epoch,
+    )
+
+
 def calibrated_content(
     config: TrialConfig, dataset: PreparedDataset, state: dict[str, Tensor], provenance: Provenance
 ) -> BundleContent:

@@ -17,10 +17,7 @@ from sepl.errors import ConfigError
 from sepl.storage import check_unpublished, resolve
 
 if TYPE_CHECKING:
-    from sepl.bundle.manifest import Provenance
-    from sepl.data.dataset.dataset import PreparedDataset
     from sepl.training.supervised.objective import EpochResult
-    from sepl.training.supervised.run import TrainingRun
 
 
 def main(
@@ -50,10 +47,10 @@ def main(
     from sepl.bundle.manifest import MANIFEST
     from sepl.bundle.skills import evaluation_table
     from sepl.data.dataset.dataset import PreparedDataset
+    from sepl.scoring.compose import compose_content, provenance_of_one
     from sepl.training.engine.autosave import Autosave
     from sepl.training.input.batches import TrainingData
     from sepl.training.supervised.run import TrainingRun, train
-    from sepl.tuning.selection import compose_content
 
     if not save_minutes > 0 or save_steps < 0:
         raise ConfigError(
@@ -75,7 +72,7 @@ def main(
         settings,
         dataset,
         run.best_state(),
-        _provenance(run, settings.training.seed, dataset),
+        provenance_of_one(settings, dataset, run.best_epoch),
         cohort_split="validation",
         normalisation=run.network.normalisation,  # of a resumed run as it began
     )
@@ -91,21 +88,6 @@ def _line(epoch: "EpochResult") -> str:
         f"epoch {epoch.epoch} of {epoch.num_epochs}: loss {epoch.train_loss:.3f}, "
         f"validation skill {epoch.validation_skill:.3f}, best {epoch.best_skill:.3f}, "
         f"{epoch.photographs_per_second:.0f} photographs/s"
-    )
-
-
-def _provenance(run: "TrainingRun", seed: int, dataset: "PreparedDataset") -> "Provenance":
-    from sepl.bundle.manifest import Provenance
-
-    return Provenance(
-        study="trained",
-        dataset_uri=dataset.uri,
-        fingerprint=dataset.fingerprint,
-        dataset_name=dataset.manifest.name,
-        num_patients=dataset.manifest.num_patients,
-        num_trials=1,
-        seed=seed,
-        best_epoch=run.best_epoch,
     )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ROOMS = ("sepl", "jobs", "serve", "benchmarks", "search_spaces")
 PATCHES = Path("sepl/distributed/ray_patches.py")
-NOT_THEIRS = {"_BatchNorm", "_exit"}
-"""Of torch, and `os._exit`."""
+NOT_THEIRS = {"_BatchNorm", "_exit", "_asdict", "_replace"}
+"""Of torch, `os._exit`, and the public methods of a named tuple."""
 UNDOCUMENTED = ("ray.tune.execution", "ray.tune.experiment.trial", "ray.air.execution", "ray.serve._private")
 
 

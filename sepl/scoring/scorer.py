@@ -96,7 +96,7 @@ class Scorer:
         patient of its own. Raises ConfigError when they are not as many as photographs.
         """
         keys = patient_keys(patients, len(photographs))
-        return self._score(
+        return self.score_photographs(
             [
                 Photograph(name, partial(_same, data), "", key)
                 for (name, data), key in zip(photographs, keys, strict=True)
@@ -106,7 +106,7 @@ class Scorer:
     def score_files(self, paths: Sequence[Path], patients: Sequence[str] = ()) -> list[Score]:
         """Scores of files; the names are the paths as given."""
         keys = patient_keys(patients, len(paths))
-        return self._score(
+        return self.score_photographs(
             [Photograph(str(path), path.read_bytes, "", key) for path, key in zip(paths, keys, strict=True)]
         )
 
@@ -121,7 +121,8 @@ class Scorer:
         rows = zip(names, pixels_NHWC, keys, strict=True)
         return self.score_readings([Reading(name, "ok", pixels, None, key) for name, pixels, key in rows])
 
-    def _score(self, photographs: Sequence[Photograph]) -> list[Score]:
+    def score_photographs(self, photographs: Sequence[Photograph]) -> list[Score]:
+        """Scores of photographs that are still to be read, in order; a patient's may stand anywhere."""
         order = order_by_patient([photograph.patient for photograph in photographs])
         scores = self.stream((photographs[place] for place in order), order)
         return list(chain.from_iterable(scores))

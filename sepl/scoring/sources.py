@@ -54,7 +54,7 @@ class PhotographSource:
 
     def __iter__(self) -> Iterator[Photograph]:
         return (
-            Photograph(printable(entry.name or ""), partial(_read, self.root, entry.name), entry.eye, entry.patient)
+            Photograph(printable(entry.name or ""), partial(read_file, self.root, entry.name), entry.eye, entry.patient)
             for entry in self.entries
         )
 
@@ -204,7 +204,8 @@ def _parent(location: Location) -> Location:
     return Location(location.filesystem, parent, f"{address.rpartition('/')[0]}{question}{query}")
 
 
-def _read(root: Location, name: str | None) -> bytes:
+def read_file(root: Location, name: str | None) -> bytes:
+    """The bytes of the file that a row names: below `root`, or by an absolute path or a URI."""
     if not name:
         raise ImageError("the table names no file in this row")
     is_own = name.startswith("/") or "://" in name

@@ -14,28 +14,23 @@ import optuna
 import torch
 from torch import Tensor
 
-from sepl.bundle.format import BundleContent, compose_bundle
-from sepl.bundle.manifest import Intervals, Provenance
+from sepl.bundle.manifest import Provenance
 from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.data.imaging.photograph import Normalisation
 from sepl.errors import DivergedError, StudyError
 from sepl.metrics import Evaluation
 from sepl.models.backbone.normalisation import backbone_normalisation
-from sepl.scoring.evaluation import evaluate_bundle
-from sepl.scoring.intervals import calibrate
-from sepl.scoring.scorer import Scorer
+from sepl.scoring.compose import calibrated_content, evaluated_content
 from sepl.storage import Location, local_copy
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.refit import refit
+from sepl.training.supervised.run import TrainingRun
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import TrialRow, leaderboard
 
 Tell = Callable[[str], None]
-
-_NUM_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True)
@@ -85,75 +80,8 @@ def select_winner(
             _promote_once(registry, bundle_id, study)
             trials.set_user_attr(BUNDLE_ID, bundle_id)
     bundle = registry.show(trials.user_attrs[BUNDLE_ID])
-    assert bundle.evaluation is not None  # compose_content always evaluates
+    assert bundle.evaluation is not None  # what a study publishes was tested
     return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)
-
-
-def refit(config: TrialConfig, dataset: PreparedDataset, tell: Tell = print) -> dict[str, Tensor]:
-    """Weights at the end of the config's schedule on train and validation patients.
-
-    Raises DivergedError.
-    """
-    data = TrainingData.load(dataset, train_splits=("train", "validation"), validation_split=None)
-    run = TrainingRun(config, data)
-    for epoch in train(run):
-        tell(f"refit: epoch {epoch.epoch} of {epoch.num_epochs}, loss {epoch.train_loss:.3f}, {epoch.seconds:.1f} s")
-    return run.best_state()
-
-
-def compose_content(
-    config: TrialConfig,
-    dataset: PreparedDataset,
-    state: dict[str, Tensor],
-    provenance: Provenance,
-    *,
-    cohort_split: str = "test",
-    normalisation: Normalisation | None = None,
-) -> BundleContent:
-    """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
-
-    Both through the scorer that will serve it, so that what is measured is what is served. `normalisation` is that of
-    the network of these weights, by default its backbone's.
-    """
-    content = _calibrated(config, dataset, state, provenance, normalisation)
-    _evaluate(content, dataset, cohort_split)
-    return content
-
-
-def _calibrated(
-    config: TrialConfig,
-    dataset: PreparedDataset,
-    state: dict[str, Tensor],
-    provenance: Provenance,
-    normalisation: Normalisation | None = None,
-) -> BundleContent:
-    if normalisation is None:
-        normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
-    content = BundleContent(
-        config=config,
-        tasks=dataset.tasks,
-        image=dataset.image_spec.for_network(normalisation),
-        quality=dataset.manifest.quality,
-        scaler=dataset.scaler,
-        intervals=Intervals(),
-        provenance=provenance,
-        state=state,
-        evaluation=None,
-    )
-    content["intervals"] = _calibrate(Scorer(compose_bundle(**content)[0]), dataset)
-    return content
-
-
-def _evaluate(content: BundleContent, dataset: PreparedDataset, cohort_split: str) -> None:
-    scorer = Scorer(compose_bundle(**content)[0])
-    content["evaluation"] = evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=_NUM_BOOTSTRAP)
-
-
-def _calibrate(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
-    photographs = dataset.photographs("calibration")
-    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards, photographs.patient_index))
-    labels_PT = photographs.per_patient(photographs.labels_NT)
-    return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)
 
 
 def _bundle_of(unsealing: UnsealingRecord, row: TrialRow) -> str | None:
@@ -203,10 +131,10 @@ def _publish(
         earlier_test_readings=unsealing.num_readings(),
     )
     tell("calibrating on the calibration patients")
-    content = _calibrated(config, dataset, state, provenance)
+    content = calibrated_content(config, dataset, state, provenance)
     unsealing.note(trial)
     tell("testing once on the sealed patients")
-    _evaluate(content, dataset, "test")
+    content = evaluated_content(content, dataset, "test")
     return Registry(folder.registry.uri).add(**content).bundle_id
 
 

@@ -24,10 +24,10 @@ from sepl.data.imaging.reasons import Refusal
 from sepl.data.preparation.prepare import prepare
 from sepl.errors import ImageError
 from sepl.models.build import build_network
+from sepl.scoring.compose import compose_content
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
 from sepl.simulation.cohort import simulate_patient
-from sepl.tuning.selection import compose_content
 from serve.api import build_api
 from serve.schemas import ServeSettings
 

@@ -19,13 +19,16 @@ from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import IMAGENET
 from sepl.errors import DatasetError, DivergedError, StorageError, StudyError
+from sepl.scoring import compose
+from sepl.scoring.compose import compose_content
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.input.batches import TrainingData
+from sepl.training.refit import refit
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning import selection
 from sepl.tuning.record.record import ENDED, StudyFolder, StudyRecord
-from sepl.tuning.selection import compose_content, refit, select_winner
+from sepl.tuning.selection import select_winner
 
 PARAMS = {
     "backbone": "test_resnet",
@@ -113,7 +116,7 @@ def test_the_sealed_patients_are_read_once(make_study: Make, tmp_path: Path, mon
         read.append(cohort_split)
         return evaluate_bundle(scorer, data, cohort_split, **more)
 
-    monkeypatch.setattr(selection, "evaluate_bundle", counted)
+    monkeypatch.setattr(compose, "evaluate_bundle", counted)
     first = select_winner(str(tmp_path), "done")
 
     second = select_winner(str(tmp_path), "done")

@@ -38,6 +38,7 @@ from search_spaces import families as space
 from sepl.config import Family, TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.models.build import build_network
+from sepl.models.parts.network import Context
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
@@ -149,7 +150,8 @@ def _training_step(config: TrialConfig, data: TrainingData) -> Callable[[], None
     images_BCHW = torch.randn(config.training.batch_size, 3, size, size, device=data.device)
 
     def step() -> None:
-        (network(images_BCHW).abs().mean(dim=0).sum() + network.penalty()).backward()
+        context = Context(penalties=[])
+        (network(images_BCHW, context).abs().mean(dim=0).sum() + network.penalty(context)).backward()
         optimiser.step()
         optimiser.zero_grad()
         if data.device.type == "cuda":

@@ -35,7 +35,7 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.data.preparation.prepare import prepare
 from sepl.device import deterministic_kernels
-from sepl.models.parts.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import Representation
 from sepl.simulation.cohort import simulate_cohort
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import Batch, TrainingData
@@ -194,11 +194,11 @@ class TimedWeighting(Weighting):
         losses_T: Tensor,
         present_T: Tensor,
         representation: Representation | None,
-        network: MultiTaskNetwork,
+        penalty: Tensor,
     ) -> None:
         wait(self.device)
         start = time.perf_counter()
-        self.inner.backward(losses_T, present_T, representation, network)
+        self.inner.backward(losses_T, present_T, representation, penalty)
         wait(self.device)
         self.seconds = time.perf_counter() - start
 

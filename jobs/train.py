@@ -72,7 +72,14 @@ def main(
         print(_line(epoch), flush=True)
         saves()
     provenance = _provenance(run, settings.training.seed, dataset)
-    content = compose_content(settings, dataset, run.best_state(), provenance, cohort_split="validation")
+    content = compose_content(
+        settings,
+        dataset,
+        run.best_state(),
+        provenance,
+        cohort_split="validation",
+        normalisation=run.network.normalisation,  # of a resumed run as it began
+    )
     bundle = write_bundle(out, **content)
     saves.clear()
     assert bundle.evaluation is not None  # compose_content always evaluates

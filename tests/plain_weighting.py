@@ -28,11 +28,13 @@ class Twostage(MultiTaskNetwork):
         return early_BF, torch.tanh(early_BF @ self.second)
 
     def predict(self, representation: Representation, context: Context = NO_CONTEXT) -> Tensor:
-        self._features_BF = torch.cat(list(representation), dim=1)
-        return self._features_BF @ torch.stack(list(self.heads), dim=1)
+        features_BF = torch.cat(list(representation), dim=1)
+        if context.penalties is not None:
+            context.penalties.append((features_BF**2).sum())
+        return features_BF @ torch.stack(list(self.heads), dim=1)
 
-    def penalty(self) -> Tensor:
-        return (self._features_BF**2).sum() + (self.first**2).sum() if self._penalised else torch.zeros(())
+    def penalty(self, context: Context = NO_CONTEXT) -> Tensor:
+        return sum(context.penalties or [], start=(self.first**2).sum()) if self._penalised else torch.zeros(())
 
 
 def batch(num_tasks: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -59,12 +61,13 @@ def step(
     def losses(outputs_BT: Tensor) -> Tensor:
         return ((outputs_BT.float() - targets_BT) ** 2).mean(dim=0) * present_T * scale_T
 
+    context = Context(penalties=[])
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
         representation = network.represent(images_BCHW)
         branch = weighting.branch(representation)
         assert branch is not None
-        outputs_BT = network.predict(branch)
-    weighting.backward(losses(outputs_BT), present_T, representation, network)
+        outputs_BT = network.predict(branch, context)
+    weighting.backward(losses(outputs_BT), present_T, representation, network.penalty(context))
     if weighting.looks_again:
         weighting.after_step(0.5 * losses(outputs_BT.detach()), present_T)
     named = [*network.named_parameters(), *weighting.named_parameters()]

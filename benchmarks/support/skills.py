@@ -38,7 +38,6 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     outputs_NT = predict_outputs(
         network,
         test.shards,
-        dataset.image_spec,
         device=data.device,
         patients=test.patient_index,
         labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
@@ -99,7 +98,9 @@ def _trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwor
     run = TrainingRun(config, data)
     for _ in train(run):
         pass
-    network = build_network(config.model, data.tasks, data.image_spec.size, initialise=False)
+    network = build_network(
+        config.model, data.tasks, data.image_spec.size, initialise=False, normalisation=run.network.normalisation
+    )
     network.load_state_dict(run.best_state())
     return network.to(data.device)
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from sepl.config import Family, ModelConfig
+from sepl.data.imaging.photograph import Normalisation
 from sepl.errors import ConfigError
 from sepl.models.backbone.build import build_backbone
+from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.models.backbone.stages import prune_to_stages
 from sepl.models.families.cgc import CgcHead
 from sepl.models.families.cross_stitch import CrossStitchNetwork
@@ -30,23 +32,31 @@ MakeBackbone = Callable[[], tuple[nn.Module, int]]
 
 
 def build_network(
-    config: ModelConfig, tasks: TaskTable, image_size: int, *, initialise: bool = True
+    config: ModelConfig,
+    tasks: TaskTable,
+    image_size: int,
+    *,
+    initialise: bool = True,
+    normalisation: Normalisation | None = None,
 ) -> MultiTaskNetwork:
     """The network that `config` names, on the CPU, in training mode, its images channels last.
 
     Its forward takes normalised images (B, 3, image_size, image_size) (see `sepl.models.pixels.to_input`) and gives
     (B, T) in the order of `tasks`: scaled values, logits for binary tasks. `initialise=False` leaves
-    `config.weights` aside, for a network whose state is loaded next. Raises ConfigError for what cannot be built.
+    `config.weights` aside, for a network whose state is loaded next; `normalisation` is then how the pixels were
+    normalised that it was trained on, and else the backbone's own. Raises ConfigError for what cannot be built.
     """
+    weights = config.weights if initialise else "none"
     make_backbone = partial(
         build_backbone,
         config.backbone,
-        weights=config.weights if initialise else "none",
+        weights=weights,
         image_size=image_size,
         drop_path=config.drop_path,
         final_norm=config.final_norm,
     )
     network = _builder(config.family)(config, tasks, image_size, make_backbone)
+    network.normalisation = normalisation or backbone_normalisation(config.backbone, weights)
     network.to(memory_format=torch.channels_last)  # as stored pixels lie
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and _is_deadly_channels_last(module):

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.index import mean_per_patient
 from sepl.memory import free_memory
 from sepl.models.parts.fusion import PhotographSets
@@ -26,7 +25,6 @@ from sepl.models.pixels import to_input
 def predict_outputs(
     network: nn.Module,
     shards: Sequence[NDArray[np.uint8]],
-    image_spec: ImageSpec,
     *,
     device: torch.device,
     batch_size: int = 64,
@@ -52,8 +50,7 @@ def predict_outputs(
     try:
         with torch.inference_mode():
             inputs = (
-                to_input(pixels_BHWC, image_spec.mean, image_spec.std)
-                for pixels_BHWC in _batches(shards, device, batch_size)
+                to_input(pixels_BHWC, *network.normalisation) for pixels_BHWC in _batches(shards, device, batch_size)
             )
             labels = None if labels_NT is None else torch.from_numpy(labels_NT.astype(np.float32)).to(device)
             if network.fusion is not None and patients is not None:
@@ -79,14 +76,12 @@ def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tenso
     return torch.cat([photograph_features(network, part_BCHW) for part_BCHW in parts])
 
 
-def represent_pixels(
-    network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], image: ImageSpec, device: torch.device
-) -> Tensor:
+def represent_pixels(network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
     """What is kept of each photograph: (N, F), or (N, T, F), with fusion; else its outputs (N, T).
 
     The network is in evaluation mode on `device`.
     """
-    images = to_input(torch.from_numpy(pixels_NHWC).to(device, non_blocking=True), image.mean, image.std)
+    images = to_input(torch.from_numpy(pixels_NHWC).to(device, non_blocking=True), *network.normalisation)
     features = photograph_features(network, images)
     return network.judge(features).float() if network.fusion is None else features
 

@@ -193,7 +193,6 @@ class Scorer:
             return predict_outputs(
                 self.network,
                 shards,
-                self.bundle.manifest.image,
                 device=self.device,
                 batch_size=self.batch_size,
                 patients=patients,
@@ -215,7 +214,7 @@ class Scorer:
         kept = None
         if pixels:
             with _full_precision(), torch.inference_mode():
-                kept = represent_pixels(self.network, np.stack(pixels), self.bundle.manifest.image, self.device)
+                kept = represent_pixels(self.network, np.stack(pixels), self.device)
         numbers = [number for number, rows in enumerate(piece.patients) for _ in rows]
         return _Represented([replace(reading, pixels=None) for reading in readings], numbers, kept)
 
@@ -287,7 +286,10 @@ def _full_precision() -> AbstractContextManager[None]:
 
 def _load_network(bundle: ModelBundle) -> MultiTaskNetwork:
     manifest = bundle.manifest
-    network = build_network(manifest.config.model, manifest.tasks, manifest.image.size, initialise=False)
+    image = manifest.image
+    network = build_network(
+        manifest.config.model, manifest.tasks, image.size, initialise=False, normalisation=image.normalisation
+    )
     try:
         network.load_state_dict(bundle.state)
     except RuntimeError as problem:

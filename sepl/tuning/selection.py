@@ -20,8 +20,10 @@ from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.imaging.photograph import Normalisation
 from sepl.errors import DivergedError, StudyError
 from sepl.metrics import Evaluation
+from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
@@ -63,7 +65,7 @@ def select_winner(
     """
     folder = StudyFolder.at(storage, study)
     trials = folder.load_study()
-    if ENDED not in trials.user_attrs:
+    if trials.user_attrs.get(ENDED) is None:
         raise StudyError(f"study {study} is not over; go on with --resume")
     board = leaderboard(trials)
     row = board.best()
@@ -106,23 +108,31 @@ def compose_content(
     provenance: Provenance,
     *,
     cohort_split: str = "test",
+    normalisation: Normalisation | None = None,
 ) -> BundleContent:
     """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
 
-    Both through the scorer that will serve it, so that what is measured is what is served.
+    Both through the scorer that will serve it, so that what is measured is what is served. `normalisation` is that of
+    the network of these weights, by default its backbone's.
     """
-    content = _calibrated(config, dataset, state, provenance)
+    content = _calibrated(config, dataset, state, provenance, normalisation)
     _evaluate(content, dataset, cohort_split)
     return content
 
 
 def _calibrated(
-    config: TrialConfig, dataset: PreparedDataset, state: dict[str, Tensor], provenance: Provenance
+    config: TrialConfig,
+    dataset: PreparedDataset,
+    state: dict[str, Tensor],
+    provenance: Provenance,
+    normalisation: Normalisation | None = None,
 ) -> BundleContent:
+    if normalisation is None:
+        normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
     content = BundleContent(
         config=config,
         tasks=dataset.tasks,
-        image=dataset.image_spec,
+        image=dataset.image_spec.for_network(normalisation),
         quality=dataset.manifest.quality,
         scaler=dataset.scaler,
         intervals=Intervals(),
@@ -224,4 +234,9 @@ def _own_weights(
     run = TrainingRun(config, TrainingData.load(dataset))
     with tempfile.TemporaryDirectory() as cache:
         run.restore(local_copy(source, Path(cache)))
+    if run.network.normalisation != backbone_normalisation(config.model.backbone, config.model.weights):
+        raise StudyError(
+            "the trial's own weights should be of pixels normalised as its backbone's, were of an earlier version's, "
+            "as for ImageNet: train its config anew with jobs.train"
+        )
     return run.best_state()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jobs.import_release import main
 from sepl.bundle.format import read_bundle
+from sepl.data.imaging.photograph import IMAGENET
 from sepl.errors import ConfigError
 from sepl.scoring.readings import Photograph
 from sepl.scoring.scorer import Scorer
@@ -50,6 +51,7 @@ def test_the_bundles_outputs_are_those_of_the_released_equations(
         outputs_BT = Scorer(bundle, device="cpu").network(images_BCHW)
     assert capsys.readouterr().out.startswith(f"bundle: {tmp_path / 'bundle'} ({bundle.bundle_id})")
     assert bundle.manifest.tasks.names == NAMES
+    assert bundle.manifest.image.normalisation == IMAGENET
     assert expected_BT.std(dim=0).min() > 1e-3  # the images make a difference to each output
     torch.testing.assert_close(outputs_BT, expected_BT, atol=1e-4, rtol=0)
 

@@ -10,6 +10,7 @@ same pixels everywhere. `examine_photograph` gives the same pixels and, from the
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +28,16 @@ from sepl.settings import Settings
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+
+class Normalisation(NamedTuple):
+    """A network's input of a pixel 0 … 255 is (pixel / 255 - mean) / std; of red, green, blue."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
+
 _CLAHE_CLIP = 2.0  # as the released SePL code, which equalises at full size
 _CLAHE_TILES = (8, 8)
 
@@ -37,7 +48,8 @@ class ImageSpec(Settings):
     size: int = Field(ge=16, le=4096)
     """Side of the square, in pixels."""
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    """Of red, green, blue, in 0 … 1; the network's input is (pixel / 255 - mean) / std."""
+    """Of red, green, blue, in 0 … 1; the input of a bundle's network is (pixel / 255 - mean) / std. A dataset keeps
+    pixels as they are: there neither is read, since it depends on the network."""
     std: tuple[float, float, float] = IMAGENET_STD
     field_of_view: bool = True
     """Crop to the bright field of view first; False keeps the whole photograph."""
@@ -45,6 +57,15 @@ class ImageSpec(Settings):
     """Equalise the lightness (L of LAB) within 8 × 8 tiles with a clip limit of 2, at the working size."""
     mirror_left: bool = False
     """Show left eyes as right ones, so that the optic disc is always on one side; needs to be told the eye."""
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Of a bundle's network."""
+        return Normalisation(self.mean, self.std)
+
+    def for_network(self, normalisation: Normalisation) -> "ImageSpec":
+        """The same with how a network's input is normalised."""
+        return self.model_copy(update=normalisation._asdict())
 
 
 @dataclass(frozen=True, eq=False)

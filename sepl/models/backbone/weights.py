@@ -74,6 +74,11 @@ def _read(path: str, changed_ns: int, num_bytes: int) -> Mapping[str, Tensor]:  
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
 
 
+def is_masked_pretraining(state: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors are of masked pre-training, whose decoder lies beside the encoder."""
+    return any(name.startswith(_DECODER[0]) for name in state)
+
+
 def _part_for(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """What lies below the prefix that the backbone's names have in a larger network; all of it where they have none."""
     first = next(name for name, parameter in backbone.named_parameters() if parameter.ndim > 1)
@@ -85,7 +90,7 @@ def _part_for(backbone: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def _convert(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
-    if any(name.startswith(_DECODER[0]) for name in state):  # with a mask token alone, timm takes it for DINOv2's
+    if is_masked_pretraining(state):  # with a mask token alone, timm takes it for DINOv2's
         state = {name: tensor for name, tensor in state.items() if not name.startswith(_DECODER)}
     if is_torchvision_convnext(state):
         return convnext_from_torchvision(state)

@@ -38,10 +38,11 @@ class MmoeHead(nn.Module):
         self.task_heads = nn.Linear(hidden_width, num_tasks)
         self.balance = LoadBalance(load_balance)
 
-    def forward(self, features_BF: Tensor) -> Tensor:
+    def forward(self, features_BF: Tensor, penalties: list[Tensor] | None = None) -> Tensor:
+        """The balance of the experts is added to `penalties`."""
         scores_BTE = self.gates(features_BF).unflatten(1, (-1, self.num_experts))
         gates_BTE = open_gates(scores_BTE, self.gate_top_k)
-        self.balance.observe(gates_BTE)
+        self.balance.charge(gates_BTE, penalties)
         experts_EBH = self.experts(features_BF.expand(self.num_experts, -1, -1)).relu_()
         predicted_EBT = experts_EBH @ self.task_heads.weight.T  # predictions are mixed: no (B, T, H) tensor is formed
         return (gates_BTE * predicted_EBT.permute(1, 2, 0)).sum(dim=2) + self.task_heads.bias

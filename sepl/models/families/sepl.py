@@ -98,10 +98,13 @@ class SeplHead(nn.Module):
         self.register_buffer("_table_order_K", order, persistent=False)
         self._is_in_table_order = order.tolist() == list(range(self.num_tasks))
 
-    def forward(self, features_BF: Tensor, labels_BK: Tensor | None = None) -> Tensor:
-        """`labels_BK`, scaled and NaN where absent, are read by oracle and shuffled alone, which fail without."""
+    def forward(
+        self, features_BF: Tensor, labels_BK: Tensor | None = None, penalties: list[Tensor] | None = None
+    ) -> Tensor:
+        """`labels_BK`, scaled and NaN where absent, are read by oracle and shuffled alone, which fail without. The
+        balance of the experts is added to `penalties`."""
         priors_BP = self.prior_heads(features_BF) if self.prior_heads is not None else features_BF[:, :0]
-        targets_BT = self._predict_targets(features_BF, self._propagate(priors_BP, labels_BK))
+        targets_BT = self._predict_targets(features_BF, self._propagate(priors_BP, labels_BK), penalties)
         outputs_BK = torch.cat([priors_BP, targets_BT], dim=1)
         return outputs_BK if self._is_in_table_order else outputs_BK.index_select(1, cast(Tensor, self._table_order_K))
 
@@ -126,8 +129,10 @@ class SeplHead(nn.Module):
         binary_BP = torch.where(cast(Tensor, self._as_probability_P), true_BP.nan_to_num(0.5), logit_BP)
         return torch.where(cast(Tensor, self._is_binary_P), binary_BP, true_BP.nan_to_num(0.0))
 
-    def _predict_targets(self, features_BF: Tensor, priors_BP: Tensor) -> Tensor:
+    def _predict_targets(self, features_BF: Tensor, priors_BP: Tensor, penalties: list[Tensor] | None) -> Tensor:
         gates_BTE = self._open_gates(self.gates, features_BF, priors_BP) if self.gates is not None else None
+        if gates_BTE is not None:
+            self.balance.charge(gates_BTE, penalties)
         outs_EBH = self.experts(features_BF, priors_BP)
         # w · (sum_e g_e o_e) = sum_e g_e (w · o_e): what is mixed are predictions, and no (B, T, H) tensor is formed.
         predicted_EBT = outs_EBH @ self.target_heads.weight.T
@@ -138,9 +143,7 @@ class SeplHead(nn.Module):
     def _open_gates(self, gates: nn.Linear, features_BF: Tensor, priors_BP: Tensor) -> Tensor:
         seen = [features_BF] * self._gates_see_image + [priors_BP] * self._gates_see_priors
         scores_BTE = gates(torch.cat(seen, dim=1)).unflatten(1, (-1, self.num_experts))
-        gates_BTE = open_gates(scores_BTE, self.gate_top_k)
-        self.balance.observe(gates_BTE)
-        return gates_BTE
+        return open_gates(scores_BTE, self.gate_top_k)
 
 
 class SeplNetwork(TrunkNetwork):

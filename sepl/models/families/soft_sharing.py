@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sepl.models.families.single_task import SingleTaskNetwork
 from sepl.models.parts.fusion import Fusion
+from sepl.models.parts.network import NO_CONTEXT, Context
 
 
 class SoftSharingNetwork(SingleTaskNetwork):
@@ -35,7 +36,8 @@ class SoftSharingNetwork(SingleTaskNetwork):
     def has_penalty(self) -> bool:
         return self.strength > 0
 
-    def penalty(self) -> Tensor:
+    def penalty(self, context: Context = NO_CONTEXT) -> Tensor:
+        del context
         same_place = zip(*(backbone.parameters() for backbone in self.backbones), strict=True)
         squares = [_squared_distance_to_mean(torch.stack(parameters)) for parameters in same_place]
         return self.strength * self.num_tasks * torch.stack(squares).sum()

@@ -12,7 +12,6 @@ is learnt and saves no time.
 Axes: B photograph, T task, E expert, K the strongest of them.
 """
 
-import torch
 from torch import Tensor, nn
 
 
@@ -26,23 +25,18 @@ def open_gates(scores_BTE: Tensor, top_k: int) -> Tensor:
 
 
 class LoadBalance(nn.Module):
-    """Remembers how unequally the gates of the last forward in training used the experts.
-
-    A head that is asked several times in a forward (once a task group) counts each time, and their mean is the loss.
-    """
+    """What it costs that gates use the experts unequally."""
 
     def __init__(self, weight: float) -> None:
         super().__init__()
         self.weight = weight
-        self._losses: list[Tensor] = []
 
-    def observe(self, gates_BTE: Tensor) -> None:
-        if self.weight > 0 and self.training and torch.is_grad_enabled():
-            importance_TE = gates_BTE.float().mean(dim=0)
-            unevenness_T = importance_TE.shape[1] * importance_TE.square().sum(dim=1) - 1
-            self._losses.append(self.weight * unevenness_T.mean())
+    def forward(self, gates_BTE: Tensor) -> Tensor:
+        importance_TE = gates_BTE.float().mean(dim=0)
+        unevenness_T = importance_TE.shape[1] * importance_TE.square().sum(dim=1) - 1
+        return self.weight * unevenness_T.mean()
 
-    def take(self) -> Tensor | None:
-        """The loss, once: a graph that stayed here would keep its memory, and could not be copied."""
-        losses, self._losses = self._losses, []
-        return torch.stack(losses).mean() if losses else None
+    def charge(self, gates_BTE: Tensor, penalties: list[Tensor] | None) -> None:
+        """Adds the loss to those of a forward that is asked for them; nothing with a weight of 0."""
+        if self.weight > 0 and penalties is not None:
+            penalties.append(self(gates_BTE))

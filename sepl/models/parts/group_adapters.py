@@ -9,7 +9,7 @@ V starts at 0, so that before the first step the network is the family's own.
 Axes: B photograph, F feature, G group, D width of a sub-model, T task.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,13 +48,14 @@ class GroupedHead(nn.Module):
         in_group_GT = torch.tensor([[group == g for group in group_of_task] for g in range(num_groups)])
         self.register_buffer("in_group_GT", in_group_GT, persistent=False)
 
-    def forward(self, features_BF: Tensor, labels_BT: Tensor | None = None, turn: Turn | None = None) -> Tensor:
-        """Outputs (B, T); in a turn those of its group, and 0 for the tasks of others."""
+    def forward(self, features_BF: Tensor, turn: Turn | None = None, **told: object) -> Tensor:
+        """Outputs (B, T); in a turn those of its group, and 0 for the tasks of others. The family's own head is `told`
+        the rest."""
         if turn is not None:
-            return self._decide(turn.group, features_BF, self._in_turn(features_BF, turn), labels_BT)
+            return self._decide(turn.group, features_BF, self._in_turn(features_BF, turn), told)
         adapted = [adapter(features_BF).relu() for adapter in self.adapters]
         groups = range(self.num_groups)
-        return torch.stack([self._decide(group, features_BF, adapted, labels_BT) for group in groups]).sum(dim=0)
+        return torch.stack([self._decide(group, features_BF, adapted, told) for group in groups]).sum(dim=0)
 
     def _in_turn(self, features_BF: Tensor, turn: Turn) -> list[Tensor]:
         """The group's own features (B, D) with gradient, the others' without, disturbed."""
@@ -78,11 +79,10 @@ class GroupedHead(nn.Module):
             dim=1,
         )
 
-    def _decide(self, group: int, features_BF: Tensor, adapted: Sequence[Tensor], labels_BT: Tensor | None) -> Tensor:
+    def _decide(self, group: int, features_BF: Tensor, adapted: Sequence[Tensor], told: Mapping[str, object]) -> Tensor:
         """Outputs (B, T), 0 for the tasks of other groups."""
         features_BF = features_BF + torch.cat(list(adapted), dim=1) @ self.mixers[group]
-        outputs_BT = self.head(features_BF) if labels_BT is None else self.head(features_BF, labels_BT)
-        return outputs_BT * self.in_group_GT[group]
+        return self.head(features_BF, **told) * self.in_group_GT[group]
 
 
 def _adapt(features_BF: Tensor, weight_GDF: Tensor, bias_GD: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from sepl.data.imaging.photograph import IMAGENET, Normalisation
 from sepl.models.parts.fusion import Fusion, PhotographSets
 from sepl.models.parts.group_adapters import Turn
 
@@ -30,6 +31,8 @@ class Context:
     """Scaled labels, NaN where absent, a row an output; for networks that `need_labels`."""
     turn: Turn | None = None
     """In cooperative training, which group's it is; for networks with task groups."""
+    penalties: list[Tensor] | None = None
+    """A list of its own for a forward whose `penalty` is asked for next: what that is made of is added to it."""
 
 
 NO_CONTEXT = Context()
@@ -47,6 +50,8 @@ class MultiTaskNetwork(nn.Module):
         super().__init__()
         self.num_tasks = num_tasks
         self.fusion = fusion
+        self.normalisation: Normalisation = IMAGENET
+        """Of the pixels that become its images; `sepl.models.build` gives a network its backbone's."""
 
     def forward(self, images_BCHW: Tensor, context: Context = NO_CONTEXT) -> Tensor:
         """Outputs (B, T) of normalised images (see `sepl.models.pixels.to_input`); with fusion and sets, (P, T)."""
@@ -80,6 +85,7 @@ class MultiTaskNetwork(nn.Module):
         """Whether `penalty` is ever anything but 0."""
         return False
 
-    def penalty(self) -> Tensor:
-        """What the family adds to the losses of the last forward in training mode; asked once a step."""
+    def penalty(self, context: Context = NO_CONTEXT) -> Tensor:
+        """What the family adds to the losses of the forward that had this context, with its `penalties`."""
+        del context
         return torch.zeros((), device=next(self.parameters()).device)

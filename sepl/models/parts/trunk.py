@@ -3,6 +3,7 @@
 Axes: B photograph, C channel, H height, W width, F feature, T task.
 """
 
+import torch
 from torch import Tensor, nn
 
 from sepl.models.parts.fusion import Fusion
@@ -24,15 +25,20 @@ class TrunkNetwork(MultiTaskNetwork):
         return self.backbone(images_BCHW)
 
     def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
-        for balance in self._balances:  # of a forward whose penalty nobody asked for: no part of this one's
-            balance.take()
-        inputs = (features, context.labels_BT) if self.needs_labels else (features,)
-        return self.head(*inputs, turn=context.turn) if isinstance(self.head, GroupedHead) else self.head(*inputs)
+        told: dict[str, object] = {"labels_BK": context.labels_BT} if self.needs_labels else {}
+        if self.has_penalty:
+            told["penalties"] = context.penalties
+        if isinstance(self.head, GroupedHead):
+            return self.head(features, context.turn, **told)
+        return self.head(features, **told)
 
     @property
     def has_penalty(self) -> bool:
         return any(balance.weight > 0 for balance in self._balances)
 
-    def penalty(self) -> Tensor:
-        taken = [balance.take() for balance in self._balances]
-        return sum((loss for loss in taken if loss is not None), start=super().penalty())
+    def penalty(self, context: Context = NO_CONTEXT) -> Tensor:
+        """Of a head that is asked several times in a forward, once a task group, the mean."""
+        if not self.has_penalty:
+            return super().penalty(context)
+        assert context.penalties, "the context that the forward had, with a list for its penalties"
+        return super().penalty(context) + torch.stack(context.penalties).mean()

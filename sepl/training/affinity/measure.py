@@ -201,11 +201,12 @@ class AffinityProbe:
                     parameter.copy_(value)
 
     def _draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        train_set, spec = self._data.train, self._data.image_spec
+        train_set = self._data.train
         order_1B = torch.randperm(train_set.pixels.num_photographs, generator=self._order)[None, : self._batch_size]
         pixels_BHWC = next(iter(train_set.pixels.batches(order_1B)))
         rows_B = order_1B[0].to(self._data.device)
-        return to_input(pixels_BHWC, spec.mean, spec.std), train_set.targets_NT[rows_B], train_set.present_NT[rows_B]
+        images_BCHW = to_input(pixels_BHWC, *self._network.normalisation)
+        return images_BCHW, train_set.targets_NT[rows_B], train_set.present_NT[rows_B]
 
     def _losses(self, outputs_BT: Tensor, targets_BT: Tensor, present_BT: Tensor) -> Tensor:
         return task_losses(outputs_BT.float(), targets_BT, present_BT, self._data.is_binary_T)

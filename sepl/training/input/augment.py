@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.photograph import Normalisation
 
 MAX_ANGLE = math.radians(15.0)
 """Of rotation, at strength 1, as in the released code."""
@@ -47,12 +47,12 @@ class Augmenter:
     waits for the device.
     """
 
-    def __init__(self, image_spec: ImageSpec, strength: float, generator: torch.Generator) -> None:
+    def __init__(self, normalisation: Normalisation, strength: float, generator: torch.Generator) -> None:
         self._strength = strength
         self._generator = generator
         self._device = generator.device
-        self._mean_3 = torch.tensor(image_spec.mean, device=self._device)
-        self._std_3 = torch.tensor(image_spec.std, device=self._device)
+        self._mean_3 = torch.tensor(normalisation.mean, device=self._device)
+        self._std_3 = torch.tensor(normalisation.std, device=self._device)
         self._luma_3 = torch.tensor(LUMA, device=self._device)
         self._identity_33 = torch.eye(3, device=self._device)
 

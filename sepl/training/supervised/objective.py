@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sepl.config import TrialConfig
+from sepl.data.imaging.photograph import IMAGENET, Normalisation
 from sepl.device import autocast
 from sepl.errors import DivergedError
 from sepl.models.parts.network import MultiTaskNetwork
@@ -66,7 +67,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         )
         turns = CooperativeTurns(self.passes, training) if training.cooperative else None
         self.gradients = BatchBackward(self.passes, turns)
-        self.augment = Augmenter(data.image_spec, training.augment_strength, streams.augmentation)
+        self._normalise_as(network.normalisation)
         fused = model.fusion != "none"
         self._train = PatientTrainSet.of(data.train, model.photographs_per_patient) if fused else data.train
         self._loss_sums_T = torch.zeros(len(data.tasks), device=data.device)  # over the epoch's steps so far
@@ -132,12 +133,14 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What the weighting remembers, and the epoch's losses so far, the best skill, photographs at once."""
+        """What the weighting remembers, the epoch's losses so far, the best skill, photographs at once, and how pixels
+        are normalised."""
         return {
             **{f"weighting.{name}": value for name, value in self.weighting.state_dict().items()},
             "loss_sums": self._loss_sums_T,
             "best_skill": torch.tensor(self._best_skill, dtype=torch.float64),
             "micro_batch_size": torch.tensor(self.passes.micro_batch_size),
+            "normalisation": torch.tensor(self.passes.network.normalisation, dtype=torch.float64),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -145,6 +148,14 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self._loss_sums_T.copy_(state["loss_sums"])
         self._best_skill = float(state["best_skill"])
         self.passes.micro_batch_size = int(state["micro_batch_size"])
+        # Saves that do not tell are of the time when every network was trained as for ImageNet.
+        told = state.get("normalisation")
+        self._normalise_as(IMAGENET if told is None else Normalisation(*(tuple(row) for row in told.tolist())))
+
+    def _normalise_as(self, normalisation: Normalisation) -> None:
+        self.passes.network.normalisation = normalisation
+        streams, strength = self.passes.streams, self._config.training.augment_strength
+        self.augment = Augmenter(normalisation, strength, streams.augmentation)
 
     @property
     def _validation_skill(self) -> float:
@@ -154,11 +165,12 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         validation = self._data.validation
         if validation is None:
             return dict.fromkeys(self._data.tasks.names, math.nan)
+        assert isinstance(network, MultiTaskNetwork), "the run's own, or the average of its weights"
+        network.normalisation = self.passes.network.normalisation  # an average was copied before a run was restored
         with autocast(self._config.training.precision, self._data.device):
             outputs_NT = predict_outputs(
                 network,
                 validation.photographs.shards,
-                self._data.image_spec,
                 device=self._data.device,
                 batch_size=self._validation_batch_size(),
                 patients=validation.photographs.patient_index,

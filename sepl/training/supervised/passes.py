@@ -74,11 +74,12 @@ class Passes:
         present_T = batch.present_BT.any(dim=0)
         losses = []
         for rows in parts:
+            context = _context(batch, rows, turn)
             with self.autocast():
                 representation = self._represent(images_BCHW[batch.photographs(rows)])
-                outputs_BT = self.network.predict(self._branch(representation), _context(batch, rows, turn))
+                outputs_BT = self.network.predict(self._branch(representation), context)
             losses_T = self.losses_of(outputs_BT, batch, rows)
-            self.weighting.backward(losses_T, present_T, representation, self.network)
+            self.weighting.backward(losses_T, present_T, representation, self.network.penalty(context))
             losses.append(losses_T.detach())
         return sum(losses[1:], start=losses[0])
 
@@ -104,10 +105,12 @@ class Passes:
         """The losses of the whole batch; their gradients arrive at the leaves and at what lies behind them."""
         first, *others = leaves
         representation = leaves if others else first
+        context = _context(batch, slice(None), turn)
         with self.autocast():
-            outputs_BT = self.network.predict(self._branch(representation), _context(batch, slice(None), turn))
+            outputs_BT = self.network.predict(self._branch(representation), context)
         losses_T = self.losses_of(outputs_BT, batch)
-        self.weighting.backward(losses_T, batch.present_BT.any(dim=0), representation, self.network)
+        penalty = self.network.penalty(context)
+        self.weighting.backward(losses_T, batch.present_BT.any(dim=0), representation, penalty)
         return losses_T.detach()
 
     def _represent(self, images_BCHW: Tensor) -> Representation:
@@ -144,8 +147,8 @@ class Passes:
 
 
 def _context(batch: Batch, rows: slice, turn: Turn | None) -> Context:
-    context = batch.context(rows)
-    return context if turn is None else replace(context, turn=turn)
+    """Of a forward whose penalty is asked for."""
+    return replace(batch.context(rows), turn=turn, penalties=[])
 
 
 def _send_back(pieces: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:

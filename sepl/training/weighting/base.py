@@ -5,7 +5,7 @@ A step is
     representation = network.represent(images)
     outputs_BT     = network.predict(weighting.branch(representation), …)
     losses_T       = task_losses(outputs_BT, …)
-    weighting.backward(losses_T, present_T, representation, network)
+    weighting.backward(losses_T, present_T, representation, network.penalty(…))
     optimiser.step()
     weighting.after_step(…)              # only where weighting.looks_again
 
@@ -17,7 +17,7 @@ did not exist. What a weighting learns or remembers is in its `state_dict`, so t
 
 from torch import Tensor, nn
 
-from sepl.models.parts.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import Representation
 
 
 class Weighting(nn.Module):
@@ -39,7 +39,7 @@ class Weighting(nn.Module):
         losses_T: Tensor,
         present_T: Tensor,
         representation: Representation | None,  # noqa: ARG002 - for those that weigh gradients
-        network: MultiTaskNetwork,
+        penalty: Tensor,
     ) -> None:
         """Adds to `.grad` of the network's parameters and of the weighting's own.
 
@@ -47,9 +47,9 @@ class Weighting(nn.Module):
             losses_T: each task's mean loss over the photographs that have its label; 0 without any.
             present_T: bool, which tasks have a label in the batch.
             representation: what `network.represent` gave, None from a family without a shared trunk.
-            network: its `penalty()` is added as it is.
+            penalty: what the family adds to the losses; it is added as it is.
         """
-        (self.total(losses_T, present_T) + network.penalty()).backward()
+        (self.total(losses_T, present_T) + penalty).backward()
 
     def total(self, losses_T: Tensor, present_T: Tensor) -> Tensor:
         """The one loss that a weighting of losses descends; those of gradients have none."""

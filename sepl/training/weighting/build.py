@@ -1,4 +1,7 @@
-"""The weighting that a trial's settings name."""
+"""The weighting that a trial's settings name.
+
+TorchJD is loaded for those that are made of it alone: its solvers cost a process most of a second.
+"""
 
 import torch
 
@@ -7,7 +10,6 @@ from sepl.errors import ConfigError
 from sepl.models.parts.network import MultiTaskNetwork
 from sepl.tasks import TaskTable
 from sepl.training.weighting.base import Weighting
-from sepl.training.weighting.gradients import GradientWeighting, gradient_methods
 from sepl.training.weighting.losses_only import (
     DynamicWeightAverage,
     EqualWeighting,
@@ -53,8 +55,17 @@ def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
         case "stch":
             _check_warmup(config)
             return SmoothTchebycheffWeighting(num_tasks, config.stch_smoothness, config.stch_warmup_epochs)
-        case method:
-            return GradientWeighting(gradient_methods(cagrad_radius=config.cagrad_radius)[method])
+        case _:
+            return _gradient_weighting(config)
+
+
+def _gradient_weighting(config: TrainingConfig) -> Weighting:
+    from sepl.training.weighting.gradients import (  # with cvxpy's and SciPy's solvers
+        GradientWeighting,
+        gradient_methods,
+    )
+
+    return GradientWeighting(gradient_methods(cagrad_radius=config.cagrad_radius)[config.weighting])
 
 
 def _check_warmup(config: TrainingConfig) -> None:

@@ -33,7 +33,7 @@ from torchjd.aggregation import (
 from torchjd.autojac import jac
 
 from sepl.errors import ConfigError
-from sepl.models.parts.network import MultiTaskNetwork, Representation
+from sepl.models.parts.network import Representation
 from sepl.training.weighting.base import Weighting, as_tuple
 
 
@@ -97,11 +97,10 @@ class GradientWeighting(Weighting):
         return self._leaves if isinstance(representation, tuple) else self._leaves[0]
 
     def backward(
-        self, losses_T: Tensor, present_T: Tensor, representation: Representation | None, network: MultiTaskNetwork
+        self, losses_T: Tensor, present_T: Tensor, representation: Representation | None, penalty: Tensor
     ) -> None:
         assert representation is not None, "branch refused it"
         leaves, self._leaves = self._leaves, ()
-        penalty = network.penalty()
         gradients = self._at_leaves(losses_T, present_T, leaves)
         extras = _gradients_of(penalty, leaves)
         (losses_T.sum() + penalty).backward()  # moves what lies behind the leaves
@@ -119,10 +118,10 @@ class GradientWeighting(Weighting):
         if len(rows_P) == 0:
             return [torch.zeros_like(leaf) for leaf in leaves]
         jacobians = task_jacobians(losses_T[rows_P], leaves, retain_graph=True)
-        vectors = self._aggregate([jacobian.flatten(1).float() for jacobian in jacobians])
+        vectors = self.aggregate([jacobian.flatten(1).float() for jacobian in jacobians])
         return [vector_R.view_as(leaf).to(leaf.dtype) for vector_R, leaf in zip(vectors, leaves, strict=True)]
 
-    def _aggregate(self, matrices: list[Tensor]) -> list[Tensor]:
+    def aggregate(self, matrices: list[Tensor]) -> list[Tensor]:
         """A vector (R,) of each part's matrix (P, R); together they are the aggregation of the whole Jacobian."""
         num_tasks = len(matrices[0])
         if num_tasks == 1:

@@ -20,7 +20,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchjd.scalarization import STCH
 
 from sepl.training.supervised.losses import total_loss
 from sepl.training.weighting.base import Weighting
@@ -177,6 +176,8 @@ class SmoothTchebycheffWeighting(Weighting):
 
     def __init__(self, num_tasks: int, smoothness: float, num_warmup_epochs: int) -> None:
         super().__init__()
+        from torchjd.scalarization import STCH  # alone here, so that no other weighting loads TorchJD
+
         self._smooth_maximum = STCH(smoothness)
         self._num_warmup_epochs = num_warmup_epochs
         self._sums_T: Tensor

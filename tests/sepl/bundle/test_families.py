@@ -10,6 +10,7 @@ from bundles import TASKS, bundle_content, draw_fundus
 
 from sepl.bundle.format import read_bundle, write_bundle
 from sepl.config import Family, ModelConfig, TrialConfig
+from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
@@ -28,15 +29,14 @@ def test_a_bundle_gives_the_outputs_of_the_network_that_it_was_made_of(
     network = build_network(model, TASKS, 32)
     pixels_NHWC = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
     patients = np.array([0, 1, 0, 2, 1])
-    content = bundle_content(config=TrialConfig(model=model), state=network.state_dict())
+    image = ImageSpec(size=32).for_network(network.normalisation)
+    content = bundle_content(config=TrialConfig(model=model), image=image, state=network.state_dict())
 
     write_bundle(tmp_path / "bundle", **content)
 
     scorer = Scorer(read_bundle(tmp_path / "bundle"), device="cpu")
     for given in (None, patients):
-        expected_NT = predict_outputs(
-            network, [pixels_NHWC], content["image"], device=torch.device("cpu"), patients=given
-        )
+        expected_NT = predict_outputs(network, [pixels_NHWC], device=torch.device("cpu"), patients=given)
         np.testing.assert_array_equal(scorer.outputs([pixels_NHWC], given), expected_NT)
     [score] = scorer.score_bytes([("drawn", draw_fundus())])
     assert score.status == "ok"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sepl.config import ModelConfig, Propagation
+from sepl.data.imaging.photograph import IMAGENET
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TASK_SPLITS, TaskTable
@@ -49,11 +50,11 @@ def test_tasks_of_a_cohort_of_its_own_in_any_order() -> None:
     reordered = TaskTable.of([TASKS["sbp"], TASKS["age"], TASKS["bun"], TASKS["sex"]])
     network = build_network(config(task_split="age+sex"), reordered, 32).eval()
     images_BCHW = torch.randn(2, 3, 32, 32)
-    head = network.head
+    head, backbone = network.get_submodule("head"), network.get_submodule("backbone")
 
     outputs_BK = network(images_BCHW)
 
-    priors_BP = head.get_submodule("prior_heads")(network.backbone(images_BCHW))
+    priors_BP = head.get_submodule("prior_heads")(backbone(images_BCHW))
     torch.testing.assert_close(outputs_BK[:, [1, 3]], priors_BP)
 
 
@@ -74,6 +75,15 @@ def test_weights_are_left_aside_when_a_state_follows() -> None:
     assert network.num_tasks == 15
     with pytest.raises(ConfigError, match="found no file"):
         build_network(absent, TASKS, 32)
+
+
+def test_a_network_normalises_as_its_backbone_unless_told_otherwise() -> None:
+    own, other = (config(backbone=backbone) for backbone in ("test_vit", "test_efficientnet"))
+
+    assert build_network(own, TASKS, 32).normalisation == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert build_network(own, TASKS, 32, initialise=False).normalisation == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert build_network(own, TASKS, 32, initialise=False, normalisation=IMAGENET).normalisation == IMAGENET
+    assert build_network(other, TASKS, 32).normalisation == IMAGENET
 
 
 def test_a_state_that_goes_out_and_in_gives_the_same_outputs() -> None:

@@ -1,5 +1,6 @@
 """Laws of scoring: a row for every photograph, in order, the same alone or in company."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,9 +99,7 @@ def test_the_status_tells_what_happened(scorer: Scorer, name: str, status: str, 
 def test_values_are_the_networks_outputs_in_units_with_their_intervals(scorer: Scorer) -> None:
     manifest = scorer.bundle.manifest
     pixels = read_photograph(GOOD[0], manifest.image)
-    (sex, age, sbp, hba1c) = predict_outputs(
-        scorer.network, [pixels[None]], manifest.image, device=torch.device("cpu")
-    )[0].tolist()
+    (sex, age, sbp, hba1c) = predict_outputs(scorer.network, [pixels[None]], device=torch.device("cpu"))[0].tolist()
 
     (score,) = scorer.score_bytes([("good", GOOD[0])])
 
@@ -204,3 +203,20 @@ def test_a_model_of_mirrored_eyes_sees_a_left_one_as_a_right_one_and_asks_which_
     np.testing.assert_array_equal(told, np.asarray(plain.read(Photograph("x.dcm", lambda: dicom)).pixels)[:, ::-1])
     assert (unknown.status, unknown.pixels) == ("failed", None)
     assert str(unknown.reason).startswith("eye not known")
+
+
+def test_a_bundle_of_networks_that_were_all_normalised_as_for_imagenet_scores_as_it_was_trained() -> None:
+    """Its manifest has said so from the first format on, whatever timm says of its backbone."""
+    content = bundle_content()
+    assert content["config"].model.backbone == "test_resnet"
+    bundle, files = compose_bundle(**content)
+    scorer = Scorer(bundle, device="cpu")
+    pixels_BHWC = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+
+    outputs_BK = scorer.outputs([pixels_BHWC])
+
+    mean, std = (np.array(values, np.float32) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    images_BHWC = (pixels_BHWC / np.float32(255) - mean) / std
+    expected_BK = scorer.network(torch.from_numpy(images_BHWC).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(outputs_BK, expected_BK.detach().numpy(), atol=1e-5, rtol=1e-5)
+    assert json.loads(files["bundle.json"])["image"]["mean"] == [0.485, 0.456, 0.406]

@@ -10,10 +10,14 @@ from typing import Any
 import optuna
 import pytest
 from builders import build_dataset
+from safetensors.torch import load_file, save_file
 
+from sepl.bundle.format import read_bundle, write_bundle
+from sepl.bundle.manifest import Provenance
 from sepl.bundle.registry import Registry
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.imaging.photograph import IMAGENET
 from sepl.errors import DatasetError, DivergedError, StorageError, StudyError
 from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
@@ -21,7 +25,7 @@ from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning import selection
 from sepl.tuning.record.record import ENDED, StudyFolder, StudyRecord
-from sepl.tuning.selection import refit, select_winner
+from sepl.tuning.selection import compose_content, refit, select_winner
 
 PARAMS = {
     "backbone": "test_resnet",
@@ -255,3 +259,34 @@ def test_two_processes_never_select_at_once(make_study: Make, tmp_path: Path) ->
         pytest.raises(StorageError, match=r"another run is searching .*done \(process"),
     ):
         select_winner(str(tmp_path), "done")
+
+
+def test_a_bundle_says_how_its_network_normalises_and_is_scored_so(dataset: PreparedDataset, tmp_path: Path) -> None:
+    config = TrialConfig.from_params(PARAMS)
+    run = TrainingRun(config, TrainingData.load(dataset, device="cpu"))
+    provenance = Provenance(study="s", dataset_uri=dataset.uri, fingerprint=dataset.fingerprint)
+
+    own = compose_content(config, dataset, run.best_state(), provenance, cohort_split="validation")
+    told = compose_content(
+        config, dataset, run.best_state(), provenance, cohort_split="validation", normalisation=IMAGENET
+    )
+
+    write_bundle(tmp_path / "own", **own)
+    assert own["image"] == dataset.image_spec.for_network(run.network.normalisation) != dataset.image_spec
+    assert Scorer(read_bundle(tmp_path / "own")).network.normalisation == run.network.normalisation
+    assert told["image"] == dataset.image_spec
+
+
+def test_own_weights_of_photographs_normalised_otherwise_are_not_published(
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TrainingRun(TrialConfig.from_params(PARAMS), TrainingData.load(dataset))
+    run.save(tmp_path / "checkpoint")
+    told = load_file(tmp_path / "checkpoint" / "objective.safetensors")
+    del told["normalisation"]  # as a save of the time when all were trained as for ImageNet
+    save_file(told, tmp_path / "checkpoint" / "objective.safetensors")
+    make_study(checkpoint=str(tmp_path / "checkpoint"))
+    monkeypatch.setattr(selection, "refit", _diverge)
+
+    with pytest.raises(StudyError, match="normalised as its backbone's, were of an earlier version's"):
+        select_winner(str(tmp_path), "done", lambda _: None)

@@ -25,9 +25,7 @@ def test_cells_are_as_the_sheet_shows_them(tmp_path: Path) -> None:
 
     _, rows = read_sheet(book, None)
 
-    assert rows == [
-        ["7", "0.5", "1234567890123", "true", "", "a", "2020-03-01", "2020-03-01 10:30:00", "2020-03-02"]
-    ]
+    assert rows == [["7", "0.5", "1234567890123", "true", "", "a", "2020-03-01", "2020-03-01 10:30:00", "2020-03-02"]]
 
 
 @pytest.mark.parametrize("wanted", ["new", 2])

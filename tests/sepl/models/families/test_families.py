@@ -1,11 +1,12 @@
 """The laws of a multi-task network, on every family."""
 
+import copy
 import re
 from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sepl.config import Family, ModelConfig
 from sepl.models.build import build_network
@@ -68,7 +69,8 @@ def test_there_is_one_output_a_task_on_any_backbone(family: str, backbone: str) 
 def test_every_parameter_learns(family: str, backbone: str) -> None:
     network = build(family, backbone=backbone)
 
-    (network(images()).square().sum() + network.penalty()).backward()
+    context = Context(penalties=[])
+    (network(images(), context).square().sum() + network.penalty(context)).backward()
 
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
 
@@ -187,10 +189,9 @@ def test_networks_of_tasks_share_no_parameter(family: str) -> None:
 
 
 def test_task_networks_start_apart_and_soft_ones_together() -> None:
-    apart, together = build("single_task").backbones, build("soft_sharing").backbones
+    for family, same in (("single_task", False), ("soft_sharing", True)):
+        first, second = (next(iter(backbone.parameters())) for backbone in _backbones(build(family))[:2])
 
-    for backbones, same in ((apart, False), (together, True)):
-        first, second = (next(iter(backbone.parameters())) for backbone in backbones[:2])
         assert torch.equal(first, second) is same
 
 
@@ -199,7 +200,7 @@ def test_soft_sharing_costs_the_squared_distances_of_all_pairs() -> None:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.01)
-    flat = [torch.cat([p.flatten() for p in backbone.parameters()]) for backbone in network.backbones]
+    flat = [torch.cat([p.flatten() for p in backbone.parameters()]) for backbone in _backbones(network)]
 
     expected = sum((flat[s] - flat[t]).square().sum() for t in range(NUM_TASKS) for s in range(t))
 
@@ -214,22 +215,33 @@ def test_a_single_task_is_no_special_case(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["sepl", "mmoe"])
-def test_load_balance_is_asked_once_and_vanishes_when_experts_share_the_work(family: str) -> None:
+def test_load_balance_vanishes_when_experts_share_the_work(family: str) -> None:
     network = build(family, load_balance=0.5)
+    before = _penalty(network, images())
 
-    network(images())
-
-    first, second = network.penalty(), network.penalty()
-    assert first > 0
-    assert second == 0
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if "gates" in name:
                 parameter.zero_()
-    network(images())
-    assert network.penalty().item() == pytest.approx(0.0, abs=1e-6)
-    network.eval()(images())
-    assert network.penalty() == 0
+
+    assert before > 0
+    assert _penalty(network, images()) == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["sepl", "mmoe"])
+def test_the_balance_is_of_the_forward_that_had_the_context_alone(family: str) -> None:
+    network = build(family, load_balance=0.5)
+    first, second = images(), images()
+    expected = _penalty(network, first)
+    context = Context(penalties=[])
+
+    network(first, context)
+    network(second)
+    network(second, Context(penalties=[]))
+
+    assert network.penalty(context).item() == expected
+    assert network.penalty(context).item() == expected
+    copy.deepcopy(network)  # nothing of a graph stays behind in it
 
 
 @pytest.mark.parametrize("fusion", ["mean", "attention"])
@@ -271,8 +283,9 @@ def test_thirty_two_photographs_are_learnt_by_heart(family: str) -> None:
     for step in range(150):
         for group in optimiser.param_groups:
             group["lr"] = 3e-3 * (1 - step / 150)
-        losses_T = task_losses(network(images_BCHW), targets_BT, present_BT, is_binary_T)
-        (losses_T.sum() + network.penalty()).backward()
+        context = Context(penalties=[])
+        losses_T = task_losses(network(images_BCHW, context), targets_BT, present_BT, is_binary_T)
+        (losses_T.sum() + network.penalty(context)).backward()
         optimiser.step()
         optimiser.zero_grad()
 
@@ -283,30 +296,28 @@ def test_thirty_two_photographs_are_learnt_by_heart(family: str) -> None:
 
 def test_with_task_groups_the_balance_is_of_all_groups() -> None:
     network = build("mmoe", task_groups="sex+age/sbp+dbp", group_width=4, load_balance=0.5).train()
-    head = network.get_submodule("head.head")
     alone: list[float] = []
-    head.register_forward_hook(lambda *_: alone.append(head.balance._losses[-1].item()))
+    network.get_submodule("head.head.balance").register_forward_hook(lambda *given: alone.append(given[-1].item()))
     with torch.no_grad():
-        for mixer in network.get_submodule("head").mixers:
-            mixer.normal_()
+        for name, parameter in network.named_parameters():
+            if "mixers" in name:
+                parameter.normal_()
 
-    network(images())
+    penalty = _penalty(network, images())
 
     assert len(alone) == 3
     assert len(set(alone)) == 3
-    assert network.penalty().item() == pytest.approx(sum(alone) / 3)
+    assert penalty == pytest.approx(sum(alone) / 3)
 
 
-def test_a_forward_that_nobody_asked_about_is_no_part_of_the_next_ones_balance() -> None:
-    network = build("sepl", load_balance=0.5).train()
-    first, second = images(), images()
-    network(second)
-    expected = network.penalty().item()
+def _backbones(network: MultiTaskNetwork) -> list[nn.Module]:
+    return list(network.get_submodule("backbones").children())
 
-    network(first)
-    network(second)
 
-    assert network.penalty().item() == expected
+def _penalty(network: MultiTaskNetwork, images_BCHW: Tensor) -> float:
+    context = Context(penalties=[])
+    network(images_BCHW, context)
+    return network.penalty(context).item()
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -323,7 +334,8 @@ def test_bfloat16_autocast_stays_near_float32(family: str, backbone: str, device
         network.eval()
         outputs_BT = network(pictures)
         network.train()
-        loss = network(pictures).float().square().sum() + network.penalty()
+        context = Context(penalties=[])
+        loss = network(pictures, context).float().square().sum() + network.penalty(context)
     loss.backward()
 
     torch.testing.assert_close(outputs_BT.float(), expected, rtol=0.1, atol=0.1)

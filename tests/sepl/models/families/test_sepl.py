@@ -14,7 +14,7 @@ from sepl.config import BinaryPrior, GateInputs, Propagation
 from sepl.errors import ConfigError
 from sepl.models.families.sepl import SeplHead
 
-PAPER = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
+PAPER: dict[str, Any] = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
 
 
 @st.composite

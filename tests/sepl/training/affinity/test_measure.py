@@ -12,6 +12,7 @@ from torch import nn
 
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
+from sepl.models.pixels import to_input
 from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
 from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits, to_array
@@ -60,7 +61,9 @@ def test_a_measurement_is_its_formula() -> None:
 
     assert probe.num_measurements == 2
     network.eval()
-    images_BCHW, targets_BT, present_BT = AffinityProbe(network, data, config, every=1)._draw()
+    (pixels_BHWC,) = data.train.pixels.batches(torch.arange(64)[None])
+    images_BCHW = to_input(pixels_BHWC, *network.normalisation)
+    targets_BT, present_BT = data.train.targets_NT, data.train.present_NT
 
     def losses() -> torch.Tensor:
         return task_losses(network(images_BCHW), targets_BT, present_BT, data.is_binary_T)
@@ -93,8 +96,9 @@ def test_label_correlation_is_over_photographs_that_have_both_labels() -> None:
     correlation_TT = label_correlation(data)
 
     both = present_NT[:, 1] & present_NT[:, 4]
-    ranks = [np.argsort(np.argsort(targets_NT[both, column])) for column in (1, 4)]
-    assert correlation_TT[1, 4] == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    ranks_2N = np.argsort(np.argsort(targets_NT[both][:, [1, 4]], axis=0), axis=0).T
+    correlation_22 = np.asarray(np.corrcoef(ranks_2N))
+    assert correlation_TT[1, 4] == pytest.approx(correlation_22[0, 1])
 
 
 def test_a_benefit_needs_a_readable_prior_a_link_and_room_to_gain() -> None:

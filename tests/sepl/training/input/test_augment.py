@@ -4,12 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.photograph import IMAGENET
 from sepl.models.pixels import to_input
 from sepl.training.input import augment
 from sepl.training.input.augment import Augmenter, Warp, apply_warp
-
-SPEC = ImageSpec(size=32)
 
 
 def _pixels(num_photographs: int = 8, size: int = 32) -> Tensor:
@@ -17,7 +15,7 @@ def _pixels(num_photographs: int = 8, size: int = 32) -> Tensor:
 
 
 def _augmenter(strength: float, seed: int = 0) -> Augmenter:
-    return Augmenter(SPEC, strength, torch.Generator().manual_seed(seed))
+    return Augmenter(IMAGENET, strength, torch.Generator().manual_seed(seed))
 
 
 def _plain_warp(rotation_B22: Tensor) -> Warp:
@@ -30,7 +28,7 @@ def test_strength_zero_is_the_input_that_scoring_sees() -> None:
 
     images_BCHW = _augmenter(0.0)(pixels_BHWC)
 
-    torch.testing.assert_close(images_BCHW, to_input(pixels_BHWC, SPEC.mean, SPEC.std), atol=1e-5, rtol=0)
+    torch.testing.assert_close(images_BCHW, to_input(pixels_BHWC, IMAGENET.mean, IMAGENET.std), atol=1e-5, rtol=0)
 
 
 def test_the_same_seed_augments_alike_and_the_next_batch_differs() -> None:
@@ -45,7 +43,7 @@ def test_the_same_seed_augments_alike_and_the_next_batch_differs() -> None:
 
 def test_a_faint_augmentation_is_one_of_the_four_flips_and_all_four_occur() -> None:
     pixels_BHWC = _pixels(1).repeat(64, 1, 1, 1)
-    plain_CHW = to_input(pixels_BHWC[:1], SPEC.mean, SPEC.std)[0]
+    plain_CHW = to_input(pixels_BHWC[:1], IMAGENET.mean, IMAGENET.std)[0]
     flips = [plain_CHW, plain_CHW.flip(2), plain_CHW.flip(1), plain_CHW.flip(1, 2)]
 
     images_BCHW = _augmenter(1e-9)(pixels_BHWC)
@@ -101,7 +99,7 @@ def test_colour_changes_stay_as_mild_as_the_strength_says(strength: float) -> No
 
     images_BCHW = _augmenter(strength)(pixels_BHWC)
 
-    levels_BC = images_BCHW[:, :, 0, 0] * torch.tensor(SPEC.std) + torch.tensor(SPEC.mean)
+    levels_BC = images_BCHW[:, :, 0, 0] * torch.tensor(IMAGENET.std) + torch.tensor(IMAGENET.mean)
     changes_B = (levels_BC.mean(dim=1) - 128 / 255).abs()
     assert 0.03 * strength < changes_B.max() < 0.12 * strength
 
@@ -109,7 +107,7 @@ def test_colour_changes_stay_as_mild_as_the_strength_says(strength: float) -> No
 @pytest.mark.gpu
 def test_augmentation_on_a_gpu_waits_for_nothing() -> None:
     generator = torch.Generator("cuda").manual_seed(0)
-    augmenter = Augmenter(SPEC, 1.0, generator)
+    augmenter = Augmenter(IMAGENET, 1.0, generator)
     pixels_BHWC = _pixels().cuda()
 
     torch.cuda.set_sync_debug_mode("error")

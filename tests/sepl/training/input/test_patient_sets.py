@@ -88,18 +88,14 @@ def test_a_patient_is_judged_by_all_photographs_at_validation(config: TrialConfi
     assert data.validation is not None
     photographs = data.validation.photographs
 
-    outputs_NT = predict_outputs(
-        network, photographs.shards, data.image_spec, device=data.device, patients=photographs.patient_index
-    )
+    outputs_NT = predict_outputs(network, photographs.shards, device=data.device, patients=photographs.patient_index)
 
-    alone_NT = predict_outputs(network, photographs.shards, data.image_spec, device=data.device)
+    alone_NT = predict_outputs(network, photographs.shards, device=data.device)
     pixels_NHWC = np.concatenate(photographs.shards)
     for patient in range(photographs.num_patients):
         of_patient = photographs.patient_index == patient
         nobody_else = np.zeros(of_patient.sum(), np.int64)
-        expected_NT = predict_outputs(
-            network, [pixels_NHWC[of_patient]], data.image_spec, device=data.device, patients=nobody_else
-        )
+        expected_NT = predict_outputs(network, [pixels_NHWC[of_patient]], device=data.device, patients=nobody_else)
         np.testing.assert_allclose(outputs_NT[of_patient], expected_NT, atol=1e-5, rtol=1e-4)
     assert not np.allclose(outputs_NT, alone_NT)
 

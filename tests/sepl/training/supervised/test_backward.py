@@ -32,7 +32,7 @@ class Pass:
         self.is_binary_T, self.training = data.is_binary_T, config.training
         self.prepare()
         self.batch = _batch(data)
-        self.images_BCHW = Augmenter(data.image_spec, 0.0, torch.Generator())(self.batch.pixels_BHWC)
+        self.images_BCHW = Augmenter(self.network.normalisation, 0.0, torch.Generator())(self.batch.pixels_BHWC)
 
     def prepare(self) -> None:
         self.passes = Passes(

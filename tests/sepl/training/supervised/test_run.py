@@ -64,7 +64,7 @@ def test_the_state_kept_is_the_best_epochs_even_when_the_network_forgets(
     network = build_network(config.model.model_copy(update={"backbone": "test_vit"}), data.tasks, data.image_spec.size)
     network.load_state_dict(run.best_state())
     assert data.validation is not None
-    outputs_NT = predict_outputs(network, data.validation.photographs.shards, data.image_spec, device=data.device)
+    outputs_NT = predict_outputs(network, data.validation.photographs.shards, device=data.device)
     skills = validation_skills(outputs_NT, data.validation, data.scaler, data.tasks)
     assert last.validation_skill < last.best_skill == best.validation_skill
     assert run.best_epoch == best.epoch
@@ -164,7 +164,7 @@ def test_the_moving_average_is_what_is_validated_and_kept(config: TrialConfig, d
     network = build_network(config.model, data.tasks, data.image_spec.size)
     network.load_state_dict(kept)
     assert data.validation is not None
-    outputs_NT = predict_outputs(network, data.validation.photographs.shards, data.image_spec, device=data.device)
+    outputs_NT = predict_outputs(network, data.validation.photographs.shards, device=data.device)
     skills = validation_skills(outputs_NT, data.validation, data.scaler, data.tasks)
     assert skills == pytest.approx(result.skill_per_task)
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from torchjd.aggregation import Sum
 
 from sepl.config import TrainingConfig, WeightingName
 from sepl.errors import ConfigError
+from sepl.models.parts.network import Context
 from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
 from sepl.training.weighting.base import Weighting
 from sepl.training.weighting.build import build_weighting
@@ -115,8 +118,9 @@ def test_what_a_family_adds_to_its_losses_is_added_as_it_is(name: WeightingName)
     penalised = step(build(name), Twostage(5, penalised=True), [True] * 5)
 
     network = Twostage(5, penalised=True)
-    network(batch(5)[0])
-    network.penalty().backward()
+    context = Context(penalties=[])
+    network(batch(5)[0], context)
+    network.penalty(context).backward()
     for key, parameter in network.named_parameters():
         added = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         torch.testing.assert_close(penalised[key] - plain[key], added, rtol=1e-4, atol=1e-4)
@@ -188,9 +192,32 @@ def test_under_bfloat16_gradients_are_those_of_float32_but_for_rounding(method: 
         assert torch.nn.functional.cosine_similarity(rounded[name].flatten(), gradient.flatten(), dim=0) > 0.98
 
 
+@pytest.mark.parametrize("loads_solvers", [False, True])
+def test_solvers_are_loaded_for_a_weighting_of_gradients_alone(loads_solvers: bool) -> None:
+    names = ["upgrad"] if loads_solvers else ["equal", "fixed", "uncertainty_laplace", "dwa", "famo"]
+    script = f"""
+import sys
+import torch
+from plain_weighting import Twostage
+from sepl.config import TrainingConfig
+from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
+from sepl.training.supervised.run import TrainingRun
+from sepl.training.weighting.build import build_weighting
+
+tasks = TaskTable.of(CARDIOMETABOLIC_TASKS)
+for name in {names}:
+    build_weighting(TrainingConfig(weighting=name), tasks, Twostage(15), torch.device("cpu"))
+print(sorted({{"torchjd", "cvxpy"}} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == ("['cvxpy', 'torchjd']" if loads_solvers else "[]")
+
+
 def aggregate(method: str, matrix_PR: Tensor) -> Tensor:
     weighting = GradientWeighting(gradient_methods(cagrad_radius=0.4)[method])
-    (left_R, right_R) = weighting._aggregate([matrix_PR[:, :4], matrix_PR[:, 4:]])
+    (left_R, right_R) = weighting.aggregate([matrix_PR[:, :4], matrix_PR[:, 4:]])
     return torch.cat([left_R, right_R])
 
 

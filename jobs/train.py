@@ -68,12 +68,11 @@ def main(
     for epoch in train(run, after_step=saves):
         print(_line(epoch), flush=True)
         saves()
-    provenance = _provenance(run, settings.training.seed, dataset)
     content = compose_content(
         settings,
         dataset,
         run.best_state(),
-        provenance,
+        _provenance(run, settings.training.seed, dataset),
         cohort_split="validation",
         normalisation=run.network.normalisation,  # of a resumed run as it began
     )

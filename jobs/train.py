@@ -52,10 +52,7 @@ def main(
     from sepl.training.input.batches import TrainingData
     from sepl.training.supervised.run import TrainingRun, train
 
-    if not save_minutes > 0 or save_steps < 0:
-        raise ConfigError(
-            f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"
-        )
+    _check_saves(save_minutes, save_steps)
     check_unpublished(resolve(out), MANIFEST)  # rather than after hours of training
     dataset = PreparedDataset.open(data)
     settings = TrialConfig.parse_json(resolve(config).read_bytes(), str(config))
@@ -81,6 +78,13 @@ def main(
     assert bundle.evaluation is not None  # compose_content always evaluates
     Console(highlight=False).print(evaluation_table(bundle.evaluation))
     print(f"bundle: {out} ({bundle.bundle_id})")
+
+
+def _check_saves(save_minutes: float, save_steps: int) -> None:
+    if not save_minutes > 0 or save_steps < 0:
+        raise ConfigError(
+            f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"
+        )
 
 
 def _line(epoch: "EpochResult") -> str:

@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+from bundles import TASKS, bundle_content
+
+from sepl.bundle.card import model_card
+from sepl.bundle.manifest import Provenance
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
+
+
+def card(**changes: Any) -> str:
+    content: dict[str, Any] = {**bundle_content(**changes)}
+    keys = ("config", "tasks", "image", "quality", "intervals", "provenance", "evaluation")
+    return model_card(**{key: content[key] for key in keys})
+
+
+def test_it_says_what_is_predicted_first_and_what_from_that() -> None:
+    text = card()
+
+    assert "predicted first and propagated: sex, age\n" in text
+    assert "predicted from image and priors: sbp, hba1c\n" in text
+
+
+def test_every_task_has_its_calibration_or_is_said_to_have_none() -> None:
+    text = card()
+
+    assert f"| {TASKS['sex'].label} | temperature 2 |" in text
+    assert f"| {TASKS['age'].label} | ± 5 y |" in text
+    assert f"| {TASKS['hba1c'].label} | not calibrated |" in text
+
+
+def test_a_bundle_that_was_not_evaluated_says_so() -> None:
+    assert "Not evaluated on sealed patients." in card()
+
+
+@pytest.mark.parametrize(("quality", "words"), [(None, "the default limits"), ("kept", "the limits of the dataset")])
+def test_it_says_whose_limits_refuse_photographs(quality: str | None, words: str) -> None:
+    text = card(quality=None) if quality is None else card()
+
+    assert f"Those beyond {words}" in text
+
+
+def test_provenance_counts_patients_where_they_are_known() -> None:
+    known = Provenance(
+        study="s", dataset_uri="d", fingerprint="f", num_trials=3, num_patients={"train": 60, "validation": 12}
+    )
+
+    assert "- patients: 60 train, 12 validation\n" in card(provenance=known)
+    assert "- patients: not recorded\n" in card()
+
+
+def test_a_bar_in_a_label_makes_no_column() -> None:
+    odd = Task(name="odd", kind="regression", unit="u", label="a|b")
+    tasks = TaskTable.of([BUILT_IN_TASKS["sex"], BUILT_IN_TASKS["age"], odd])
+    content = bundle_content()
+
+    text = model_card(
+        config=content["config"],
+        tasks=tasks,
+        image=content["image"],
+        quality=content["quality"],
+        intervals=content["intervals"],
+        provenance=content["provenance"],
+        evaluation=None,
+    )
+
+    assert "| a\\|b | not calibrated |" in text

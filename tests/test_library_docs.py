@@ -55,7 +55,7 @@ def test_the_page_opens_trains_and_scores_a_path_an_array_and_a_dataframe(notebo
 
 def test_an_array_scores_as_its_file(notebook: dict[str, Any], place: Path) -> None:
     model, file = notebook["model"], place / "photographs" / "eye.png"
-    pixels = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+    pixels = np.asarray(cv2.imread(str(file)))[:, :, ::-1]
 
     of_file, of_array = model.score(file), model.score(pixels)
 

@@ -80,11 +80,9 @@ def main(
     print(f"bundle: {out} ({bundle.bundle_id})")
 
 
-def _check_saves(save_minutes: float, save_steps: int) -> None:
-    if not save_minutes > 0 or save_steps < 0:
-        raise ConfigError(
-            f"--save-minutes should be above 0 and --save-steps at least 0, were {save_minutes:g} and {save_steps}"
-        )
+def _check_saves(minutes: float, steps: int) -> None:
+    if not minutes > 0 or steps < 0:
+        raise ConfigError(f"--save-minutes should be above 0 and --save-steps at least 0, were {minutes:g} and {steps}")
 
 
 def _line(epoch: "EpochResult") -> str:

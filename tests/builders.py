@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort.cohort import read_cohort
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.data.patients.splits import cohort_splits
+from sepl.data.patients.splits import assign_cohort_splits
 from sepl.data.preparation.prepare import prepare
 
 COHORT_TOML = """\
@@ -107,7 +107,7 @@ def _patients(num_patients: int) -> list[str]:
     number = 0
     while len(names) < num_patients:
         name, number = f"P{number:05d}", number + 1
-        cohort_split = str(cohort_splits([name], 0)[0])
+        cohort_split = str(assign_cohort_splits([name], seed=0)[0])
         if room[cohort_split]:
             room[cohort_split] -= 1
             names.append(name)

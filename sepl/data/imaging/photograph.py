@@ -9,7 +9,6 @@ same pixels everywhere. `examine_photograph` gives the same pixels and, from the
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -21,7 +20,6 @@ from sepl.data.imaging.decode import Header, decode, read_header
 from sepl.data.imaging.field_of_view import Box, blacken_bright_surround, find_field_of_view
 from sepl.data.imaging.picture_code import encode_thumbnail
 from sepl.data.imaging.quality import THUMBNAIL_SIDE, QualityMeasures, measure_thumbnail, thumbnail
-from sepl.data.imaging.reasons import NOT_FOUND, NOT_OPENED
 from sepl.errors import ImageError
 from sepl.settings import Settings
 
@@ -89,17 +87,6 @@ def read_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str 
     the kind of reason: empty, not an image, truncated, damaged, unsupported, too large, no field of view.
     """
     return _finish(_resize(_decode_square(source, spec, frame), spec.size), spec, eye)
-
-
-def read_photograph_file(path: Path, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> NDArray[np.uint8]:
-    """As `read_photograph`, from a file; ImageError when it cannot be opened."""
-    try:
-        source = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError(NOT_FOUND) from None
-    except (OSError, ValueError) as problem:
-        raise ImageError(NOT_OPENED, str(problem)) from problem
-    return read_photograph(source, spec, frame=frame, eye=eye)
 
 
 def examine_photograph(source: bytes, spec: ImageSpec, *, frame: int = 0, eye: str = "") -> Photograph:

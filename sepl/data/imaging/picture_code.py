@@ -15,7 +15,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from sepl.data.imaging.quality import Thumbnail, thumbnail
+from sepl.data.imaging.quality import Thumbnail
 
 NUM_WAVES = 128
 SCALE = 256
@@ -41,13 +41,8 @@ class PictureCode:
     """The waves themselves, 128 signed bytes: decides."""
 
 
-def encode_picture(pixels_HWC: NDArray[np.uint8]) -> PictureCode:
-    """The code of a square of RGB pixels (H, H, 3) as `read_photograph` gives it, not mirrored, before CLAHE."""
-    return encode_thumbnail(thumbnail(pixels_HWC))
-
-
 def encode_thumbnail(small: Thumbnail) -> PictureCode:
-    """As `encode_picture`, of what `sepl.data.imaging.quality.thumbnail` gave."""
+    """The code of what `sepl.data.imaging.quality.thumbnail` gave of a photograph, not mirrored, before CLAHE."""
     tools = _tools()
     green = cv2.resize(small.green_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     field = cv2.resize(small.field_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)

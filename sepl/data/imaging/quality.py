@@ -116,11 +116,6 @@ class Thumbnail:
     field_HW: MatLike
 
 
-def measure(pixels_HWC: NDArray[np.uint8]) -> QualityMeasures:
-    """The measures of a square of RGB pixels (H, H, 3) as `read_photograph` gives it, before CLAHE."""
-    return measure_thumbnail(thumbnail(pixels_HWC))
-
-
 def judge(measures: QualityMeasures, thresholds: QualityThresholds) -> Refusal | None:
     """Why a photograph is refused, as "not gradeable: sharpness 0.02 below 0.4"; None when it is not.
 

@@ -60,11 +60,6 @@ class SplitOptions(Settings):
         return names
 
 
-def cohort_splits(patients: Sequence[str], seed: int) -> NDArray[np.str_]:
-    """The cohort split of each entry (N,), by hashes of its patient's id."""
-    return assign_cohort_splits(patients, seed=seed)
-
-
 def assign_cohort_splits(
     patients: Sequence[str],
     *,

@@ -35,10 +35,6 @@ class Unit:
         """Into the factor's own unit."""
         return self.slope * values + self.offset
 
-    def revert(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From the factor's own unit."""
-        return (values - self.offset) / self.slope
-
 
 @dataclass(frozen=True)
 class Quantity:

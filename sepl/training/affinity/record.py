@@ -57,11 +57,6 @@ def to_matrix(values_TT: NDArray[np.floating]) -> Matrix:
     return tuple(tuple(float(value) if np.isfinite(value) else None for value in row) for row in values_TT)
 
 
-def to_array(matrix: Matrix) -> NDArray[np.float64]:
-    """NaN where it is not known."""
-    return np.array([[np.nan if value is None else value for value in row] for row in matrix], dtype=np.float64)
-
-
 def benefit_when_known(
     label_correlation_TT: NDArray[np.floating],
     gradient_cosine_TT: NDArray[np.floating],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sepl.data.imaging.photograph import ImageSpec, read_photograph
-from sepl.data.imaging.picture_code import NUM_WAVES, SCALE, encode_picture
+from sepl.data.imaging.picture_code import NUM_WAVES, SCALE, encode_thumbnail
+from sepl.data.imaging.quality import thumbnail
 from sepl.simulation.cohort import simulate_patient
 
 SPEC = ImageSpec(size=224)
@@ -18,7 +19,7 @@ def distance(one, other):
 @pytest.fixture(scope="module")
 def codes():
     files = [file for index in range(12) for file in simulate_patient(index, 256, 3).files]
-    return [encode_picture(read_photograph(file, SPEC)) for file in files]
+    return [encode_thumbnail(thumbnail(read_photograph(file, SPEC))) for file in files]
 
 
 def test_a_signature_is_a_direction(codes):
@@ -42,18 +43,18 @@ def test_light_and_contrast_hardly_matter(gain, offset):
     inside = pixels.max(axis=2, keepdims=True) > 20
     changed = np.where(inside, np.clip(pixels * gain + offset, 0, 255), pixels).astype(np.uint8)
 
-    assert distance(encode_picture(changed), encode_picture(pixels)) < 0.25
+    assert distance(encode_thumbnail(thumbnail(changed)), encode_thumbnail(thumbnail(pixels))) < 0.25
 
 
 def test_a_mirrored_photograph_is_another_picture():
     pixels = read_photograph(simulate_patient(0, 256, 3).files[0], SPEC)
 
-    assert distance(encode_picture(pixels[:, ::-1].copy()), encode_picture(pixels)) > 0.8
+    assert distance(encode_thumbnail(thumbnail(pixels[:, ::-1].copy())), encode_thumbnail(thumbnail(pixels))) > 0.8
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_empty_picture_has_no_code(level):
-    code = encode_picture(np.full((224, 224, 3), level, np.uint8))
+    code = encode_thumbnail(thumbnail(np.full((224, 224, 3), level, np.uint8)))
 
     assert code.perceptual == 0
     assert not any(code.signature)
@@ -61,6 +62,6 @@ def test_an_empty_picture_has_no_code(level):
 
 def test_the_working_size_hardly_matters():
     file = simulate_patient(1, 600, 3).files[1]
-    codes = [encode_picture(read_photograph(file, ImageSpec(size=size))) for size in (112, 224, 299, 512)]
+    codes = [encode_thumbnail(thumbnail(read_photograph(file, ImageSpec(size=size)))) for size in (112, 224, 299, 512)]
 
     assert max(distance(code, codes[0]) for code in codes) < 0.2

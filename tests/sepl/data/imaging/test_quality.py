@@ -9,15 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from sepl.data.imaging.photograph import ImageSpec, examine_photograph, read_photograph
-from sepl.data.imaging.quality import NAMES, Limits, QualityMeasures, QualityThresholds, judge, measure
+from sepl.data.imaging.quality import (
+    NAMES,
+    Limits,
+    QualityMeasures,
+    QualityThresholds,
+    judge,
+    measure_thumbnail,
+    thumbnail,
+)
 from sepl.errors import ConfigError, ImageError
 from sepl.simulation.cohort import simulate_patient
 
 SIDE = 256
 DEFAULTS = QualityThresholds()
 GOOD = QualityMeasures(0.78, 0.01, 0.0, 1.0, 1.0, 2.0)
+
+
+def measure(pixels_HWC: NDArray[np.uint8]) -> QualityMeasures:
+    return measure_thumbnail(thumbnail(pixels_HWC))
 
 
 def draw_fundus(index=0):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.patients.splits import COHORT_FRACTIONS, COHORT_SPLITS, SplitOptions, assign_cohort_splits, cohort_splits
+from sepl.data.patients.splits import COHORT_FRACTIONS, COHORT_SPLITS, SplitOptions, assign_cohort_splits
 from sepl.errors import CohortError, ConfigError
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
@@ -47,7 +47,7 @@ def who_is_tested(cohort, seed=0):
 
 @given(patients, seeds)
 def test_a_patient_never_straddles(ids, seed):
-    splits = cohort_splits([*ids, *reversed(ids)], seed)
+    splits = assign_cohort_splits([*ids, *reversed(ids)], seed=seed)
 
     assert list(splits[: len(ids)]) == list(splits[len(ids) :][::-1])
 
@@ -191,12 +191,14 @@ def test_a_patient_is_of_the_site_of_most_photographs():
 
 @given(patients, patients, seeds)
 def test_added_patients_move_nobody(ids, added, seed):
-    assert list(cohort_splits(ids, seed)) == list(cohort_splits([*added, *ids], seed)[len(added) :])
+    assert list(assign_cohort_splits(ids, seed=seed)) == list(
+        assign_cohort_splits([*added, *ids], seed=seed)[len(added) :]
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_shares_are_those_promised(seed):
-    splits = cohort_splits([str(number) for number in range(20_000)], seed)
+    splits = assign_cohort_splits([str(number) for number in range(20_000)], seed=seed)
 
     assert sum(COHORT_FRACTIONS.values()) == pytest.approx(1)
     for name, share in COHORT_FRACTIONS.items():
@@ -206,7 +208,7 @@ def test_the_shares_are_those_promised(seed):
 @pytest.mark.parametrize("num_patients", [60, 600, 800])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_patients_of_a_simulated_cohort_are_well_split(num_patients, seed):
-    splits = cohort_splits([f"P{number:06d}" for number in range(num_patients)], seed)
+    splits = assign_cohort_splits([f"P{number:06d}" for number in range(num_patients)], seed=seed)
 
     for name, share in COHORT_FRACTIONS.items():
         assert (splits == name).mean() == pytest.approx(share, abs=0.07 if num_patients == 60 else 0.03)
@@ -214,7 +216,7 @@ def test_the_patients_of_a_simulated_cohort_are_well_split(num_patients, seed):
 
 def test_another_seed_deals_those_anew_who_are_not_who_is_tested():
     ids = [str(number) for number in range(2000)]
-    first, second = cohort_splits(ids, 0), cohort_splits(ids, 1)
+    first, second = assign_cohort_splits(ids, seed=0), assign_cohort_splits(ids, seed=1)
 
     rest = first != "test"
     assert (first[rest] == second[rest]).mean() == pytest.approx(0.68, abs=0.04)  # (.65² + .10² + .05²) / .80²
@@ -223,8 +225,8 @@ def test_another_seed_deals_those_anew_who_are_not_who_is_tested():
 def test_the_deal_is_the_same_in_every_version():
     ids = [*(str(number) for number in range(15)), "müller"]
 
-    assert _initials(cohort_splits(ids, 0)) == "vcTtTtvttttTtttt"
-    assert _initials(cohort_splits(ids, 5)) == "ttTtTttvtvtTttvt"
+    assert _initials(assign_cohort_splits(ids, seed=0)) == "vcTtTtvttttTtttt"
+    assert _initials(assign_cohort_splits(ids, seed=5)) == "ttTtTttvtvtTttvt"
 
 
 def _initials(splits):
@@ -233,8 +235,8 @@ def _initials(splits):
 
 
 def test_no_patients_give_no_splits():
-    assert len(cohort_splits([], 0)) == 0
-    assert cohort_splits([], 0).dtype.kind == np.dtype(str).kind
+    assert len(assign_cohort_splits([], seed=0)) == 0
+    assert assign_cohort_splits([], seed=0).dtype.kind == np.dtype(str).kind
 
 
 @pytest.mark.parametrize(

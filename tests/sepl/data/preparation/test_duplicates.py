@@ -12,7 +12,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from sepl.data.imaging.photograph import ImageSpec, examine_photograph
-from sepl.data.imaging.picture_code import NUM_WAVES, SCALE, encode_picture
+from sepl.data.imaging.picture_code import NUM_WAVES, SCALE, encode_thumbnail
+from sepl.data.imaging.quality import thumbnail
 from sepl.data.preparation.duplicates import SAME_PICTURE, SAME_PIXELS, find_duplicates
 from sepl.simulation.cohort import simulate_patient
 
@@ -109,7 +110,7 @@ def test_no_photograph_at_all_has_no_duplicates():
 def test_the_hash_is_that_of_the_photograph(originals):
     seen = examine_photograph(originals[0], SPEC)
 
-    assert encode_picture(seen.pixels_HWC).perceptual == seen.perceptual
+    assert encode_thumbnail(thumbnail(seen.pixels_HWC)).perceptual == seen.perceptual
 
 
 def pack(waves_NC):

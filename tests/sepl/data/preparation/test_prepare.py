@@ -12,8 +12,8 @@ from builders import build_cohort
 
 from sepl.data.cohort.cohort import read_cohort
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.data.imaging.photograph import read_photograph_file
-from sepl.data.patients.splits import COHORT_SPLITS, cohort_splits
+from sepl.data.imaging.photograph import read_photograph
+from sepl.data.patients.splits import COHORT_SPLITS, assign_cohort_splits
 from sepl.data.preparation.prepare import prepare
 from sepl.data.preparation.summary import describe_prepared
 from sepl.errors import CohortError, ConfigError, StorageError
@@ -84,7 +84,7 @@ def test_prepared_pixels_are_what_read_photograph_gives(cohort_file, tmp_path):
 
     for image, pixels in zip(photographs.images, photographs.shards[0], strict=True):
         path = cohort_file.parent / "images" / image
-        assert np.array_equal(pixels, read_photograph_file(path, dataset.image_spec))
+        assert np.array_equal(pixels, read_photograph(path.read_bytes(), dataset.image_spec))
 
 
 def test_an_unreadable_photograph_costs_one_line(cohort_file, tmp_path):
@@ -130,7 +130,7 @@ def test_a_cohort_split_that_loses_all_its_photographs_is_told_and_nothing_is_pu
     cohort_file, tmp_path, cohort_split
 ):
     cohort = read_cohort(cohort_file)
-    for name, of in zip(cohort.images, cohort_splits(cohort.patients, 0), strict=True):
+    for name, of in zip(cohort.images, assign_cohort_splits(cohort.patients, seed=0), strict=True):
         if of == cohort_split:
             (cohort_file.parent / "images" / name).unlink()
 

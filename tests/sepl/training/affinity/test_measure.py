@@ -15,7 +15,7 @@ from sepl.errors import ConfigError
 from sepl.models.pixels import to_input
 from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
-from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits, to_array
+from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.losses import task_losses
 from sepl.training.supervised.run import TrainingRun, train
@@ -30,7 +30,7 @@ def test_the_best_split_holds_the_planted_causes(seed: int) -> None:
     affinity = measure_affinity(SETTING, planted_data(seed), every=12)
 
     assert {"sex", "age"} <= set(affinity.splits[0].task_split.split("+"))
-    benefit_TT = to_array(affinity.benefit)
+    benefit_TT = np.array(affinity.benefit, np.float64)
     for effect, cause in CAUSE_OF.items():
         column = benefit_TT[:, TASKS.index(effect)]
         assert benefit_TT[TASKS.index(cause), TASKS.index(effect)] == column.max()
@@ -158,7 +158,7 @@ def test_a_cohort_of_one_step_an_epoch_is_measured_too() -> None:
     affinity = measure_affinity(SETTING.with_params(num_epochs=3), data, every=1)
 
     assert affinity.num_measurements == affinity.num_steps == 3
-    assert np.isfinite(to_array(affinity.gradient_cosine)).all()
+    assert np.isfinite(np.array(affinity.gradient_cosine, np.float64)).all()
 
 
 def test_where_memory_runs_out_half_the_photographs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:

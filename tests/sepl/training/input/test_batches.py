@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sepl.data.cohort.cohort import read_cohort
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.data.patients.splits import cohort_splits
+from sepl.data.patients.splits import assign_cohort_splits
 from sepl.data.preparation.prepare import prepare
 from sepl.errors import ConfigError, DatasetError
 from sepl.training.input.batches import TrainingData, TrainSet
@@ -83,7 +83,7 @@ def test_splits_can_be_joined_and_validation_left_out(dataset: PreparedDataset) 
 def test_one_photograph_is_too_little_to_train_on(tmp_path: Path) -> None:
     cohort_file = build_cohort(tmp_path, num_patients=4)
     patients = sorted({path.stem.partition("_")[0] for path in (tmp_path / "images").iterdir()})
-    (train_patient,) = (name for name in patients if cohort_splits([name], 0)[0] == "train")
+    (train_patient,) = (name for name in patients if assign_cohort_splits([name], seed=0)[0] == "train")
     (tmp_path / "images" / f"{train_patient}_left.png").unlink()
     prepare(read_cohort(cohort_file), tmp_path / "dataset", 32, num_workers=1)
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ROOMS = ("sepl", "jobs", "serve", "benchmarks", "search_spaces")
 PATCHES = Path("sepl/distributed/ray_patches.py")
 NOT_THEIRS = {"_BatchNorm", "_exit", "_asdict", "_replace"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROOMS = sorted(
     str(path.parent.relative_to(ROOT)).replace("/", ".")
     for room in ("sepl", "search_spaces", "jobs", "serve", "benchmarks")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding
+from sepl.data.cohort.findings import Finding, Findings
 from sepl.data.cohort.headers import Headers, expand_frames, fill_from_headers, fill_labels, read_headers
 from sepl.data.cohort.joins import join_rows, key_table
 from sepl.data.cohort.labels import read_labels
@@ -95,7 +95,7 @@ class _Reading:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._spec = read_cohort_file(path)
-        self._findings: list[Finding] = []
+        self._findings = Findings()
         self._folder = _images_folder(self._spec, path)
         if self._spec.layout == "sepl-release":
             self._spec = with_release_tasks(self._spec)
@@ -131,7 +131,7 @@ class _Reading:
             mirror_left=spec.photographs.mirror_left,
             quality=spec.quality,
             split=spec.split,
-            findings=tuple(self._findings),
+            findings=self._findings.all(),
         )
 
     def _list_photographs(self, tables: Sequence[SourceTable]) -> tuple[Listing, Headers]:
@@ -167,7 +167,7 @@ class _Reading:
         ids = [listing.patients, *(each.source.patients() for each in joined)]
         if detail := describe_near(str(text) for texts in ids for text in texts):
             column = listing.columns.get("patient", "patient")
-            self._findings.append(Finding("ids nearly equal", 0, column, detail, listing.table))
+            self._findings.note_column("ids nearly equal", column, detail, listing.table)
 
     def _join(self, tables: Sequence[SourceTable], listing: Listing) -> list[_Joined]:
         joined = []
@@ -216,7 +216,7 @@ def _images_folder(spec: CohortSpec, path: Path) -> Location:
     return folder
 
 
-def _fill_sites(listing: Listing, joined: _Joined, findings: list[Finding]) -> Listing:
+def _fill_sites(listing: Listing, joined: _Joined, findings: Findings) -> Listing:
     """The site from a table of visits or patients."""
     table, entry = joined.source.table, joined.source.entry
     if entry.site is None or entry.per == "photograph":

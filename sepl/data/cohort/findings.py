@@ -33,10 +33,32 @@ def is_too_many(wrong: NDArray[np.bool_], num_filled: int) -> bool:
     return num_wrong >= FEW and num_wrong > MOST_WRONG * num_filled
 
 
-def note_cells(
-    kind: str, where: NDArray[np.bool_], detail: str, rows: NDArray[np.int64], column: str, table: str
-) -> list[Finding]:
-    """A finding for each of these cells, or one for the column where they are too many to read."""
-    if is_too_many(where, len(where)):
-        return [Finding(kind, 0, column, f"{detail}: {int(where.sum())} of {len(where)} rows", table)]
-    return [Finding(kind, int(row), column, detail, table) for row in rows[where]]
+class Findings:
+    """Collects what is noticed, in the order in which it is."""
+
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+
+    def note(self, kind: str, row: int, column: str, detail: str, table: str = "") -> None:
+        """A finding about one row."""
+        self.add(Finding(kind, row, column, detail, table))
+
+    def note_column(self, kind: str, column: str, detail: str, table: str = "") -> None:
+        """A finding about a whole column, or about the table where `column` is empty."""
+        self.note(kind, 0, column, detail, table)
+
+    def note_cells(
+        self, kind: str, where: NDArray[np.bool_], detail: str, rows: NDArray[np.int64], column: str, table: str
+    ) -> None:
+        """A finding for each of these cells, or one for the column where they are too many to read."""
+        if is_too_many(where, len(where)):
+            self.note_column(kind, column, f"{detail}: {int(where.sum())} of {len(where)} rows", table)
+            return
+        for row in rows[where]:
+            self.note(kind, int(row), column, detail, table)
+
+    def add(self, *findings: Finding) -> None:
+        self._findings += findings
+
+    def all(self) -> tuple[Finding, ...]:
+        return tuple(self._findings)

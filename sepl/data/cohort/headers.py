@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding, note_cells
+from sepl.data.cohort.findings import Finding, Findings
 from sepl.data.cohort.labels import range_of
 from sepl.data.cohort.listing import Listing, Texts, fill_role
 from sepl.data.imaging.dicom.elements import read_elements
@@ -101,11 +101,11 @@ def expand_frames(listing: Listing, headers: Headers) -> tuple[Listing, Headers]
     return replace(listing.take(indices), frames=frames), headers.take(indices)
 
 
-def fill_from_headers(listing: Listing, headers: Headers, findings: list[Finding]) -> Listing:
+def fill_from_headers(listing: Listing, headers: Headers, findings: Findings) -> Listing:
     """The listing with patient, eye, visit and camera from the headers where it has none."""
-    findings += _patient_conflicts(listing, headers)
+    findings.add(*_patient_conflicts(listing, headers))
     for role in ("eye", "visit"):
-        findings += _text_conflicts(listing, role, getattr(headers, f"{role}s"))
+        findings.add(*_text_conflicts(listing, role, getattr(headers, f"{role}s")))
     for role in ("patient", "eye", "visit", "camera"):
         listing = fill_role(listing, role, getattr(headers, f"{role}s"))
     return listing
@@ -117,19 +117,21 @@ def fill_labels(
     headers: Headers,
     listing: Listing,
     missing: Sequence[Code],
-    findings: list[Finding],
+    findings: Findings,
 ) -> NDArray[np.float64]:
     """The labels of age or sex with the headers' where the tables have none; an age declared missing is none there."""
     said, tolerance = (headers.ages, MOST_YEARS_APART) if name == "age" else (headers.sexes, 0.0)
     if name == "age":
         said = np.where(np.isin(said, numbers_of(missing)), np.nan, said)
         odd = headers.odd_ages & np.isnan(labels_N)
-        findings += note_cells("implausible value", odd, _ODD_AGE, listing.rows, name, listing.table)
+        findings.note_cells("implausible value", odd, _ODD_AGE, listing.rows, name, listing.table)
     apart = np.flatnonzero(np.abs(labels_N - said) > tolerance)  # NaN is never apart
-    findings += [
-        listing.finding("table and header differ", int(index), name, f"the header says another {name}")
-        for index in apart
-    ]
+    findings.add(
+        *[
+            listing.finding("table and header differ", int(index), name, f"the header says another {name}")
+            for index in apart
+        ]
+    )
     return np.where(np.isnan(labels_N), said, labels_N)
 
 

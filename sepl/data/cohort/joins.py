@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import FEW, MOST_WRONG, Finding
+from sepl.data.cohort.findings import FEW, MOST_WRONG, Finding, Findings
 from sepl.data.cohort.listing import Listing, Texts, role_texts
 from sepl.data.cohort.settings import TableEntry
 from sepl.data.tables.table import CohortTable
@@ -25,7 +25,7 @@ class KeyedTable:
     """By column: where rows of one key contradict each other, so that the value is not known (R)."""
 
 
-def key_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -> KeyedTable:
+def key_table(table: CohortTable, entry: TableEntry, findings: Findings) -> KeyedTable:
     """The table by its keys; rows without a patient (or, in a table of visits, a visit) are left out.
 
     Rows that repeat a key count once; where they contradict each other the value is absent. Raises CohortError when
@@ -37,13 +37,13 @@ def key_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) ->
     for role in needed:
         column = entry.roles()[role]
         absent = np.flatnonzero(keys[role] == "")
-        findings += [Finding("row left out", int(table.rows[i]), column, f"no {role}", table.name) for i in absent]
+        findings.add(*[Finding("row left out", int(table.rows[i]), column, f"no {role}", table.name) for i in absent])
     whole = np.logical_and.reduce([keys[role] != "" for role in needed])
     table, keys = table.take(whole), {role: texts[whole] for role, texts in keys.items()}
     return _one_row_a_key(KeyedTable(table, entry, keys, {}), findings)
 
 
-def join_rows(listing: Listing, keyed: KeyedTable, findings: list[Finding]) -> NDArray[np.int64]:
+def join_rows(listing: Listing, keyed: KeyedTable, findings: Findings) -> NDArray[np.int64]:
     """(N,) the row of the table that belongs to each photograph, −1 where none does.
 
     Raises CohortError when none belongs to any: the keys are then spelled differently.
@@ -61,10 +61,10 @@ def join_rows(listing: Listing, keyed: KeyedTable, findings: list[Finding]) -> N
     column = keyed.entry.roles()["patient"]
     if without:
         detail = f"{without} of {len(listing)} photographs have no row of their {by}"
-        findings.append(Finding("photographs without a row", 0, column, detail, keyed.table.name))
+        findings.note_column("photographs without a row", column, detail, keyed.table.name)
     if unused:
         detail = f"{unused} of {len(rows)} rows have the {by} of no photograph"
-        findings.append(Finding("rows without a photograph", 0, column, detail, keyed.table.name))
+        findings.note_column("rows without a photograph", column, detail, keyed.table.name)
     return found
 
 
@@ -92,7 +92,7 @@ def _dated(keys: dict[str, Texts], name: str) -> pd.DataFrame:
     return frame[frame["date"].notna()].sort_values("date", kind="stable")
 
 
-def _one_row_a_key(keyed: KeyedTable, findings: list[Finding]) -> KeyedTable:
+def _one_row_a_key(keyed: KeyedTable, findings: Findings) -> KeyedTable:
     table = keyed.table
     index = pd.MultiIndex.from_arrays(list(keyed.keys.values()))
     repeats = np.asarray(index.duplicated(keep="first"))
@@ -110,7 +110,7 @@ def _one_row_a_key(keyed: KeyedTable, findings: list[Finding]) -> KeyedTable:
 
 
 def _contested(
-    table: CohortTable, index: pd.MultiIndex, repeats: NDArray[np.bool_], findings: list[Finding]
+    table: CohortTable, index: pd.MultiIndex, repeats: NDArray[np.bool_], findings: Findings
 ) -> dict[str, NDArray[np.bool_]]:
     first_of = index[~repeats].get_indexer(index[repeats])
     first, again = np.flatnonzero(~repeats)[first_of], np.flatnonzero(repeats)
@@ -123,7 +123,7 @@ def _contested(
             contested[column][first[differ]] = True
     for one, other in zip(first, again, strict=True):
         detail = f"its key is that of row {table.rows[one]}; where both differ, the value is absent"
-        findings.append(Finding("row repeated", int(table.rows[other]), "", detail, table.name))
+        findings.note("row repeated", int(table.rows[other]), "", detail, table.name)
     return contested
 
 

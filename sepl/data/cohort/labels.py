@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import FEW, Finding, is_too_many, note_cells
+from sepl.data.cohort.findings import FEW, Finding, Findings, is_too_many
 from sepl.data.cohort.settings import TaskColumn
 from sepl.data.tables.sexes import read_sexes
 from sepl.data.tables.table import CohortTable
@@ -63,7 +63,7 @@ def read_labels(
     *,
     missing: Sequence[Code] = (),
     decimal: Decimal | None = None,
-    findings: list[Finding],
+    findings: Findings,
 ) -> NDArray[np.float64]:
     """The labels (R) of a table's rows in the task's unit, NaN where absent or wrong."""
     assert entry.column is not None
@@ -80,10 +80,10 @@ def read_labels(
         positive, negative = (entry.positive, entry.negative) if entry.positive else (_POSITIVE, _NEGATIVE)
         labels, wrong = read_codes(text, positive, negative, missing)
         if entry.positive:
-            findings += _check_positive(table, entry.column, task, entry.positive, text[~is_absent(text, missing)])
+            findings.add(*_check_positive(table, entry.column, task, entry.positive, text[~is_absent(text, missing)]))
         should = f"one of {', '.join(str(code) for code in (*positive, *(negative or ())))}"
     _refuse(table, entry.column, wrong, int((~is_absent(text, missing)).sum()), should)
-    findings += note_cells("unknown value", wrong, f"should be {should}", table.rows, entry.column, table.name)
+    findings.note_cells("unknown value", wrong, f"should be {should}", table.rows, entry.column, table.name)
     return labels
 
 
@@ -117,7 +117,7 @@ def _read_measurements(
     task: Task,
     missing: Sequence[Code],
     decimal: Decimal | None,
-    findings: list[Finding],
+    findings: Findings,
 ) -> NDArray[np.float64]:
     column = str(entry.column)
     unit, quantity = entry.column_unit(task.name), quantity_of(task.name)
@@ -135,7 +135,7 @@ def _read_measurements(
     _refuse(table, column, wrong, num_filled, f"a number{range_of(task)}", hint)
 
     def note(kind: str, where: NDArray[np.bool_], detail: str) -> None:
-        findings.extend(note_cells(kind, where, detail, table.rows, column, table.name))
+        findings.note_cells(kind, where, detail, table.rows, column, table.name)
 
     note("not a number", numbers.wrong, "set to absent")
     note("implausible value", implausible, f"not{range_of(task)}, set to absent")

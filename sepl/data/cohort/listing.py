@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding, is_too_many, note_cells
+from sepl.data.cohort.findings import Finding, Findings, is_too_many
 from sepl.data.cohort.settings import PATTERN_GROUPS, TableEntry
 from sepl.data.file_names import in_one_form, printable
 from sepl.data.imaging.files import files_below, is_other_picture, may_be_photograph, suffix_of
@@ -50,8 +50,21 @@ class Listing:
         return len(self.images)
 
     def role(self, name: str) -> Texts:
-        """The texts of patient, eye, visit, site or camera."""
-        return getattr(self, f"{name}s")
+        """The texts of image, patient, eye, visit, site or camera."""
+        match name:
+            case "image":
+                return self.images
+            case "patient":
+                return self.patients
+            case "eye":
+                return self.eyes
+            case "visit":
+                return self.visits
+            case "site":
+                return self.sites
+            case "camera":
+                return self.cameras
+        raise AssertionError(f"no role of a photograph: {name}")
 
     def with_role(self, name: str, texts: Texts) -> "Listing":
         return replace(self, **{f"{name}s": texts})
@@ -65,7 +78,7 @@ class Listing:
         return Finding(kind, int(self.rows[index]), self.columns.get(role, role), detail, self.table)
 
 
-def list_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -> Listing:
+def list_table(table: CohortTable, entry: TableEntry, findings: Findings) -> Listing:
     """The photographs that a table names, a row each."""
     roles = entry.roles()
     images = np.array([text.replace("\\", "/") for text in table.texts(roles["image"])], object)
@@ -82,7 +95,7 @@ def list_table(table: CohortTable, entry: TableEntry, findings: list[Finding]) -
     )
 
 
-def list_folder(folder: Location, findings: list[Finding]) -> Listing:
+def list_folder(folder: Location, findings: Findings) -> Listing:
     """The photographs below a folder, by name. Raises CohortError when there is none."""
     files = files_below(folder)
     names = sorted(name for name in files if may_be_photograph(name))
@@ -90,7 +103,7 @@ def list_folder(folder: Location, findings: list[Finding]) -> Listing:
         raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
     if others := Counter(filter(is_other_picture, map(suffix_of, files))):
         told = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-        findings.append(Finding("files passed over", 0, "image", f"{told}: pictures of a kind that is not read"))
+        findings.note_column("files passed over", "image", f"{told}: pictures of a kind that is not read")
     empty = np.full(len(names), "", object)
     return Listing(
         place=folder.uri,
@@ -117,7 +130,7 @@ def find_files(listing: Listing, folder: Location) -> Listing:
     return replace(listing, images=np.array(images, object))
 
 
-def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Listing:
+def read_pattern(listing: Listing, pattern: str, findings: Findings) -> Listing:
     """Fills what no table says from the paths of the photographs."""
     matches = [re.search(pattern, str(image)) for image in listing.images]
     for role in re.compile(pattern).groupindex:
@@ -128,7 +141,7 @@ def read_pattern(listing: Listing, pattern: str, findings: list[Finding]) -> Lis
     unmatched = sum(match is None for match in matches)
     if unmatched:
         detail = f"{unmatched} of {len(matches)} paths do not match the pattern"
-        findings.append(Finding("pattern", 0, listing.columns.get("image", "image"), detail, listing.table))
+        findings.note_column("pattern", listing.columns.get("image", "image"), detail, listing.table)
     return listing
 
 
@@ -145,7 +158,7 @@ def fill_role(listing: Listing, role: str, texts: Texts) -> Listing:
     return listing.with_role(role, np.where(own == "", texts, own))
 
 
-def leave_out_incomplete(listing: Listing, findings: list[Finding], *, needs_eye: bool = False) -> NDArray[np.int64]:
+def leave_out_incomplete(listing: Listing, findings: Findings, *, needs_eye: bool = False) -> NDArray[np.int64]:
     """Indices of the rows that name a photograph and its patient, each photograph once.
 
     With `needs_eye` also the eye, which scoring asks for as well where left eyes stand mirrored. Raises CohortError
@@ -162,12 +175,12 @@ def leave_out_incomplete(listing: Listing, findings: list[Finding], *, needs_eye
                 f"{f'; {why} it' if why else ''}"
             )
         detail = f"no {role}{f', which {why}' if why else ''}"
-        findings += [listing.finding("row left out", int(i), role, detail) for i in np.flatnonzero(absent)]
+        findings.add(*[listing.finding("row left out", int(i), role, detail) for i in np.flatnonzero(absent)])
         keep &= ~absent
     return _without_repeats(listing, np.flatnonzero(keep), findings)
 
 
-def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[Finding]) -> NDArray[np.int64]:
+def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: Findings) -> NDArray[np.int64]:
     """A photograph named twice for one patient counts once; named for two patients, it is nobody's."""
     names = np.array([printable(_normal(str(image))) for image in listing.images[kept]], object)
     repeated = pd.DataFrame({"name": names, "frame": listing.frames[kept]}).duplicated(keep=False).to_numpy()
@@ -184,7 +197,7 @@ def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: list[F
         else:
             left_out.add(earlier)
             detail = f"the photograph of row {listing.rows[earlier]} under another patient; both rows are left out"
-        findings.append(listing.finding("row left out", index, "image", detail))
+        findings.add(listing.finding("row left out", index, "image", detail))
     return kept[~np.isin(kept, list(left_out))]
 
 
@@ -192,23 +205,23 @@ def _normal(image: str) -> str:
     return posixpath.normpath(image) if "./" in image or "//" in image else image
 
 
-def _role(table: CohortTable, entry: TableEntry, role: str, findings: list[Finding]) -> Texts:
+def _role(table: CohortTable, entry: TableEntry, role: str, findings: Findings) -> Texts:
     return role_texts(table, role, entry.roles().get(role), entry, findings)
 
 
-def role_texts(table: CohortTable, role: str, column: str | None, entry: TableEntry, findings: list[Finding]) -> Texts:
+def role_texts(table: CohortTable, role: str, column: str | None, entry: TableEntry, findings: Findings) -> Texts:
     """What a table's column says of patient, eye, visit, site or camera, in one spelling; empty where it does not."""
     if column is None:
         return np.full(len(table.rows), "", object)
     text = table.texts(column)
     if role == "eye":
         eyes, wrong = read_eyes(text)
-        findings += note_cells("unknown eye", wrong, "neither left nor right", table.rows, column, table.name)
+        findings.note_cells("unknown eye", wrong, "neither left nor right", table.rows, column, table.name)
         return eyes
     if role == "visit":
         visits, ambiguous = read_visits(text, entry.dates)
         if ambiguous.any():
             detail = f"{int(ambiguous.sum())} dates can be read day or month first and are kept as text; say dates"
-            findings.append(Finding("ambiguous date", 0, column, detail, table.name))
+            findings.note_column("ambiguous date", column, detail, table.name)
         return visits
     return shared_texts(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sepl.data.cohort.findings import Finding
+from sepl.data.cohort.findings import Findings
 from sepl.data.cohort.settings import CohortSpec, TableEntry, TaskColumn
 from sepl.data.file_names import in_one_form
 from sepl.data.imaging.files import files_below
@@ -53,7 +53,7 @@ def with_release_tasks(spec: CohortSpec) -> CohortSpec:
     return spec.model_copy(update={"tasks": tasks})
 
 
-def read_release(path: Path, folder: Location, findings: list[Finding]) -> CohortTable:
+def read_release(path: Path, folder: Location, findings: Findings) -> CohortTable:
     """The table with a column `photograph`; rows whose photograph is not there are left out.
 
     Raises CohortError when the table is not of this layout, or no row has a photograph.
@@ -91,7 +91,7 @@ class _Matcher:
     """Finds the photograph of each row and notes why one has none."""
 
     def __init__(
-        self, table: CohortTable, folders: dict[tuple[str, str], list[_VisitFolder]], findings: list[Finding]
+        self, table: CohortTable, folders: dict[tuple[str, str], list[_VisitFolder]], findings: Findings
     ) -> None:
         self._table, self._folders, self._findings = table, folders, findings
         self._numbers = [key_of(text) for text in table.texts("ID")]
@@ -134,7 +134,7 @@ class _Matcher:
         return (key_of(folder.sex), key_of(folder.age)) == (key_of(self._sexes[index]), key_of(self._ages[index]))
 
     def _note(self, kind: str, index: int, column: str, detail: str) -> None:
-        self._findings.append(Finding(kind, int(self._table.rows[index]), column, detail, self._table.name))
+        self._findings.note(kind, int(self._table.rows[index]), column, detail, self._table.name)
 
     def _leave_out(self, index: int, column: str, detail: str) -> str:
         self._note("row left out", index, column, detail)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding
+from sepl.data.cohort.findings import Finding, Findings
 from sepl.data.cohort.sepl_release import ENTRY as RELEASE_ENTRY
 from sepl.data.cohort.sepl_release import read_release
 from sepl.data.cohort.settings import CohortSpec, TableEntry, TaskColumn
@@ -38,7 +38,7 @@ class SourceTable:
         return column.table is None or column.table == self.entry.title
 
 
-def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: list[Finding]) -> list[SourceTable]:
+def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: Findings) -> list[SourceTable]:
     """The tables of the cohort file at `path`, with the columns that it names. Raises CohortError."""
     wanted = {str(entry.column) for entry in (spec.tasks | spec.inputs).values()}
     tables = _release_table(spec, path, folder, findings) if spec.layout == "sepl-release" else _listed(spec, path)
@@ -50,7 +50,7 @@ def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: list[F
             table.check(column, f"{path}: {where}.{role}")
         if not len(table.rows):
             raise CohortError(f"{table.path}: no usable row, the table is empty")
-        findings += _guessed_encoding(source)
+        findings.add(*_guessed_encoding(source))
     for section, entries in (("tasks", spec.tasks), ("inputs", spec.inputs)):
         for name, entry in entries.items():
             if entry.column is not None:
@@ -63,7 +63,7 @@ def _listed(spec: CohortSpec, path: Path) -> list[SourceTable]:
     return [SourceTable(read_table(path.parent / each.path, each.reading), each) for each in spec.table_entries()]
 
 
-def _release_table(spec: CohortSpec, path: Path, folder: Location, findings: list[Finding]) -> list[SourceTable]:
+def _release_table(spec: CohortSpec, path: Path, folder: Location, findings: Findings) -> list[SourceTable]:
     return [SourceTable(read_release(path.parent / str(spec.table), folder, findings), RELEASE_ENTRY)]
 
 

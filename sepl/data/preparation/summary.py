@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sepl.data.cohort.cohort import Cohort
 from sepl.data.dataset.dataset import FINDINGS_FILE, Manifest
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.data.preparation.facts import Facts
-from sepl.data.preparation.run import Run
+from sepl.storage import Location
 from sepl.tasks import Task
 
 
@@ -37,13 +38,20 @@ class PrepareSummary:
 
 
 def summarise(
-    run: Run, manifest: Manifest, facts: Facts, num_decoded: int, start: float, *, unchanged: bool
+    cohort: Cohort,
+    target: Location,
+    manifest: Manifest,
+    facts: Facts,
+    num_decoded: int,
+    start: float,
+    *,
+    unchanged: bool,
 ) -> PrepareSummary:
     """The summary of a run that began at `start` (monotonic seconds) and has just published, or found all published."""
-    tasks = run.cohort.tasks
+    tasks = cohort.tasks
     kinds = Counter(refusal.kind for refusal in facts.refusals if refusal)
-    found = csv.DictReader(io.StringIO((run.output.target / FINDINGS_FILE).read_bytes().decode()))
-    labels_KT = run.cohort.labels_NT[facts.kept]
+    found = csv.DictReader(io.StringIO((target / FINDINGS_FILE).read_bytes().decode()))
+    labels_KT = cohort.labels_NT[facts.kept]
     typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))
     seconds = time.monotonic() - start
     return PrepareSummary(
@@ -55,7 +63,7 @@ def summarise(
         num_decoded=num_decoded,
         unchanged=unchanged,
         seconds=seconds,
-        photographs_per_second=len(run.cohort.images) / seconds,
+        photographs_per_second=len(cohort.images) / seconds,
     )
 
 

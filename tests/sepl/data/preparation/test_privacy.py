@@ -58,7 +58,7 @@ def test_what_a_stopped_run_leaves_behind_names_nobody(cohort_file, tmp_path, mo
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sepl.data.preparation.prepare.publish_results", stop)
+    monkeypatch.setattr("sepl.data.preparation.prepare.judge_photographs", stop)
     with pytest.raises(KeyboardInterrupt):
         prepare(read_cohort(cohort_file), tmp_path / "out", 32, num_workers=1)
 

@@ -1,0 +1,66 @@
+"""The third stage: which photographs show the same picture, and the cohort split of each once that is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.data.cohort.cohort import Cohort, Finding
+from sepl.data.patients.sealed import SealedPatients
+from sepl.data.patients.splits import COHORT_SPLITS
+from sepl.data.preparation.duplicates import find_duplicates
+from sepl.data.preparation.facts import Facts
+from sepl.data.preparation.splits import split_photographs
+from sepl.errors import CohortError
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """All photographs (N) with their verdicts."""
+
+    facts: Facts
+    cohort_splits: NDArray[np.str_]
+    findings: Sequence[Finding]
+    """The cohort's, then those of the pictures."""
+
+
+def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPatients) -> Judged:
+    """Raises CohortError when no photograph is kept, of all or of a cohort split."""
+    if not len(facts.kept):
+        raise CohortError(
+            f"{cohort.source}: no usable row, none of {len(facts.refusals)} photographs could be used; "
+            f"the first, of row {cohort.rows[0]}: {facts.refusals[0]}"
+        )
+    links, findings = _same_pictures(cohort, facts)
+    cohort_splits = split_photographs(cohort, seed, sealed, links)
+    _check_none_is_lost(cohort, facts, cohort_splits)
+    return Judged(facts, cohort_splits, [*cohort.findings, *findings])
+
+
+def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.str_]) -> None:
+    """A cohort split that was dealt photographs keeps some: without it nothing can be calibrated, say, or tested."""
+    for name in COHORT_SPLITS:
+        dealt = np.flatnonzero(cohort_splits == name)
+        if len(dealt) and not np.isin(dealt, facts.kept).any():
+            raise CohortError(
+                f"{cohort.source}: none of the {len(dealt)} photographs of the {name} patients could be used; "
+                f"the first, of row {cohort.rows[dealt[0]]}: {facts.refusals[dealt[0]]}"
+            )
+
+
+def _same_pictures(cohort: Cohort, facts: Facts) -> tuple[list[tuple[int, int]], list[Finding]]:
+    """Pairs of photographs (indices into the cohort) that show the same picture, and what is to be said of them."""
+    chosen = facts.kept
+    table = facts.take(chosen).table
+    signatures_NC = np.frombuffer(b"".join(table["signature"].to_pylist()), np.int8).reshape(len(chosen), -1)
+    links, findings = [], []
+    same = find_duplicates(table["sha256"].to_pylist(), table["perceptual"].to_numpy(), signatures_NC)
+    for first, second, kind in same:
+        one, other = int(chosen[first]), int(chosen[second])
+        links.append((one, other))
+        whose = "another patient" if cohort.patients[one] != cohort.patients[other] else "the same patient"
+        findings.append(
+            Finding(f"{kind} of {whose}", int(cohort.rows[other]), "", f"the picture of row {cohort.rows[one]}")
+        )
+    return links, findings

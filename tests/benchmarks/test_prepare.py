@@ -18,7 +18,7 @@ MIB = 2**20
 
 
 def hold_in_a_child(num_bytes: int) -> None:
-    code = f"import time; held = bytearray({num_bytes}); held[::4096] = bytes([1]) * len(held[::4096]); time.sleep(0.5)"
+    code = f"import time; held = bytearray({num_bytes}); held[::4096] = bytes([1]) * len(held[::4096]); time.sleep(3)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import plain_weighting
 import pytest
 import torch
 from plain_weighting import Twostage, batch, step
@@ -197,6 +199,7 @@ def test_solvers_are_loaded_for_a_weighting_of_gradients_alone(loads_solvers: bo
     names = ["upgrad"] if loads_solvers else ["equal", "fixed", "uncertainty_laplace", "dwa", "famo"]
     script = f"""
 import sys
+sys.path.insert(0, {str(Path(plain_weighting.__file__).parent)!r})
 import torch
 from plain_weighting import Twostage
 from sepl.config import TrainingConfig

@@ -69,6 +69,11 @@ def one_is_midway(folder: Path) -> bool:
     return any("checkpoint" in trial.user_attrs and 1 <= len(trial.intermediate_values) <= 5 for trial in running)
 
 
+def saved_epoch(trial: FrozenTrial) -> int:
+    """Of the checkpoint that the database names."""
+    return json.loads((Path(trial.user_attrs["checkpoint"]) / "progress.json").read_text())["epoch"]
+
+
 def run_until(
     reached: Callable[[Path], bool], folder: Path, stop_with: signal.Signals, *more: str
 ) -> subprocess.CompletedProcess:
@@ -91,6 +96,8 @@ class History:
     stopped: subprocess.CompletedProcess
     trials_at_stop: list[FrozenTrial]
     trials_at_kill: list[FrozenTrial]
+    saved_at_kill: dict[int, int]
+    """Of each trial that was running and had a checkpoint: the epoch in it, which goes once there is a newer one."""
     resumed: subprocess.CompletedProcess
 
 
@@ -103,11 +110,16 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     trials_at_stop = trials_in(folder)
     run_until(one_is_midway, folder, signal.SIGKILL, "--resume")
     trials_at_kill = trials_in(folder)
+    saved_at_kill = {
+        trial.number: saved_epoch(trial)
+        for trial in trials_at_kill
+        if trial.state == TrialState.RUNNING and "checkpoint" in trial.user_attrs
+    }
     poor = {**environment(), "PYTHONIOENCODING": "ascii"}  # a log that cannot show every character
     resumed = subprocess.run(
         searching(folder, "--resume"), cwd=ROOT, env=poor, capture_output=True, text=True, check=False
     )
-    return History(folder, stopped, trials_at_stop, trials_at_kill, resumed)
+    return History(folder, stopped, trials_at_stop, trials_at_kill, saved_at_kill, resumed)
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(history: History) -> None:
@@ -140,14 +152,10 @@ def test_finished_trials_are_not_run_again(history: History) -> None:
 
 
 def test_an_interrupted_trial_goes_on_from_its_last_checkpoint(history: History) -> None:
-    running = [trial for trial in history.trials_at_kill if trial.state == TrialState.RUNNING]
-    saved = [trial for trial in running if "checkpoint" in trial.user_attrs]
-
-    assert saved
-    for trial in saved:
-        progress = json.loads((Path(trial.user_attrs["checkpoint"]) / "progress.json").read_text())
-        results = history.folder / f"runs/first/tune/run-002/trial-{trial.number:05d}/result.json"
-        assert json.loads(results.read_text().splitlines()[0])["epoch"] == progress["epoch"] + 1
+    assert history.saved_at_kill
+    for number, epoch in history.saved_at_kill.items():
+        results = history.folder / f"runs/first/tune/run-002/trial-{number:05d}/result.json"
+        assert json.loads(results.read_text().splitlines()[0])["epoch"] == epoch + 1
 
 
 def test_the_winner_is_published_under_the_studys_name(history: History) -> None:

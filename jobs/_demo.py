@@ -124,7 +124,8 @@ class Server:
 
 def compare_scores(console: Console, served: Sequence[Mapping[str, Any]], offline: str) -> None:
     """Prints the served rows; DemoError unless each equals the offline row of the same photograph."""
-    rows = {row["image"]: row for row in pq.read_table(offline).to_pylist()}
+    with pq.ParquetFile(offline) as file:
+        rows = {row["image"]: row for row in file.read().to_pylist()}
     table = Table(title="Rows from the running server [90 % interval]", title_justify="left", box=box.SIMPLE)
     tasks = [name for name in _SHOWN_TASKS if name in served[0]["values"]]
     for heading in ("image", *(_heading(name, served[0]["values"][name]) for name in tasks)):

@@ -64,7 +64,8 @@ def decoded_keys(work: Location) -> frozenset[str]:
 
 def read_chunk(work: Location, key: str) -> tuple[pa.Table, Pixels | None]:
     """The facts of a chunk that is done, and its pixels unless all of it was refused."""
-    table = pq.read_table(pa.BufferReader(_facts_place(work, key).read_bytes()))
+    with pq.ParquetFile(pa.BufferReader(_facts_place(work, key).read_bytes())) as file:
+        table = file.read()
     notes = json.loads(table.schema.metadata[b"pixels"])
     return table, Pixels(_pixels_place(work, key).uri, **notes) if notes else None
 

@@ -141,7 +141,8 @@ class Sources:
         if not place.exists():
             return None
         try:
-            table = pq.read_table(pa.BufferReader(place.read_bytes()))
+            with pq.ParquetFile(pa.BufferReader(place.read_bytes())) as file:
+                table = file.read()
         except (OSError, pa.ArrowException) as problem:
             raise DatasetError(f"{place.uri} should be a Parquet file: {problem}") from None
         notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import tyro
 from numpy.typing import NDArray
 
@@ -36,7 +37,8 @@ LEAST_PATTERN_SHARE = 1e-3
 
 def derive(table: Path, out: Path) -> None:
     """Writes the factor model of a table of people to `out` as JSON."""
-    people = pd.read_parquet(table)
+    with pq.ParquetFile(table) as file:
+        people = file.read().to_pandas()
     people["sex"] = (people["sex"] == "M").astype(float)
     model = FactorModel(
         source="NHANES 1999-2018, adults, unweighted (CDC, through the BioAge R package)",

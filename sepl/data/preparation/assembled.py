@@ -24,18 +24,18 @@ class Assembled:
 
 
 def assemble_photographs(
-    plan: Plan, judged: Judged, whole: Mapping[str, Pixels], output: Output, executor: Executor
+    plan: Plan, judged: Judged, files: Mapping[str, Pixels], output: Output, executor: Executor
 ) -> Assembled:
-    """Puts the shards of the kept photographs in their place; `whole` are the files in which pixels stand, by URI."""
+    """Puts the shards of the kept photographs in their place; `files` are those in which pixels stand, by URI."""
     facts = judged.facts
     chosen = facts.kept
     splits, table = judged.cohort_splits[chosen], facts.take(chosen).table
-    files, rows = table["file"].to_pylist(), table["row"].to_numpy()
+    uris, rows = table["file"].to_pylist(), table["row"].to_numpy()
     groups = group_into_shards(splits, plan.slot_N[chosen], plan.planned[chosen], plan.spec.size)
     out, work = output.shards, output.work
     jobs = [
         plan_shard(
-            index, str(splits[group[0]]), [files[i] for i in group], rows[group], plan.spec.size, out, work, whole
+            index, str(splits[group[0]]), [uris[i] for i in group], rows[group], plan.spec.size, out, work, files
         )
         for index, group in enumerate(groups)
     ]

@@ -13,7 +13,8 @@ from sepl.data.dataset.dataset import FORMAT, Manifest
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import Pseudonyms
 from sepl.data.patients.sealed import SealedPatients
-from sepl.data.preparation.chunk_plan import Picture, find_sources, pictures_of, slots_of
+from sepl.data.preparation.chunk_plan import slots_of
+from sepl.data.preparation.sources import Picture, find_sources, pictures_of
 from sepl.data.preparation.splits import fit_scaler, split_photographs
 
 

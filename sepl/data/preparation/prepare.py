@@ -17,7 +17,7 @@ from sepl.data.dataset.dataset import Manifest
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import KEY_FILE, Pseudonyms
 from sepl.data.patients.sealed import SEALED_FILE, SealedPatients
-from sepl.data.preparation.assembled import assemble_photographs
+from sepl.data.preparation.assemble import assemble_photographs
 from sepl.data.preparation.decode import Decoded, decode_photographs
 from sepl.data.preparation.judge import judge_photographs
 from sepl.data.preparation.memory import Memory, recall, remember_attempt

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding, Findings
+from sepl.data.cohort.findings import Findings
 from sepl.data.cohort.sepl_release import ENTRY as RELEASE_ENTRY
 from sepl.data.cohort.sepl_release import read_release
 from sepl.data.cohort.settings import CohortSpec, TableEntry, TaskColumn
@@ -50,7 +50,7 @@ def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: Findin
             table.check(column, f"{path}: {where}.{role}")
         if not len(table.rows):
             raise CohortError(f"{table.path}: no usable row, the table is empty")
-        findings.add(*_guessed_encoding(source))
+        _note_guessed_encoding(source, findings)
     for section, entries in (("tasks", spec.tasks), ("inputs", spec.inputs)):
         for name, entry in entries.items():
             if entry.column is not None:
@@ -80,12 +80,12 @@ def _with_ids(source: SourceTable, options: IdOptions) -> SourceTable:
     return replace(source, table=replace(table, frame=table.frame.assign(**{column: folded})))
 
 
-def _guessed_encoding(source: SourceTable) -> list[Finding]:
+def _note_guessed_encoding(source: SourceTable, findings: Findings) -> None:
     encoding = source.table.encoding
     if source.entry.encoding is not None or encoding in ("utf-8", "utf-8-sig"):
-        return []
+        return
     detail = f"read as {encoding}, which was guessed; say encoding if it is another"
-    return [Finding("encoding", 0, "", detail, source.table.name)]
+    findings.note_column("encoding", "", detail, source.table.name)
 
 
 def _check_column(where: str, column: TaskColumn, tables: Sequence[SourceTable]) -> None:

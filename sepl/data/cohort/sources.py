@@ -94,13 +94,13 @@ def _check_column(where: str, column: TaskColumn, tables: Sequence[SourceTable])
         raise CohortError(f"{where}.column needs a table, the cohort file names none")
     candidates = [source for source in tables if source.may_hold(column)]
     if not candidates:
-        known = ", ".join(source.entry.title for source in tables)
-        raise CohortError(f"{where}.table should be one of {known}, was {column.table!r}")
+        titles = ", ".join(source.entry.title for source in tables)
+        raise CohortError(f"{where}.table should be one of {titles}, was {column.table!r}")
     holding = [source for source in candidates if source.holds(column)]
     if len(holding) > 1:
-        known = ", ".join(source.entry.title for source in holding)
-        raise CohortError(f"{where}.column {column.column!r} stands in {known}; say table")
+        titles = ", ".join(source.entry.title for source in holding)
+        raise CohortError(f"{where}.column {column.column!r} stands in {titles}; say table")
     if len(candidates) > 1 and not holding:
-        known = "; ".join(f"{source.entry.title}: {', '.join(source.table.columns)}" for source in candidates)
-        raise CohortError(f"{where}.column should be a column of a table ({known}), was {column.column!r}")
+        titles = "; ".join(f"{source.entry.title}: {', '.join(source.table.columns)}" for source in candidates)
+        raise CohortError(f"{where}.column should be a column of a table ({titles}), was {column.column!r}")
     (holding or candidates)[0].table.check(str(column.column), f"{where}.column")

@@ -66,7 +66,7 @@ def _digest_of_inputs(
         "sources": sources,
         "rows": cohort.rows.tolist(),
         "texts": [cohort.patients, cohort.eyes, cohort.visits, cohort.sites, cohort.cameras],
-        "findings": [[found.kind, found.table, found.row, found.column, found.detail] for found in cohort.findings],
+        "findings": [[each.kind, each.table, each.row, each.column, each.detail] for each in cohort.findings],
     }
     digest = hashlib.sha256(np.ascontiguousarray(np.nan_to_num(cohort.labels_NT, nan=np.inf), "<f8").tobytes())
     for part in json.JSONEncoder(sort_keys=True).iterencode(content):

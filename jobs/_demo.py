@@ -56,7 +56,8 @@ class Server:
     def __enter__(self) -> Self:
         self._console.rule("[bold]Served", align="left")
         self._console.print(f"$ serve run {self._config}", markup=False)
-        environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+        environment = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "50", **os.environ}  # a busy machine needs more than 5
+        environment |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
         serve = Path(sys.executable).with_name("serve")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -48,6 +48,7 @@ def server(bundle: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment, closing(socket()) as probe:
         environment.setenv("RAY_AUTH_MODE", "disabled")
         environment.setenv(TOKEN_VARIABLE, TOKEN)
+        environment.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "50")  # of 5 s; a busy machine needs more
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()

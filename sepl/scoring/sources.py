@@ -81,8 +81,7 @@ def find_photographs(
         patient_column: the table's column that says whose a photograph is. Spaces around a value do not count; a row
             without a value, however that is spelled (NA, NaN, -), is a patient of its own.
         reading: sheet, encoding, delimiter and header of the table, where they are found wrongly.
-        ids: what does not tell patients apart, as `[ids]` of a cohort file says it; rows then have the one spelling that
-            stands for a patient.
+        ids: what does not tell patients apart, as `[ids]` of a cohort file says it; rows have one spelling of each.
 
     Raises:
         CohortError: there is nothing to score, the table cannot be read or lacks a column, ids of its patients lost

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,11 @@ def counted(name: str, **changes: Any) -> TaskCounts:
     return TaskCounts(**{**values, **changes})
 
 
+def traces(figure: go.Figure) -> Any:
+    """What it draws, which plotly types as names."""
+    return figure.data
+
+
 def counts(*tasks: TaskCounts, correlation_TT: np.ndarray | None = None) -> LabelCounts:
     columns = [MatrixColumn("", "all", np.ones(8, bool)), MatrixColumn("site", "<a>", np.arange(8) < 4)]
     shown = np.eye(len(tasks)) if correlation_TT is None else correlation_TT
@@ -49,8 +55,8 @@ def counts(*tasks: TaskCounts, correlation_TT: np.ndarray | None = None) -> Labe
 def test_each_task_has_a_panel_with_its_counts() -> None:
     figure = label_histograms(counts(counted("sex"), counted("age")))
 
-    assert [trace.y.tolist() for trace in figure.data] == [[6, 2], [3, 5]]
-    assert [trace.x.tolist() for trace in figure.data] == [[0.0, 1.0], [30.0, 50.0]]
+    assert [trace.y.tolist() for trace in traces(figure)] == [[6, 2], [3, 5]]
+    assert [trace.x.tolist() for trace in traces(figure)] == [[0.0, 1.0], [30.0, 50.0]]
 
 
 @given(limit=st.floats(0.0, 2.0))
@@ -74,7 +80,7 @@ def test_a_measure_without_limits_has_no_line() -> None:
 def test_missing_labels_are_per_cent_and_names_are_no_html() -> None:
     figure = missingness_figure(counts(counted("sex"), counted("age", missing_G=np.array([0.5, 1.0]))))
 
-    (heat,) = figure.data
+    (heat,) = traces(figure)
     assert np.asarray(heat.z).tolist() == [[0.0, 25.0], [50.0, 100.0]]
     assert list(figure.layout.xaxis.ticktext) == ["all (8)", "&lt;a&gt; (4)"]
     assert [note.text for note in figure.layout.annotations] == ["site"]
@@ -83,7 +89,9 @@ def test_missing_labels_are_per_cent_and_names_are_no_html() -> None:
 def test_each_two_tasks_are_correlated_once() -> None:
     correlation_TT = np.array([[1.0, 0.1, 0.2], [0.1, 1.0, 0.3], [0.2, 0.3, 1.0]])
 
-    (heat,) = correlation_figure(counts(*map(counted, ("sex", "age", "sbp")), correlation_TT=correlation_TT)).data
+    figure = correlation_figure(counts(*map(counted, ("sex", "age", "sbp")), correlation_TT=correlation_TT))
+
+    (heat,) = traces(figure)
 
     np.testing.assert_array_equal(np.asarray(heat.z), [[0.1, np.nan], [0.2, 0.3]])
 
@@ -96,7 +104,7 @@ def test_a_difference_is_in_standard_deviations_with_its_interval(mean: float, n
 
     figure = balance_figure([counted("age", mean_S=mean_S, num_S=num_S)])
 
-    shown = {trace.name: trace for trace in figure.data}["validation"]
+    shown = {trace.name: trace for trace in traces(figure)}["validation"]
     assert shown.x[0] == pytest.approx((mean - 50.0) / 10.0)
     assert shown.error_x.array[0] == pytest.approx(1.96 * (1 / 100 + 1 / num) ** 0.5)
 
@@ -114,8 +122,8 @@ def test_a_difference_is_in_standard_deviations_with_its_interval(mean: float, n
 def test_what_cannot_be_compared_is_not_shown(changes: dict[str, Any]) -> None:
     figure = balance_figure([counted("age", **changes)])
 
-    assert all(not len(trace.x or ()) for trace in figure.data)
-    assert [trace.name for trace in figure.data] == list(COHORT_SPLITS[1:])
+    assert all(not len(trace.x or ()) for trace in traces(figure))
+    assert [trace.name for trace in traces(figure)] == list(COHORT_SPLITS[1:])
 
 
 @given(
@@ -126,6 +134,6 @@ def test_the_shares_of_a_site_are_a_hundred_per_cent_or_nothing(patients: list[l
 
     figure = shares_figure([f"site {index}" for index in range(len(patients))], patients_GS)
 
-    shares_GS = np.array([trace.x for trace in figure.data]).T
+    shares_GS = np.array([trace.x for trace in traces(figure)]).T
     assert shares_GS.sum(axis=1) == pytest.approx(np.where(patients_GS.sum(axis=1) > 0, 100.0, 0.0))
-    assert [trace.name for trace in figure.data] == list(COHORT_SPLITS)
+    assert [trace.name for trace in traces(figure)] == list(COHORT_SPLITS)

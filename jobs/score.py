@@ -21,6 +21,9 @@ def main(
     images: str | None = None,
     eye_column: str | None = None,
     patient_column: str | None = None,
+    ignore_case: bool = False,
+    ignore_zeros: bool = False,
+    ignore_form: bool = False,
     sheet: str | int | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -46,6 +49,9 @@ def main(
             the table, are judged together, as when the model was calibrated and tested. Each keeps its row; those that
             can be scored all have the patient's values. A row without a patient (empty, NA, NaN) is judged alone,
             as are all without this option.
+        ignore_case: Ids of patients that differ by capitals are one, as with `[ids]` of the cohort file.
+        ignore_zeros: Those that differ by leading zeros, or a final .0, are one.
+        ignore_form: Those that differ by the form of a letter or by invisible characters are one.
         sheet: Of a workbook: its sheet's name, or its number from 1; needed when several have cells.
         encoding: Of a CSV, such as latin-1, where it is found wrongly.
         delimiter: Of a CSV, where it is found wrongly.
@@ -54,6 +60,7 @@ def main(
         batch_size: Photographs in one pass through the network.
     """
     from sepl.bundle.registry import open_bundle
+    from sepl.data.patients.ids import IdOptions
     from sepl.data.tables.table import Reading
     from sepl.scoring.scorer import Scorer
     from sepl.scoring.sources import find_photographs
@@ -61,7 +68,8 @@ def main(
 
     start = time.perf_counter()
     reading = Reading(sheet, encoding, delimiter, header)
-    source = find_photographs(input, image_column, images, eye_column, patient_column, reading)
+    ids = IdOptions(ignore_case=ignore_case, ignore_zeros=ignore_zeros, ignore_form=ignore_form)
+    source = find_photographs(input, image_column, images, eye_column, patient_column, reading, ids)
     scorer = Scorer(open_bundle(bundle), device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)
     counts = write_scores(batches, scorer.bundle.manifest, out)

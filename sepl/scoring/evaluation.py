@@ -1,5 +1,7 @@
 """A bundle on the patients of a prepared dataset."""
 
+import logging
+
 from sepl.bundle.format import ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
@@ -9,13 +11,16 @@ from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
 
+_log = logging.getLogger(__name__)
+
 
 def evaluate_bundle(
     scorer: Scorer, dataset: PreparedDataset, cohort_split: str, num_bootstrap: int = 1000
 ) -> Evaluation:
     """How good the scorer's bundle is on one cohort split; each patient counts once, by the mean of the outputs.
 
-    The median predictor and the floor are fitted on the dataset's train patients.
+    The median predictor and the floor are fitted on the dataset's train patients. A warning tells limits of quality
+    that are not the bundle's: then other photographs are evaluated than would be scored.
 
     Raises:
         DatasetError: the dataset's tasks, units or image spec are not the bundle's, or the cohort split is unknown or
@@ -23,6 +28,7 @@ def evaluate_bundle(
     """
     manifest = scorer.bundle.manifest
     _check_fit(scorer.bundle, dataset)
+    _tell_other_limits(scorer.bundle, dataset)
     photographs = dataset.photographs(cohort_split)
     if not photographs.num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
@@ -49,6 +55,20 @@ def _check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
     ours, theirs = _describe_image(bundle.manifest.image), _describe_image(dataset.image_spec)
     if ours != theirs:
         raise DatasetError(f"{dataset.uri}: photographs should be prepared as for the bundle, {ours}; were {theirs}")
+
+
+def _tell_other_limits(bundle: ModelBundle, dataset: PreparedDataset) -> None:
+    """In one line; of a dataset that kept no limits nothing can be told."""
+    if dataset.manifest.quality is None:
+        return
+    pairs = zip(dataset.manifest.quality, bundle.manifest.quality_limits, strict=True)
+    others = [
+        f"{name} {theirs.describe()}, not {ours.describe()}" for (name, theirs), (_, ours) in pairs if theirs != ours
+    ]
+    if others:
+        _log.warning(
+            "%s: photographs passed other limits of quality than the bundle's: %s", dataset.uri, "; ".join(others)
+        )
 
 
 def _describe_tasks(tasks: TaskTable) -> str:

@@ -19,7 +19,7 @@ from pyarrow.fs import LocalFileSystem, copy_files
 
 from sepl.data.file_names import other_forms, printable
 from sepl.data.imaging.files import files_below, may_be_photograph
-from sepl.data.patients.ids import check_not_rounded
+from sepl.data.patients.ids import IdOptions, check_not_rounded
 from sepl.data.tables.spellings import read_eyes
 from sepl.data.tables.table import TABLE_SUFFIXES, CohortTable, Reading, read_table
 from sepl.data.tables.values import is_absent, shared_texts
@@ -66,6 +66,7 @@ def find_photographs(
     eye_column: str | None = None,
     patient_column: str | None = None,
     reading: Reading | None = None,
+    ids: IdOptions | None = None,
 ) -> PhotographSource:
     """The photographs of a folder (JPEG, PNG, TIFF, DICOM, at any depth, by name) or of a table.
 
@@ -80,11 +81,15 @@ def find_photographs(
         patient_column: the table's column that says whose a photograph is. Spaces around a value do not count; a row
             without a value, however that is spelled (NA, NaN, -), is a patient of its own.
         reading: sheet, encoding, delimiter and header of the table, where they are found wrongly.
+        ids: what does not tell patients apart, as `[ids]` of a cohort file says it; rows have one spelling of each.
 
     Raises:
         CohortError: there is nothing to score, the table cannot be read or lacks a column, ids of its patients lost
-            digits in scientific notation, or a folder was given with what only a table has.
+            digits in scientific notation, a folder was given with what only a table has, or `ids` without a column of
+            patients.
     """
+    if ids is not None and patient_column is None:
+        _check_no_ids(ids)
     location = resolve(uri)
     if location.is_folder():
         named = None if image_column == "image" else image_column
@@ -97,9 +102,14 @@ def find_photographs(
         raise CohortError(f"input should be {_KINDS}, was {uri}")
     root = resolve(images) if images is not None else _parent(location)
     given = {"image": image_column, "eye": eye_column, "patient": patient_column}
-    return _table_source(
-        location, {role: column for role, column in given.items() if column is not None}, root, reading or Reading()
-    )
+    columns = {role: column for role, column in given.items() if column is not None}
+    return _table_source(location, columns, root, reading or Reading(), ids or IdOptions())
+
+
+def _check_no_ids(ids: IdOptions) -> None:
+    for name, value in ids:
+        if value:
+            raise CohortError(f"{name} should be given with a patient column, was given without")
 
 
 def _check_of_folder(uri: str, **of_table: str | None) -> None:
@@ -117,13 +127,15 @@ def _folder_source(folder: Location) -> PhotographSource:
     return PhotographSource(len(names), [Entry(name) for name in names], folder)
 
 
-def _table_source(location: Location, columns: dict[str, str], root: Location, reading: Reading) -> PhotographSource:
+def _table_source(
+    location: Location, columns: dict[str, str], root: Location, reading: Reading, ids: IdOptions
+) -> PhotographSource:
     table = _read_columns(location, columns, reading)
     if not len(table.rows):
         raise CohortError(f"{location.uri}: should name photographs, has no row")
     names = _names(table, columns["image"])
     eyes = _eyes(table, columns["eye"], location) if "eye" in columns else None
-    patients = _patients(table, columns["patient"], location) if "patient" in columns else None
+    patients = _patients(table, columns["patient"], location, ids) if "patient" in columns else None
     order = None if patients is None else _order_by_patient(patients)
     return PhotographSource(len(names), _Entries(names, eyes, patients, order), root, order)
 
@@ -171,10 +183,10 @@ def _eyes(table: CohortTable, column: str, location: Location) -> NDArray[np.obj
     return eyes
 
 
-def _patients(table: CohortTable, column: str, location: Location) -> NDArray[np.object_]:
+def _patients(table: CohortTable, column: str, location: Location, ids: IdOptions) -> NDArray[np.object_]:
     patients = shared_texts(table.texts(column))
     check_not_rounded(patients, f"{location.uri}, column {column!r}", table.rows)
-    return patients
+    return ids.fold_all(patients)
 
 
 def _order_by_patient(patients: NDArray[np.object_]) -> NDArray[np.int64] | None:

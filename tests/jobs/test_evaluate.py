@@ -11,6 +11,7 @@ from sepl.bundle.format import Intervals, write_bundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.quality import Limits, QualityThresholds
 from sepl.errors import DatasetError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network
@@ -70,6 +71,33 @@ def test_another_image_size_is_refused(dataset: PreparedDataset, tmp_path: Path)
         evaluate.main(str(tmp_path / "large"), dataset.uri, str(tmp_path / "evaluation.json"))
 
 
+def test_other_limits_of_quality_than_the_bundles_are_told_in_one_line(
+    dataset: PreparedDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The drawn cohort asks for nothing, the bundle for sharp photographs."""
+    assert dataset.manifest.quality is not None
+    sharper = dataset.manifest.quality.model_copy(update={"sharpness": Limits(low=0.7, high=9.0)})
+    _write_bundle(tmp_path / "bundle", dataset, quality=sharper)
+
+    evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "evaluation.json"), device="cpu")
+
+    (told,) = [record.getMessage() for record in caplog.records if "quality" in record.getMessage()]
+    assert told == (
+        f"{dataset.uri}: photographs passed other limits of quality than the bundle's: sharpness none, not 0.7 to 9"
+    )
+    assert (tmp_path / "evaluation.json").exists()
+
+
+def test_equal_limits_of_quality_are_not_told(
+    dataset: PreparedDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write_bundle(tmp_path / "bundle", dataset, quality=dataset.manifest.quality)
+
+    evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "evaluation.json"), device="cpu")
+
+    assert not [record for record in caplog.records if "quality" in record.getMessage()]
+
+
 def _write_bundle(
     folder: Path,
     dataset: PreparedDataset,
@@ -77,6 +105,7 @@ def _write_bundle(
     is_zero: bool = False,
     tasks: TaskTable | None = None,
     image: ImageSpec | None = None,
+    quality: QualityThresholds | None = None,
 ) -> None:
     content = bundle_content()
     network = build_network(content["config"].model, dataset.tasks, dataset.image_spec.size)
@@ -91,6 +120,7 @@ def _write_bundle(
             **content,
             "tasks": tasks or dataset.tasks,
             "image": image or dataset.image_spec,
+            "quality": quality or content["quality"],
             "scaler": LabelScaler.fit(train.per_patient(train.labels_NT), dataset.tasks),
             "intervals": Intervals(half_widths={"age": 1000.0, "sbp": 1000.0, "hba1c": None}),
             "state": state,

@@ -1,6 +1,7 @@
 """Offline scoring end to end: one row a photograph, as the scorer says."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +9,7 @@ from bundles import build_bundle, draw_fundus
 
 from jobs import score
 from sepl.bundle.format import read_bundle
+from sepl.data.patients.ids import IdOptions
 from sepl.errors import CohortError
 from sepl.scoring.scorer import Scorer
 
@@ -97,3 +99,58 @@ def test_a_table_that_tells_patients_is_scored_by_patient_in_its_own_order(place
         assert row["status"] == expected.status
         for task, prediction in expected.values.items():
             assert row[task] == pytest.approx(prediction.value, rel=1e-5, abs=1e-5)
+
+
+def test_rows_whose_patient_is_not_known_are_scored_as_if_each_were_alone(place: Path) -> None:
+    whose = ["NA", "a", "NA", "NA", "a", "nan", "", "-", "a"]  # 04.jpg is no picture
+    rows = _scored_by_patient(place, whose)
+
+    alone = [index for index, key in enumerate(whose) if key != "a"]
+    assert [rows[index]["num_photographs"] for index in alone] == [1] * len(alone)
+    assert [rows[index]["patient"] for index in alone] == [None] * len(alone)
+    assert [row["num_photographs"] for row in rows if row["patient"] == "a"] == [2, 0, 2]
+    scorer = Scorer(read_bundle(place / "bundle"), device="cpu")
+    for index in alone:
+        (expected,) = scorer.score_files([place / "images" / NAMES[index]])
+        assert rows[index]["status"] == expected.status == "ok"
+        for task, prediction in expected.values.items():
+            found = [rows[index][f"{task}{ending}"] for ending in ("", "_lo", "_hi")]
+            for one, other in zip(found, (prediction.value, prediction.low, prediction.high), strict=True):
+                assert one == (other if other is None else pytest.approx(other, rel=1e-5, abs=1e-5))
+
+
+def test_ids_are_brought_together_as_the_options_of_a_cohort_say(place: Path) -> None:
+    whose = ["P7", "p07", "NA", "q", "x", "P7.0", "p\u200b07", "0q", "NA"]  # 04.jpg is no picture
+
+    apart = _scored_by_patient(place, whose)
+    together = _scored_by_patient(place, whose, ignore_case=True, ignore_zeros=True, ignore_form=True)
+
+    assert [row["num_photographs"] for row in apart] == [1, 1, 1, 1, 0, 1, 1, 1, 1]
+    fold = IdOptions(ignore_case=True, ignore_zeros=True, ignore_form=True).fold
+    ids = [None if key == "NA" else fold(key) for key in whose]
+    assert [row["patient"] for row in together] == ids
+    for row, key in zip(together, ids, strict=True):
+        assert row["num_photographs"] == (row["status"] == "ok" and (ids.count(key) if key else 1))
+
+
+def test_options_of_ids_are_refused_without_a_column_of_patients(place: Path) -> None:
+    with pytest.raises(CohortError, match="ignore_case should be given with a patient column"):
+        score.main(str(place / "bundle"), str(place / "images"), str(place / "no.parquet"), ignore_case=True)
+
+
+def _scored_by_patient(place: Path, whose: list[str], **options: Any) -> list[dict[str, Any]]:
+    """The rows of all photographs, of these patients."""
+    lines = [f"{name},{key}" for name, key in zip(NAMES, whose, strict=True)]
+    (place / "whose.csv").write_text("\n".join(["image,who", *lines, ""]))
+    out = place / "whose.parquet"
+    score.main(
+        str(place / "bundle"),
+        str(place / "whose.csv"),
+        str(out),
+        images=str(place / "images"),
+        patient_column="who",
+        device="cpu",
+        batch_size=2,
+        **options,
+    )
+    return pq.read_table(out).to_pylist()

@@ -4,48 +4,27 @@ from pathlib import Path
 
 import optuna
 import pytest
-from builders import build_dataset
 from optuna.storages import BaseStorage, RDBStorage
+from unsearched import CLUSTER, plan_first
 
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import StudyError
-from sepl.tuning.plan import StudyPlan, plan_study
+from sepl.tuning.plan import StudyPlan
 from sepl.tuning.record.ownership import STUDY_ID, claim
 from sepl.tuning.record.record import ENDED
-from sepl.tuning.settings import StudySettings
 from sepl.tuning.study import run_study
-from sepl.tuning.trials.cluster import Cluster
-from sepl.tuning.trials.packing import Node
-
-SPACE = """
-NUM_EPOCHS = 9
-FIRST_POINTS = []
-
-
-def space(trial):
-    trial.suggest_categorical("num_experts", [1, 2])
-    return {"backbone": "test_resnet", "task_split": "demographic"}
-"""
-CLUSTER = Cluster((Node(cpus=2, gpus=0),), is_local=True)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return build_dataset(tmp_path_factory.mktemp("data"), num_patients=8)
 
 
 def plan(dataset: PreparedDataset, folder: Path, storage: str, *, resume: bool = False) -> StudyPlan:
-    (folder / "space.py").write_text(SPACE)
-    settings = StudySettings(
-        data=str(dataset.uri),
-        space=str(folder / "space.py"),
+    """In a database that all storages of the folder share."""
+    return plan_first(
+        dataset.uri,
+        folder,
         storage=str(folder / storage),
-        study="first",
         optuna_url=f"sqlite:///{folder}/shared.db",
         num_trials=1,
         resume=resume,
     )
-    return plan_study(settings)
 
 
 def end_with_one_trial(folder: Path) -> None:
@@ -63,42 +42,46 @@ def begin(plan: StudyPlan, folder: Path) -> None:
     end_with_one_trial(folder)
 
 
-def test_a_second_storage_does_not_take_over_the_trials_of_the_first(dataset: PreparedDataset, tmp_path: Path) -> None:
-    begin(plan(dataset, tmp_path, "one"), tmp_path)
+def test_a_second_storage_does_not_take_over_the_trials_of_the_first(
+    small_dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    begin(plan(small_dataset, tmp_path, "one"), tmp_path)
 
     with pytest.raises(StudyError, match=r"study first .*belongs to another storage.*choose another") as refusal:
-        run_study(plan(dataset, tmp_path, "two"), CLUSTER)
+        run_study(plan(small_dataset, tmp_path, "two"), CLUSTER)
 
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "two" / "first" / "study.json").exists()
 
 
-def test_a_record_of_the_same_name_elsewhere_does_not_go_on_with_them(dataset: PreparedDataset, tmp_path: Path) -> None:
-    begin(plan(dataset, tmp_path, "one"), tmp_path)
-    second = plan(dataset, tmp_path, "two")
+def test_a_record_of_the_same_name_elsewhere_does_not_go_on_with_them(
+    small_dataset: PreparedDataset, tmp_path: Path
+) -> None:
+    begin(plan(small_dataset, tmp_path, "one"), tmp_path)
+    second = plan(small_dataset, tmp_path, "two")
     second.folder.write(second.record)
 
     with pytest.raises(StudyError, match="belongs to another storage"):
-        run_study(plan(dataset, tmp_path, "two", resume=True), CLUSTER)
+        run_study(plan(small_dataset, tmp_path, "two", resume=True), CLUSTER)
 
 
-def test_a_study_goes_on_with_its_own_trials(dataset: PreparedDataset, tmp_path: Path) -> None:
-    begin(plan(dataset, tmp_path, "one"), tmp_path)
+def test_a_study_goes_on_with_its_own_trials(small_dataset: PreparedDataset, tmp_path: Path) -> None:
+    begin(plan(small_dataset, tmp_path, "one"), tmp_path)
 
-    result = run_study(plan(dataset, tmp_path, "one", resume=True), CLUSTER)
+    result = run_study(plan(small_dataset, tmp_path, "one", resume=True), CLUSTER)
 
     assert result.board.counts()["complete"] == 1
 
 
 def test_a_study_of_a_version_without_ids_is_gone_on_with_and_gets_one(
-    dataset: PreparedDataset, tmp_path: Path
+    small_dataset: PreparedDataset, tmp_path: Path
 ) -> None:
-    first = plan(dataset, tmp_path, "one")
+    first = plan(small_dataset, tmp_path, "one")
     first.folder.write(first.record.model_copy(update={"study_id": None}))
     optuna.create_study(study_name="first", storage=f"sqlite:///{tmp_path}/shared.db", direction="maximize")
     end_with_one_trial(tmp_path)
 
-    run_study(plan(dataset, tmp_path, "one", resume=True), CLUSTER)
+    run_study(plan(small_dataset, tmp_path, "one", resume=True), CLUSTER)
 
     study = optuna.load_study(study_name="first", storage=f"sqlite:///{tmp_path}/shared.db")
     assert study.user_attrs[STUDY_ID] == first.folder.read().study_id is not None

@@ -27,8 +27,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.self_propagation import SETTING
 from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.equal_budget import SEPL_SETTING
 from benchmarks.support.pace import Pace
 from benchmarks.support.report import benchmark_parser, report, shown
 from benchmarks.support.skills import (
@@ -86,12 +86,12 @@ def main() -> None:
 
 def settings(arms: list[str], num_epochs: int) -> dict[str, TrialConfig]:
     """The setting of every arm."""
-    return {arm: SETTING.with_params(num_epochs=num_epochs, **ARMS[arm]) for arm in arms}
+    return {arm: SEPL_SETTING.with_params(num_epochs=num_epochs, **ARMS[arm]) for arm in arms}
 
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     configs = settings(options.arms, options.num_epochs)
-    targets = TaskSplit.parse(SETTING.model.task_split, dataset.tasks).targets
+    targets = TaskSplit.parse(SEPL_SETTING.model.task_split, dataset.tasks).targets
     data = judged_by(TrainingData.load(dataset), targets)
     skills: dict[str, list[Floats]] = {arm: [] for arm in configs}
     pace = Pace(options.num_seeds * len(configs))
@@ -125,7 +125,7 @@ def _report(
         n=options.num_seeds,
         measured={
             **judged_on(dataset),
-            "targets": list(TaskSplit.parse(SETTING.model.task_split, dataset.tasks).targets),
+            "targets": list(TaskSplit.parse(SEPL_SETTING.model.task_split, dataset.tasks).targets),
             "epochs": options.num_epochs,
             "arms": rows,
             "config": configs[REFERENCE].to_params(),

@@ -32,8 +32,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.equal_budget import BATCH_SIZE, best_of, skills_of_seeds
 from benchmarks.support.report import benchmark_parser, interleaved_medians, report, shown
-from benchmarks.support.skills import Floats, interval, judged_on, num_parameters, over_seeds, skills_of
+from benchmarks.support.skills import Floats, interval, judged_on, num_parameters, over_seeds
 from search_spaces import families as space
 from sepl.config import Family, TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
@@ -41,7 +42,6 @@ from sepl.models.build import build_network
 from sepl.models.parts.network import Context
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.run import TrainingRun, train
 
 ALONE: Family = "single_task"
 HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")
@@ -52,7 +52,7 @@ LEFT_OUT_OF_QUICK: tuple[Family, ...] = ("soft_sharing", "cross_stitch")
 CONSOLE = Console(highlight=False, width=200)
 
 # A backbone of search_spaces/smoke.py, and what suits so few epochs: rates thirty times those for pretrained weights.
-_SMALL: dict[str, Any] = {"backbone": "test_convnext", "weights": "none", "batch_size": 32}
+_SMALL: dict[str, Any] = {"backbone": "test_convnext", "weights": "none", "batch_size": BATCH_SIZE}
 _RATE_FACTOR = 30.0
 _MOST_HIDDEN = 128
 
@@ -72,7 +72,7 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
         chosen = _tune(family, data, options)
         tuned[family] = chosen.with_params(num_epochs=_num_epochs(family, milliseconds, options))
         CONSOLE.print(f"{family}: tuned to learning rate {chosen.training.learning_rate:.1e}")
-        skills[family] = _skills(tuned[family], data, dataset, options)
+        skills[family] = skills_of_seeds(tuned[family], data, dataset, options.num_seeds)
         mean = np.nanmean(skills[family][:, 0])
         CONSOLE.print(f"{family}: mean test skill {mean:.3f} over {options.num_seeds} seeds")
     _report(options, dataset, tuned, skills, milliseconds)
@@ -87,10 +87,7 @@ def _num_epochs(family: Family, milliseconds: Mapping[Family, float], options: a
 def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> TrialConfig:
     """The setting of the best validation skill among `num_trials`; of one, nothing is trained."""
     settings = [config.with_params(num_epochs=options.search_epochs) for config in _draw(family, options.num_trials)]
-    if len(settings) == 1:
-        return settings[0]
-    reached = [max(result.best_skill for result in train(TrainingRun(config, data))) for config in settings]
-    return settings[int(np.argmax(reached))]
+    return best_of(settings, data)
 
 
 def _draw(family: Family, num_trials: int) -> list[TrialConfig]:
@@ -127,12 +124,6 @@ class OfFamily:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._family if name == "family" else self._trial.suggest_categorical(name, choices)
-
-
-def _skills(config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace) -> Floats:
-    """(S, B, T)."""
-    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
-    return np.stack([skills_of(trial, data, dataset) for trial in seeded])
 
 
 def _step_milliseconds(

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.equal_budget import SEPL_SETTING
 from benchmarks.support.report import benchmark_parser, report
 from benchmarks.support.skills import Floats, interval, is_among, judged_by, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig
@@ -40,21 +41,6 @@ from sepl.training.input.batches import TrainingData, TrainSet
 WITH, NOT_PROPAGATED, OFF = "with priors", "not propagated", "priors off"
 CONSOLE = Console(highlight=False)
 
-# The paper's head on the smallest backbones of search_spaces/smoke.py, with a learning rate that suits few epochs.
-SETTING = TrialConfig.from_params(
-    {
-        "backbone": "test_resnet",
-        "task_split": "anthropometric",
-        "num_experts": 4,
-        "hidden_width": 128,
-        "learning_rate": 3e-3,
-        "weight_decay": 1e-2,
-        "augment_strength": 0.5,
-        "batch_size": 32,
-        "num_epochs": 15,
-    }
-)
-
 
 def main() -> None:
     options = _options()
@@ -64,7 +50,9 @@ def main() -> None:
 
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
-    config = TrialConfig.parse_json(options.config.read_bytes(), str(options.config)) if options.config else SETTING
+    config = (
+        TrialConfig.parse_json(options.config.read_bytes(), str(options.config)) if options.config else SEPL_SETTING
+    )
     if options.quick:
         config = config.with_params(num_epochs=min(config.training.num_epochs, 9))
     split = TaskSplit.parse(config.model.task_split, dataset.tasks)

@@ -26,12 +26,13 @@ import torch
 from rich.console import Console
 
 from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.equal_budget import SHORT, best_of, skills_of_seeds
 from benchmarks.support.report import benchmark_parser, interleaved_medians, report
-from benchmarks.support.skills import Floats, interval, judged_on, over_seeds, skills_of
+from benchmarks.support.skills import Floats, interval, judged_on, over_seeds
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.supervised.run import TrainingRun
 
 CONSOLE = Console(highlight=False)
 PLAIN = "equal"
@@ -41,13 +42,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "hard_sharing": {"family": "hard_sharing"},
     "sepl": {"family": "sepl", "num_experts": 4, "hidden_width": 64},
 }
-_SHARED: dict[str, Any] = {
-    "backbone": "test_resnet",
-    "weight_decay": 1e-2,
-    "augment_strength": 0.5,
-    "batch_size": 32,
-    "warmup_epochs": 0.5,
-}
+_SHARED: dict[str, Any] = {**SHORT, "warmup_epochs": 0.5}
 _GROUPS: dict[str, Any] = {"task_groups": "physiological", "group_width": 16}
 _COOPERATIVE: dict[str, Any] = {**_GROUPS, "cooperative": True}
 
@@ -98,18 +93,14 @@ def _tune(params: Mapping[str, Any], data: TrainingData, options: argparse.Names
     """With the learning rate of the best validation skill; with one rate to choose from nothing is trained."""
     config = TrialConfig.from_params({**params, "num_epochs": options.num_epochs, "seed": TUNING_SEED})
     settings = [config.with_params(learning_rate=rate) for rate in options.rates]
-    if len(settings) == 1:
-        return settings[0]
-    reached = [max(result.best_skill for result in train(TrainingRun(setting, data))) for setting in settings]
-    return settings[int(np.argmax(reached))]
+    return best_of(settings, data)
 
 
 def _mean_skills(
     config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace
 ) -> Floats:
     """Mean over tasks (S, B): for each seed on the test patients, then on resamples of them."""
-    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
-    return np.stack([np.nanmean(skills_of(trial, data, dataset), axis=-1) for trial in seeded])
+    return np.nanmean(skills_of_seeds(config, data, dataset, options.num_seeds), axis=-1)
 
 
 def _step_milliseconds(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding, Findings
+from sepl.data.cohort.findings import Findings
 from sepl.data.cohort.labels import range_of
 from sepl.data.cohort.listing import Listing, Texts, fill_role
 from sepl.data.imaging.dicom.elements import read_elements
@@ -103,9 +103,9 @@ def expand_frames(listing: Listing, headers: Headers) -> tuple[Listing, Headers]
 
 def fill_from_headers(listing: Listing, headers: Headers, findings: Findings) -> Listing:
     """The listing with patient, eye, visit and camera from the headers where it has none."""
-    findings.add(*_patient_conflicts(listing, headers))
+    _note_patient_conflicts(listing, headers, findings)
     for role in ("eye", "visit"):
-        findings.add(*_text_conflicts(listing, role, getattr(headers, f"{role}s")))
+        _note_text_conflicts(listing, role, getattr(headers, f"{role}s"), findings)
     for role in ("patient", "eye", "visit", "camera"):
         listing = fill_role(listing, role, getattr(headers, f"{role}s"))
     return listing
@@ -165,21 +165,21 @@ def _has_whole_header(source: bytes) -> bool:
         return False
 
 
-def _text_conflicts(listing: Listing, role: str, said: Texts) -> list[Finding]:
+def _note_text_conflicts(listing: Listing, role: str, said: Texts, findings: Findings) -> None:
     own = listing.role(role)
     differ = (own != "") & (said != "") & (own != said)
     if role == "visit":  # a visit that is no date cannot contradict one
         differ &= np.array([_is_date(str(text)) for text in own], bool)
     detail = f"the header says another {'date' if role == 'visit' else role}"
-    return [listing.finding("table and header differ", int(i), role, detail) for i in np.flatnonzero(differ)]
+    findings.add(*[listing.finding("table and header differ", int(i), role, detail) for i in np.flatnonzero(differ)])
 
 
 def _is_date(text: str) -> bool:
     return len(text) == 10 and text[4] == text[7] == "-"
 
 
-def _patient_conflicts(listing: Listing, headers: Headers) -> list[Finding]:
-    """Rows whose file belongs, by its header, to another of the table's patients.
+def _note_patient_conflicts(listing: Listing, headers: Headers, findings: Findings) -> None:
+    """Notes rows whose file belongs, by its header, to another of the table's patients.
 
     The table may name patients otherwise than the hospital did; then most files of a header's patient tell which of the
     table's patients that is, and the others are in conflict.
@@ -187,11 +187,11 @@ def _patient_conflicts(listing: Listing, headers: Headers) -> list[Finding]:
     pairs = list(zip(headers.patients, listing.patients, strict=True))
     meant = {header: _majority(tables, header) for header, tables in _grouped(pairs).items()}
     owner = {table: _majority(headers, table) for table, headers in _grouped([(b, a) for a, b in pairs]).items()}
-    return [
-        listing.finding("table and header differ", index, "patient", "the header says another patient")
-        for index, (header, table) in enumerate(pairs)
-        if header and table and (meant[header] != table or owner[table] != header)
-    ]
+    for index, (header, table) in enumerate(pairs):
+        if header and table and (meant[header] != table or owner[table] != header):
+            findings.add(
+                listing.finding("table and header differ", index, "patient", "the header says another patient")
+            )
 
 
 def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, Counter[str]]:

@@ -50,14 +50,14 @@ def join_rows(listing: Listing, keyed: KeyedTable, findings: Findings) -> NDArra
     """
     photographs = pd.MultiIndex.from_arrays([listing.role(role) for role in keyed.keys])
     rows = pd.MultiIndex.from_arrays(list(keyed.keys.values()))
-    found = rows.get_indexer(photographs).astype(np.int64)
+    row_N = rows.get_indexer(photographs).astype(np.int64)
     if keyed.entry.within_days is not None:
-        found = _nearest_visit(listing, keyed, found, keyed.entry.within_days)
+        row_N = _nearest_visit(listing, keyed, row_N, keyed.entry.within_days)
     by = " and ".join(keyed.keys)
-    if len(listing) and not (found >= 0).any():
+    if len(listing) and not (row_N >= 0).any():
         hint = _zeros_hint(listing, keyed)
         raise CohortError(f"{keyed.table.path}: none of its {len(rows)} rows has the {by} of a photograph{hint}")
-    without, unused = int((found < 0).sum()), len(rows) - len(np.unique(found[found >= 0]))
+    without, unused = int((row_N < 0).sum()), len(rows) - len(np.unique(row_N[row_N >= 0]))
     column = keyed.entry.roles()["patient"]
     if without:
         detail = f"{without} of {len(listing)} photographs have no row of their {by}"
@@ -65,21 +65,21 @@ def join_rows(listing: Listing, keyed: KeyedTable, findings: Findings) -> NDArra
     if unused:
         detail = f"{unused} of {len(rows)} rows have the {by} of no photograph"
         findings.note_column("rows without a photograph", column, detail, keyed.table.name)
-    return found
+    return row_N
 
 
-def _nearest_visit(listing: Listing, keyed: KeyedTable, found: NDArray[np.int64], most_days: int) -> NDArray[np.int64]:
-    """`found`, with the row of the nearest date where there was none; the earlier of two as near."""
+def _nearest_visit(listing: Listing, keyed: KeyedTable, row_N: NDArray[np.int64], most_days: int) -> NDArray[np.int64]:
+    """`row_N`, with the row of the nearest date where there was none; the earlier of two as near."""
     others = [role for role in keyed.keys if role != "visit"]
     left = _dated({role: listing.role(role) for role in keyed.keys}, "photograph")
-    left = left[found[left["photograph"].to_numpy()] < 0]
+    left = left[row_N[left["photograph"].to_numpy()] < 0]
     right = _dated(keyed.keys, "row")
     tolerance = pd.Timedelta(days=most_days)
     near = pd.merge_asof(left, right, on="date", by=others, direction="nearest", tolerance=tolerance)
     near = near[near["row"].notna()]
-    found = found.copy()
-    found[near["photograph"].to_numpy(np.int64)] = near["row"].to_numpy(np.int64)
-    return found
+    row_N = row_N.copy()
+    row_N[near["photograph"].to_numpy(np.int64)] = near["row"].to_numpy(np.int64)
+    return row_N
 
 
 def _dated(keys: dict[str, Texts], name: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import FEW, Finding, Findings, is_too_many
+from sepl.data.cohort.findings import FEW, Findings, is_too_many
 from sepl.data.cohort.settings import TaskColumn
 from sepl.data.tables.sexes import read_sexes
 from sepl.data.tables.table import CohortTable
@@ -80,7 +80,7 @@ def read_labels(
         positive, negative = (entry.positive, entry.negative) if entry.positive else (_POSITIVE, _NEGATIVE)
         labels, wrong = read_codes(text, positive, negative, missing)
         if entry.positive:
-            findings.add(*_check_positive(table, entry.column, task, entry.positive, text[~is_absent(text, missing)]))
+            _check_positive(table, entry.column, task, entry.positive, text[~is_absent(text, missing)], findings)
         should = f"one of {', '.join(str(code) for code in (*positive, *(negative or ())))}"
     _refuse(table, entry.column, wrong, int((~is_absent(text, missing)).sum()), should)
     findings.note_cells("unknown value", wrong, f"should be {should}", table.rows, entry.column, table.name)
@@ -88,9 +88,9 @@ def read_labels(
 
 
 def _check_positive(
-    table: CohortTable, column: str, task: Task, positive: Sequence[Code], filled: "pd.Series"
-) -> list[Finding]:
-    """Findings of codes that no cell has. CohortError when none occurs: all would be 0, for a slip of the pen."""
+    table: CohortTable, column: str, task: Task, positive: Sequence[Code], filled: "pd.Series", findings: Findings
+) -> None:
+    """Notes codes that no cell has. CohortError when none occurs: all would be 0, for a slip of the pen."""
     in_cells = {key_of(cell) for cell in filled.unique()}
     unused = [code for code in positive if key_of(code) not in in_cells]
     if len(filled) and len(unused) == len(positive):
@@ -99,7 +99,8 @@ def _check_positive(
             f"{', '.join(map(repr, unused))} does not; the column has {_frequent(filled)}"
         )
     detail = f"positive of [tasks.{task.name}], stands in no cell"
-    return [Finding("unused value", 0, column, f"{code!r}, {detail}", table.name) for code in unused if len(filled)]
+    for code in unused if len(filled) else []:
+        findings.note_column("unused value", column, f"{code!r}, {detail}", table.name)
 
 
 def _frequent(filled: "pd.Series") -> str:

@@ -102,8 +102,8 @@ def list_folder(folder: Location, findings: Findings) -> Listing:
     if not names:
         raise CohortError(f"{folder.uri}: should hold photographs (JPEG, PNG, TIFF, DICOM), holds none")
     if others := Counter(filter(is_other_picture, map(suffix_of, files))):
-        told = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-        findings.note_column("files passed over", "image", f"{told}: pictures of a kind that is not read")
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+        findings.note_column("files passed over", "image", f"{kinds}: pictures of a kind that is not read")
     empty = np.full(len(names), "", object)
     return Listing(
         place=folder.uri,
@@ -134,10 +134,10 @@ def read_pattern(listing: Listing, pattern: str, findings: Findings) -> Listing:
     """Fills what no table says from the paths of the photographs."""
     matches = [re.search(pattern, str(image)) for image in listing.images]
     for role in re.compile(pattern).groupindex:
-        found = np.array([printable(match[role] or "") if match else "" for match in matches], object)
-        if len(found):
-            found = _spelled(found, role)
-        listing = fill_role(listing, role, found)
+        texts = np.array([printable(match[role] or "") if match else "" for match in matches], object)
+        if len(texts):
+            texts = _spelled(texts, role)
+        listing = fill_role(listing, role, texts)
     unmatched = sum(match is None for match in matches)
     if unmatched:
         detail = f"{unmatched} of {len(matches)} paths do not match the pattern"

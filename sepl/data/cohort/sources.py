@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.findings import Finding, Findings
+from sepl.data.cohort.findings import Findings
 from sepl.data.cohort.sepl_release import ENTRY as RELEASE_ENTRY
 from sepl.data.cohort.sepl_release import read_release
 from sepl.data.cohort.settings import CohortSpec, TableEntry, TaskColumn
@@ -50,7 +50,7 @@ def read_tables(spec: CohortSpec, path: Path, folder: Location, findings: Findin
             table.check(column, f"{path}: {where}.{role}")
         if not len(table.rows):
             raise CohortError(f"{table.path}: no usable row, the table is empty")
-        findings.add(*_guessed_encoding(source))
+        _note_guessed_encoding(source, findings)
     for section, entries in (("tasks", spec.tasks), ("inputs", spec.inputs)):
         for name, entry in entries.items():
             if entry.column is not None:
@@ -80,12 +80,12 @@ def _with_ids(source: SourceTable, options: IdOptions) -> SourceTable:
     return replace(source, table=replace(table, frame=table.frame.assign(**{column: folded})))
 
 
-def _guessed_encoding(source: SourceTable) -> list[Finding]:
+def _note_guessed_encoding(source: SourceTable, findings: Findings) -> None:
     encoding = source.table.encoding
     if source.entry.encoding is not None or encoding in ("utf-8", "utf-8-sig"):
-        return []
+        return
     detail = f"read as {encoding}, which was guessed; say encoding if it is another"
-    return [Finding("encoding", 0, "", detail, source.table.name)]
+    findings.note_column("encoding", "", detail, source.table.name)
 
 
 def _check_column(where: str, column: TaskColumn, tables: Sequence[SourceTable]) -> None:
@@ -94,13 +94,13 @@ def _check_column(where: str, column: TaskColumn, tables: Sequence[SourceTable])
         raise CohortError(f"{where}.column needs a table, the cohort file names none")
     candidates = [source for source in tables if source.may_hold(column)]
     if not candidates:
-        known = ", ".join(source.entry.title for source in tables)
-        raise CohortError(f"{where}.table should be one of {known}, was {column.table!r}")
+        titles = ", ".join(source.entry.title for source in tables)
+        raise CohortError(f"{where}.table should be one of {titles}, was {column.table!r}")
     holding = [source for source in candidates if source.holds(column)]
     if len(holding) > 1:
-        known = ", ".join(source.entry.title for source in holding)
-        raise CohortError(f"{where}.column {column.column!r} stands in {known}; say table")
+        titles = ", ".join(source.entry.title for source in holding)
+        raise CohortError(f"{where}.column {column.column!r} stands in {titles}; say table")
     if len(candidates) > 1 and not holding:
-        known = "; ".join(f"{source.entry.title}: {', '.join(source.table.columns)}" for source in candidates)
-        raise CohortError(f"{where}.column should be a column of a table ({known}), was {column.column!r}")
+        titles = "; ".join(f"{source.entry.title}: {', '.join(source.table.columns)}" for source in candidates)
+        raise CohortError(f"{where}.column should be a column of a table ({titles}), was {column.column!r}")
     (holding or candidates)[0].table.check(str(column.column), f"{where}.column")

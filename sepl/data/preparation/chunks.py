@@ -15,8 +15,9 @@ from sepl.data.dataset.shards import Pixels, write_pixels
 from sepl.data.imaging.photograph import Photograph, examine_photograph
 from sepl.data.imaging.quality import judge
 from sepl.data.imaging.reasons import NOT_FOUND, NOT_OPENED, Refusal
-from sepl.data.preparation.chunk_plan import ChunkJob, Picture, place_of
+from sepl.data.preparation.chunk_plan import ChunkJob
 from sepl.data.preparation.facts import fact_of_error, fact_of_picture, fact_of_refusal, facts_table
+from sepl.data.preparation.sources import Picture, place_of
 from sepl.data.preparation.thumbnails import FewOfEach, encode_thumbnail
 from sepl.errors import ImageError, StorageError
 from sepl.execution.executor import stop_if_asked

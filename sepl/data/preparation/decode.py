@@ -11,7 +11,7 @@ from sepl.data.dataset.shards import Pixels
 from sepl.data.preparation.chunk_plan import ChunkJob, cut_into_chunks
 from sepl.data.preparation.chunks import decode_chunk, decoded_keys, read_chunk
 from sepl.data.preparation.facts import Facts, join_facts
-from sepl.data.preparation.known import Known, standing_pixels
+from sepl.data.preparation.memory import Memory
 from sepl.data.preparation.output import Output
 from sepl.data.preparation.plan import Plan
 from sepl.execution.executor import Executor
@@ -23,19 +23,21 @@ class Decoded:
     """All photographs (N) once each has been looked at."""
 
     facts: Facts
-    whole: Mapping[str, Pixels]
+    files: Mapping[str, Pixels]
     """The files in which pixels stand, by URI."""
     num_decoded: int
     """Photographs that this run decoded."""
 
 
-def decode_photographs(cohort: Cohort, plan: Plan, known: Known | None, output: Output, executor: Executor) -> Decoded:
+def decode_photographs(
+    cohort: Cohort, plan: Plan, memory: Memory | None, output: Output, executor: Executor
+) -> Decoded:
     """Decodes what is not known yet."""
-    unknown = known.unknown if known is not None else np.arange(len(plan.sources))
+    unknown = memory.unknown if memory is not None else np.arange(len(plan.sources))
     chunks, members = cut_into_chunks(cohort, plan.pictures, plan.sources, unknown, plan.slot_N, plan.spec, output.work)
     num_decoded = _decode(chunks, output, executor)
-    facts, whole = _gather(output, chunks, members, known)
-    return Decoded(facts, whole, num_decoded)
+    facts, files = _gather(output, chunks, members, memory)
+    return Decoded(facts, files, num_decoded)
 
 
 def _decode(chunks: list[ChunkJob], output: Output, executor: Executor) -> int:
@@ -51,16 +53,16 @@ def _decode(chunks: list[ChunkJob], output: Output, executor: Executor) -> int:
 
 
 def _gather(
-    output: Output, chunks: list[ChunkJob], members: list[NDArray[np.int64]], known: Known | None
+    output: Output, chunks: list[ChunkJob], members: list[NDArray[np.int64]], memory: Memory | None
 ) -> tuple[Facts, dict[str, Pixels]]:
-    """Facts of all photographs (N), from the chunks and as known before, and the files of pixels by URI."""
-    tables, order, whole = [], list(members), standing_pixels(output)
+    """Facts of all photographs (N), from the chunks and from memory, and the files of pixels by URI."""
+    tables, order, files = [], list(members), dict(memory.files) if memory is not None else {}
     for job in chunks:
         table, pixels = read_chunk(output.work, job.key)
         tables.append(table)
         if pixels is not None:
-            whole[pixels.uri] = pixels
-    if known is not None:
-        tables.append(known.of_indices().table)
-        order.append(known.indices)
-    return join_facts(tables).take(np.argsort(np.concatenate(order), kind="stable")), whole
+            files[pixels.uri] = pixels
+    if memory is not None:
+        tables.append(memory.of_indices().table)
+        order.append(memory.indices)
+    return join_facts(tables).take(np.argsort(np.concatenate(order), kind="stable")), files

@@ -60,14 +60,14 @@ def _same_pixels(sha256: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _same_pictures(perceptual_N: NDArray[np.uint64], signatures_NC: NDArray[np.int8]) -> list[tuple[int, int]]:
     limit = _max_distance(len(perceptual_N))
     rng = np.random.default_rng(0)  # which bits are taken together is fixed
-    found: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for _ in range(_NUM_SORTS):
         mask = np.bitwise_or.reduce(np.uint64(1) << rng.choice(64, _BITS, replace=False).astype(np.uint64))
         for i, j in _neighbours(perceptual_N, mask):
             near = _distances(signatures_NC, i, j) <= limit
             low, high = np.minimum(i, j)[near], np.maximum(i, j)[near]
-            found.update(zip(low.tolist(), high.tolist(), strict=True))
-    return sorted(found)
+            pairs.update(zip(low.tolist(), high.tolist(), strict=True))
+    return sorted(pairs)
 
 
 def _max_distance(number: int) -> float:

@@ -101,10 +101,10 @@ class Facts:
             for is_decoded, refusal, *measures in rows
         ]
         parts = [refusal or _KEPT for refusal in judged]
-        found = self
+        facts = self
         for name in ("kind", "topic", "detail"):
-            found = found.replacing(name, [getattr(part, name) for part in parts])
-        return found
+            facts = facts.replacing(name, [getattr(part, name) for part in parts])
+        return facts
 
     def replacing(self, name: str, values: Any) -> "Facts":
         """The same with another column of this name."""

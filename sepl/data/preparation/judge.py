@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.data.cohort.cohort import Cohort, Finding
+from sepl.data.cohort.findings import Findings
 from sepl.data.patients.sealed import SealedPatients
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.data.preparation.duplicates import find_duplicates
@@ -32,10 +33,12 @@ def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPat
             f"{cohort.source}: no usable row, none of {len(facts.refusals)} photographs could be used; "
             f"the first, of row {cohort.rows[0]}: {facts.refusals[0]}"
         )
-    links, findings = _same_pictures(cohort, facts)
+    findings = Findings()
+    findings.add(*cohort.findings)
+    links = _same_pictures(cohort, facts, findings)
     cohort_splits = split_photographs(cohort, seed, sealed, links)
     _check_none_is_lost(cohort, facts, cohort_splits)
-    return Judged(facts, cohort_splits, [*cohort.findings, *findings])
+    return Judged(facts, cohort_splits, findings.all())
 
 
 def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.str_]) -> None:
@@ -49,18 +52,16 @@ def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.
             )
 
 
-def _same_pictures(cohort: Cohort, facts: Facts) -> tuple[list[tuple[int, int]], list[Finding]]:
-    """Pairs of photographs (indices into the cohort) that show the same picture, and what is to be said of them."""
+def _same_pictures(cohort: Cohort, facts: Facts, findings: Findings) -> list[tuple[int, int]]:
+    """Pairs of photographs (indices into the cohort) that show the same picture; each is noted."""
     chosen = facts.kept
     table = facts.take(chosen).table
     signatures_NC = np.frombuffer(b"".join(table["signature"].to_pylist()), np.int8).reshape(len(chosen), -1)
-    links, findings = [], []
+    links: list[tuple[int, int]] = []
     same = find_duplicates(table["sha256"].to_pylist(), table["perceptual"].to_numpy(), signatures_NC)
     for first, second, kind in same:
         one, other = int(chosen[first]), int(chosen[second])
         links.append((one, other))
         whose = "another patient" if cohort.patients[one] != cohort.patients[other] else "the same patient"
-        findings.append(
-            Finding(f"{kind} of {whose}", int(cohort.rows[other]), "", f"the picture of row {cohort.rows[one]}")
-        )
-    return links, findings
+        findings.note(f"{kind} of {whose}", int(cohort.rows[other]), "", f"the picture of row {cohort.rows[one]}")
+    return links

@@ -8,6 +8,7 @@ two datasets whole. What only older manifests named is removed at the end.
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,11 @@ class Output:
             for name in ("pixels", "chunks", "shards", "dataset", "incoming"):
                 (self.work.local_path() / name).mkdir(parents=True, exist_ok=True)
 
+    @property
+    def attempt(self) -> Location:
+        """What a run remembers that decoded and could not publish."""
+        return self.work / "sources.parquet"
+
     def sources(self) -> Sources | None:
         """What is remembered of the dataset that stands there."""
         return None if self.before is None else Sources.read(self.target / sources_file(self.before))
@@ -83,11 +89,16 @@ class Output:
         self.forget()
 
     def forget(self) -> None:
-        """Removes what was kept of work in progress."""
+        """Removes what was kept of work in progress; first what says that the rest is there."""
+        _delete([self.attempt] if self.attempt.exists() else [])
         if self.work.is_local:
             shutil.rmtree(self.work.local_path(), ignore_errors=True)
         else:
             self.work.delete_folder()
+
+    def forget_chunks(self) -> None:
+        """Removes the facts of the chunks that are done; their pixels stay."""
+        _delete((self.work / "chunks").list_folder())
 
     def _put(self, name: str, content: bytes) -> None:
         """Writes a file of the dataset, whole or not at all; what a kill leaves behind is in the work place."""
@@ -126,6 +137,11 @@ class Output:
         for place in (self.target / "thumbnails").list_folder():
             if f"thumbnails/{place.name}" not in names:
                 place.filesystem.delete_file(place.path)
+
+
+def _delete(places: Iterable[Location]) -> None:
+    for place in places:
+        place.filesystem.delete_file(place.path)
 
 
 def sources_file(manifest: Manifest) -> str:

@@ -13,7 +13,8 @@ from sepl.data.dataset.dataset import FORMAT, Manifest
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import Pseudonyms
 from sepl.data.patients.sealed import SealedPatients
-from sepl.data.preparation.chunk_plan import Picture, find_sources, pictures_of, slots_of
+from sepl.data.preparation.chunk_plan import slots_of
+from sepl.data.preparation.sources import Picture, find_sources, pictures_of
 from sepl.data.preparation.splits import fit_scaler, split_photographs
 
 
@@ -65,7 +66,7 @@ def _digest_of_inputs(
         "sources": sources,
         "rows": cohort.rows.tolist(),
         "texts": [cohort.patients, cohort.eyes, cohort.visits, cohort.sites, cohort.cameras],
-        "findings": [[found.kind, found.table, found.row, found.column, found.detail] for found in cohort.findings],
+        "findings": [[each.kind, each.table, each.row, each.column, each.detail] for each in cohort.findings],
     }
     digest = hashlib.sha256(np.ascontiguousarray(np.nan_to_num(cohort.labels_NT, nan=np.inf), "<f8").tobytes())
     for part in json.JSONEncoder(sort_keys=True).iterencode(content):

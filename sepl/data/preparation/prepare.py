@@ -17,10 +17,10 @@ from sepl.data.dataset.dataset import Manifest
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import KEY_FILE, Pseudonyms
 from sepl.data.patients.sealed import SEALED_FILE, SealedPatients
-from sepl.data.preparation.assembled import assemble_photographs
-from sepl.data.preparation.decode import decode_photographs
+from sepl.data.preparation.assemble import assemble_photographs
+from sepl.data.preparation.decode import Decoded, decode_photographs
 from sepl.data.preparation.judge import judge_photographs
-from sepl.data.preparation.known import Known, find_known
+from sepl.data.preparation.memory import Memory, recall, remember_attempt
 from sepl.data.preparation.output import Output
 from sepl.data.preparation.plan import Plan, plan_preparation
 from sepl.data.preparation.summary import PrepareSummary, summarise
@@ -72,17 +72,16 @@ def prepare(
         output = Output.at(target, cohort.name, spec)
         sealed = SealedPatients.read(target / SEALED_FILE, pseudonyms)
         plan = plan_preparation(cohort, spec, seed, pseudonyms, sealed)
-        known = find_known(output, plan.sources, cohort.quality)
-        if known is not None and output.before is not None and _is_published(output.before, known, plan):
+        memory = recall(output, plan.sources, spec, cohort.quality)
+        if memory is not None and output.before is not None and _is_published(output.before, memory, plan):
             output.forget()  # of a run that was killed as it tidied up
-            facts = known.of_indices()
+            facts = memory.of_indices()
             return summarise(cohort, target, output.before, facts, 0, start, unchanged=True)
         output.begin()
-        decoded = decode_photographs(cohort, plan, known, output, working)
-        with _forgetting(output):
+        decoded = decode_photographs(cohort, plan, memory, output, working)
+        with _remembering(output, plan, decoded), TemporaryDirectory(prefix="sepl-tables-") as folder:
             judged = judge_photographs(cohort, decoded.facts, seed, sealed)
-        assembled = assemble_photographs(plan, judged, decoded.whole, output, working)
-        with TemporaryDirectory(prefix="sepl-tables-") as folder:
+            assembled = assemble_photographs(plan, judged, decoded.files, output, working)
             tables = Path(folder)
             manifest = write_dataset(
                 tables, output.shards, cohort, plan, judged, assembled, seed=seed, pseudonyms=pseudonyms, sealed=sealed
@@ -91,15 +90,18 @@ def prepare(
         return summarise(cohort, target, manifest, judged.facts, decoded.num_decoded, start, unchanged=False)
 
 
-def _is_published(before: Manifest, known: Known, plan: Plan) -> bool:
-    return not len(known.unknown) and known.notes == plan.notes(before)
+def _is_published(before: Manifest, memory: Memory, plan: Plan) -> bool:
+    return not len(memory.unknown) and memory.notes == plan.notes(before)
 
 
 @contextmanager
-def _forgetting(output: Output) -> Iterator[None]:
-    """Nothing is kept of a cohort that cannot become a dataset."""
+def _remembering(output: Output, plan: Plan, decoded: Decoded) -> Iterator[None]:
+    """Of a cohort that cannot become a dataset, what was decoded is kept for a run after it is mended."""
     try:
         yield
     except CohortError:
-        output.forget()
+        if decoded.facts.has_pixels.any():
+            remember_attempt(output, plan.sources, plan.spec, decoded.facts, decoded.files)
+        else:
+            output.forget()
         raise

@@ -50,14 +50,14 @@ def summarise(
     """The summary of a run that began at `start` (monotonic seconds) and has just published, or found all published."""
     tasks = cohort.tasks
     kinds = Counter(refusal.kind for refusal in facts.refusals if refusal)
-    found = csv.DictReader(io.StringIO((target / FINDINGS_FILE).read_bytes().decode()))
+    findings = csv.DictReader(io.StringIO((target / FINDINGS_FILE).read_bytes().decode()))
     labels_KT = cohort.labels_NT[facts.kept]
     typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))
     seconds = time.monotonic() - start
     return PrepareSummary(
         manifest=manifest,
         rejected=dict(kinds.most_common()),
-        findings=dict(Counter(row["kind"] for row in found).most_common()),
+        findings=dict(Counter(row["kind"] for row in findings).most_common()),
         missing=dict(zip(tasks.names, np.isnan(labels_KT).mean(axis=0).tolist(), strict=True)),
         typical=dict(zip(tasks.names, typical_T.tolist(), strict=True)),
         num_decoded=num_decoded,

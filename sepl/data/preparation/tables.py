@@ -99,7 +99,7 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["kind", "table", "row", "column", "detail"])
-        writer.writerows([found.kind, found.table, found.row, found.column, found.detail] for found in findings)
+        writer.writerows([each.kind, each.table, each.row, each.column, each.detail] for each in findings)
 
 
 def fingerprint_of(cohort: Cohort, spec: ImageSpec, kept: Kept, shards: Sequence[Shard]) -> str:

@@ -12,7 +12,7 @@ from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import Pseudonyms
 from sepl.data.patients.sealed import SEALED_FILE, SealedPatients
 from sepl.data.patients.splits import COHORT_SPLITS
-from sepl.data.preparation.assembled import Assembled
+from sepl.data.preparation.assemble import Assembled
 from sepl.data.preparation.facts import Facts, write_sources
 from sepl.data.preparation.judge import Judged
 from sepl.data.preparation.output import sources_file

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from sepl.data.cohort.cohort import Cohort, read_cohort
 from sepl.data.dataset.shards import photographs_per_shard
 from sepl.data.imaging.photograph import ImageSpec
-from sepl.data.patients.pseudonyms import Pseudonyms
 from sepl.data.patients.splits import COHORT_SPLITS
-from sepl.data.preparation.chunk_plan import cut_into_chunks, find_sources, pictures_of, place_of, slots_of
+from sepl.data.preparation.chunk_plan import cut_into_chunks, slots_of
+from sepl.data.preparation.sources import pictures_of
 from sepl.storage import resolve
 
-KEY = Pseudonyms(bytes(range(32)))
 LARGE = 2000
 """A side of which few photographs make a shard."""
 
@@ -36,36 +35,6 @@ def test_a_slot_is_of_one_cohort_split_in_order_and_none_is_too_large(names: lis
         assert (slots == slot).sum() <= photographs_per_shard(LARGE)
     for name in COHORT_SPLITS:
         assert (np.diff(slots[splits == name]) >= 0).all()
-
-
-def test_a_source_changes_with_the_file_and_with_nothing_else(cohort: Cohort) -> None:
-    pictures = pictures_of(cohort)
-    before = find_sources(cohort, pictures, KEY)
-    first = cohort.images_folder.local_path() / cohort.images[0]
-    first.write_bytes(first.read_bytes() + b"\0")
-
-    after = find_sources(cohort, pictures, KEY)
-
-    changed = [image for image, old, new in zip(cohort.images, before, after, strict=True) if old != new]
-    assert set(changed) == {cohort.images[0]}
-
-
-def test_a_file_that_is_not_there_has_a_source_too_and_another_once_it_comes(cohort: Cohort) -> None:
-    pictures = pictures_of(cohort)
-    first = cohort.images_folder.local_path() / cohort.images[0]
-    content = first.read_bytes()
-    first.unlink()
-    absent = find_sources(cohort, pictures, KEY)
-
-    first.write_bytes(content)
-
-    assert find_sources(cohort, pictures, KEY)[0] != absent[0]
-
-
-def test_another_key_gives_other_sources(cohort: Cohort) -> None:
-    pictures = pictures_of(cohort)
-
-    assert not set(find_sources(cohort, pictures, KEY)) & set(find_sources(cohort, pictures, Pseudonyms(bytes(32))))
 
 
 def test_a_chunk_is_made_of_one_slot_and_every_wanted_photograph_is_in_one(cohort: Cohort, tmp_path: Path) -> None:
@@ -98,10 +67,3 @@ def test_where_nothing_is_wanted_there_is_no_chunk(cohort: Cohort, tmp_path: Pat
     nothing, slots = np.zeros(0, np.int64), np.zeros(len(cohort.images), np.int64)
 
     assert cut_into_chunks(cohort, [], [], nothing, slots, ImageSpec(size=32), resolve(tmp_path)) == ([], [])
-
-
-def test_an_absolute_path_leads_where_it_says_and_another_below_the_folder(tmp_path: Path) -> None:
-    folder = resolve(tmp_path)
-
-    assert place_of(folder, "a/b.jpg").local_path() == tmp_path / "a" / "b.jpg"
-    assert place_of(folder, "/elsewhere/b.jpg").local_path() == Path("/elsewhere/b.jpg")

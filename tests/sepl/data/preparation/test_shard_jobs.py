@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sepl.data.dataset.shards import Pixels, photographs_per_shard, read_pixels, write_pixels
 from sepl.data.patients.splits import COHORT_SPLITS
-from sepl.data.preparation.assemble import assemble_shard, group_into_shards, plan_shard
+from sepl.data.preparation.shard_jobs import assemble_shard, group_into_shards, plan_shard
 from sepl.storage import Location, resolve
 
 SIZE = 16

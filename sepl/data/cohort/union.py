@@ -34,6 +34,8 @@ def join_cohorts(cohorts: Sequence[Cohort], name: str | None = None) -> Cohort:
     Raises CohortError when two have one name, prepare photographs differently, keep them in different storages, define
     a task differently or ask for different stratification. Built-in tasks are in sepl's own units in every cohort.
     """
+    if not cohorts:
+        raise CohortError("a cohort file should be given, was none")
     first = cohorts[0]
     if len(cohorts) == 1:
         return first if name is None else replace(first, name=name)
@@ -180,10 +182,10 @@ def _join_splits(cohorts: Sequence[Cohort]) -> SplitOptions:
     """A cohort's external test sites are its own; how patients are stratified is asked for alike by all."""
     first = cohorts[0]
     for other in cohorts[1:]:
-        if other.split.stratify_by != first.split.stratify_by:
+        wanted, was = (", ".join(cohort.split.stratify_by) or "nothing" for cohort in (first, other))
+        if was != wanted:
             raise CohortError(
-                f"{other.source}: [split] stratify_by should be as in {first.source}, "
-                f"{', '.join(first.split.stratify_by) or 'nothing'}, was {', '.join(other.split.stratify_by) or 'nothing'}"
+                f"{other.source}: [split] stratify_by should be as in {first.source}, {wanted}, was {was}"
             )
     external = tuple(f"{cohort.name}/{site}" for cohort in cohorts for site in cohort.split.external_test_sites)
     return SplitOptions(stratify_by=first.split.stratify_by, external_test_sites=external)

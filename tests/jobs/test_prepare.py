@@ -70,3 +70,22 @@ def test_a_ray_of_this_machine_gives_the_same_dataset(cohort_file, tmp_path):
     assert result.returncode == 0, result.stderr
     plain, ray = (PreparedDataset.open(tmp_path / name) for name in ("plain", "ray"))
     assert plain.manifest == ray.manifest
+
+
+def test_cohorts_given_together_become_one_dataset(cohort_file, tmp_path):
+    other = build_cohort(tmp_path / "other", num_patients=8, seed=1)
+    other.write_text(other.read_text().replace('name = "drawn"', 'name = "other"'))
+
+    result = run("--cohort", cohort_file, "--cohort", other, "--out", tmp_path / "out", "--image-size", 32)
+
+    assert result.returncode == 0, result.stderr
+    assert PreparedDataset.open(tmp_path / "out").manifest.name == "drawn+other"
+    assert "all                   16           32" in result.stdout
+
+
+def test_no_cohort_at_all_is_one_line_and_exit_2(tmp_path):
+    result = run("--out", tmp_path / "out", "--image-size", 32)
+
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "cohort" in result.stderr

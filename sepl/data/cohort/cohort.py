@@ -73,6 +73,16 @@ class Cohort:
     split: SplitOptions = field(default_factory=SplitOptions)
     findings: tuple[Finding, ...] = ()
     """What was noticed and did not stop the run."""
+    id_space: str | None = None
+    """Cohorts with the same one mean the same person by the same id."""
+    parts: tuple[str, ...] = ()
+    """(N,) of which cohort each photograph is, where several were joined."""
+    split_keys: tuple[str, ...] = ()
+    """(N,) the ids as the joined cohorts have them, which decide who is tested; empty: `patients` do."""
+
+    def row_name(self, index: int) -> str:
+        """Where a photograph stands, for messages."""
+        return f"row {self.rows[index]}" + (f" of {self.parts[index]}" if self.parts else "")
 
 
 def read_cohort(path: Path) -> Cohort:
@@ -132,6 +142,7 @@ class _Reading:
             quality=spec.quality,
             split=spec.split,
             findings=self._findings.all(),
+            id_space=spec.ids.space,
         )
 
     def _list_photographs(self, tables: Sequence[SourceTable]) -> tuple[Listing, Headers]:

@@ -10,6 +10,7 @@ from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from sepl.errors import CohortError
 from sepl.settings import Settings
@@ -30,6 +31,8 @@ class IdOptions(Settings):
     """P007 is P7, and 7.0, as spreadsheets make of a number, is 7."""
     ignore_form: bool = False
     """Composed and decomposed letters are one, full-width ones the usual ones; invisible characters are none."""
+    space: str | None = Field(default=None, min_length=1, pattern=r"^[^:]+$")
+    """Cohorts prepared together that name the same one mean the same person by the same id."""
 
     def fold(self, text: str) -> str:
         """The spelling that stands for all that count as this one."""

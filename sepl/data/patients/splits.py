@@ -71,6 +71,7 @@ def assign_cohort_splits(
     labels_NT: NDArray[np.float64] | None = None,
     tasks: TaskTable | None = None,
     sealed: Collection[str] = (),
+    keys: Sequence[str] = (),
 ) -> NDArray[np.str_]:
     """The cohort split of each photograph (N,).
 
@@ -86,6 +87,8 @@ def assign_cohort_splits(
             photographs is.
         tasks: The cohort's.
         sealed: Patients who were tested before; they are tested again, whatever the options.
+        keys: Of each photograph (N,) what decides by chance in place of its patient's id, the same for all of a
+            patient's; empty: the id. Patients of several cohorts keep the splits that they have in their own.
 
     Raises CohortError when the options name something that the cohort does not have.
     """
@@ -96,7 +99,7 @@ def assign_cohort_splits(
     held_G = _any_in(group_P, np.array([patient in sealed for patient in ids], bool))
     if options.external_test_sites:
         held_G |= _any_in(group_P[patient_N], _is_external(options.external_test_sites, sites, len(patients)))
-    chance_G, dealt_G = _positions(ids, group_P, seed)
+    chance_G, dealt_G = _positions(_keys(ids, patient_N, keys), group_P, seed)
     if options.stratify_by:
         strata_G = _strata(options.stratify_by, group_P[patient_N], sites, cameras, labels_NT, tasks)
         split_G = _deal_in_strata(strata_G, np.bincount(group_P), chance_G, dealt_G, held_G)
@@ -140,6 +143,14 @@ def _number(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     return list(numbers), number_N
 
 
+def _keys(ids: list[str], patient_N: NDArray[np.int64], keys: Sequence[str]) -> list[str]:
+    """(P,) by each patient's first photograph."""
+    if not len(keys):
+        return ids
+    first_P = np.unique(patient_N, return_index=True)[1]
+    return [keys[index] for index in first_P]
+
+
 def _groups(patient_N: NDArray[np.int64], links: Sequence[tuple[int, int]], num_patients: int) -> NDArray[np.int64]:
     """(P,) the group of each patient: patients joined by links, directly or through others."""
     if not len(links):
@@ -149,16 +160,16 @@ def _groups(patient_N: NDArray[np.int64], links: Sequence[tuple[int, int]], num_
     return connected_components(joined, directed=False)[1].astype(np.int64)
 
 
-def _positions(ids: list[str], group_P: NDArray[np.int64], seed: int) -> tuple[NDArray, NDArray]:
+def _positions(keys: list[str], group_P: NDArray[np.int64], seed: int) -> tuple[NDArray, NDArray]:
     """(G,) twice: the fixed position that decides on testing, and the seeded one that deals out the others.
 
     A group has the lowest fixed position of its patients, so that one who is tested alone is tested in any group; its
     seeded position is that of the same patient.
     """
-    fixed_P = np.array([_position(f"{_TEST_SALT}:{patient}") for patient in ids], np.float64)
+    fixed_P = np.array([_position(f"{_TEST_SALT}:{patient}") for patient in keys], np.float64)
     order_P = np.lexsort((fixed_P, group_P))
     first_G = order_P[np.searchsorted(group_P[order_P], np.arange(group_P.max(initial=-1) + 1))]
-    seeded_G = np.array([_position(f"{seed}:{ids[patient]}") for patient in first_G], np.float64)
+    seeded_G = np.array([_position(f"{seed}:{keys[patient]}") for patient in first_G], np.float64)
     return fixed_P[first_G], seeded_G
 
 

@@ -31,7 +31,7 @@ def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPat
     if not len(facts.kept):
         raise CohortError(
             f"{cohort.source}: no usable row, none of {len(facts.refusals)} photographs could be used; "
-            f"the first, of row {cohort.rows[0]}: {facts.refusals[0]}"
+            f"the first, of {cohort.row_name(0)}: {facts.refusals[0]}"
         )
     findings = Findings()
     findings.add(*cohort.findings)
@@ -48,7 +48,7 @@ def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.
         if len(dealt) and not np.isin(dealt, facts.kept).any():
             raise CohortError(
                 f"{cohort.source}: none of the {len(dealt)} photographs of the {name} patients could be used; "
-                f"the first, of row {cohort.rows[dealt[0]]}: {facts.refusals[dealt[0]]}"
+                f"the first, of {cohort.row_name(dealt[0])}: {facts.refusals[dealt[0]]}"
             )
 
 
@@ -63,5 +63,8 @@ def _same_pictures(cohort: Cohort, facts: Facts, findings: Findings) -> list[tup
         one, other = int(chosen[first]), int(chosen[second])
         links.append((one, other))
         whose = "another patient" if cohort.patients[one] != cohort.patients[other] else "the same patient"
-        findings.note(f"{kind} of {whose}", int(cohort.rows[other]), "", f"the picture of row {cohort.rows[one]}")
+        where = cohort.parts[other] if cohort.parts else ""
+        findings.note(
+            f"{kind} of {whose}", int(cohort.rows[other]), "", f"the picture of {cohort.row_name(one)}", where
+        )
     return links

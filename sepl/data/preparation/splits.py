@@ -30,6 +30,7 @@ def split_photographs(
         labels_NT=cohort.labels_NT,
         tasks=cohort.tasks,
         sealed=sealed.among(cohort.patients),
+        keys=cohort.split_keys,
     )
 
 

@@ -84,14 +84,16 @@ def image_key(pseudonyms: Pseudonyms, cohort: Cohort, index: int) -> str:
 
 
 def write_rejected(path: Path, cohort: Cohort, rejected: Iterable[Rejected], pseudonyms: Pseudonyms) -> None:
-    """CSV: row of the cohort's table, the image's pseudonym, why (grouped, and in words), thumbnail if there is one."""
+    """CSV: row of the cohort's table, the image's pseudonym, why (grouped, and in words), thumbnail if there is one; of
+    several cohorts also whose row it is."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["row", "image", "kind", "reason", "thumbnail"])
+        writer.writerow(["row", "image", "kind", "reason", "thumbnail", *(["cohort"] if cohort.parts else [])])
         for entry in rejected:
             image = image_key(pseudonyms, cohort, entry.index)
             why = entry.refusal
-            writer.writerow([cohort.rows[entry.index], image, why.group, str(why), entry.thumbnail])
+            part = [cohort.parts[entry.index]] if cohort.parts else []
+            writer.writerow([cohort.rows[entry.index], image, why.group, str(why), entry.thumbnail, *part])
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:

@@ -83,7 +83,8 @@ def _thumbnails(facts: Facts, image_size: int) -> dict[int, bytes]:
 
 def _thumbnail_name(cohort: Cohort, index: int) -> str:
     frame = int(cohort.frames[index])
-    return f"row-{cohort.rows[index]:06d}{f'-{frame}' if frame else ''}.jpg"
+    part = f"cohort-{list(dict.fromkeys(cohort.parts)).index(cohort.parts[index]) + 1}-" if cohort.parts else ""
+    return f"{part}row-{cohort.rows[index]:06d}{f'-{frame}' if frame else ''}.jpg"
 
 
 def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assembled: Assembled, tables: Path) -> Manifest:

@@ -18,9 +18,7 @@ over that of 'prior none'. Nothing is promised: what comes out is written down a
 """
 
 import argparse
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.self_propagation import SETTING
-from benchmarks.support.cohorts import simulated_dataset
+from benchmarks.support.budget import BudgetParser, compared_on
 from benchmarks.support.pace import Pace
-from benchmarks.support.report import benchmark_parser, report, shown
+from benchmarks.support.report import report, shown
 from benchmarks.support.skills import (
     Floats,
     interval,
@@ -79,9 +77,8 @@ NOTES = {
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        data = options.data or simulated_dataset(Path(folder), options.num_patients, image_size=64, seed=1)
-        _compare(options, PreparedDataset.open(data))
+    with compared_on(options, image_size=64) as dataset:
+        _compare(options, dataset)
 
 
 def settings(arms: list[str], num_epochs: int) -> dict[str, TrialConfig]:
@@ -155,18 +152,14 @@ def _print_summary(rows: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all, some with --quick")
-    parser.add_argument("--num-seeds", type=int, default=None, help="networks an arm (default 3, 2 with --quick)")
-    parser.add_argument("--num-patients", type=int, default=None, help="of the cohort simulated (600; --quick 300)")
-    parser.add_argument("--num-epochs", type=int, default=None, help="of every training (default 6, 4 with --quick)")
-    options = parser.parse_args()
+    parser = BudgetParser(__doc__)
+    parser.options.add_argument("--arms", nargs="+", choices=list(ARMS), metavar="ARM", help="all, some with --quick")
+    parser.add_amount("num_seeds", 3, 2, "networks an arm")
+    parser.add_amount("num_patients", 600, 300, "of the cohort simulated")
+    parser.add_amount("num_epochs", 6, 4, "of every training")
+    options = parser.parse()
     chosen = options.arms or (QUICK_ARMS if options.quick else ARMS)
     options.arms = list(dict.fromkeys([REFERENCE, NONE, *chosen]))  # what the ratio is taken of
-    options.num_seeds = options.num_seeds or (2 if options.quick else 3)
-    options.num_patients = options.num_patients or (300 if options.quick else 600)
-    options.num_epochs = options.num_epochs or (4 if options.quick else 6)
     return options
 
 

@@ -20,9 +20,7 @@ down as it is.
 """
 
 import argparse
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -31,9 +29,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.support.cohorts import simulated_dataset
-from benchmarks.support.report import benchmark_parser, interleaved_medians, report, shown
-from benchmarks.support.skills import Floats, interval, judged_on, num_parameters, over_seeds, skills_of
+from benchmarks.support.budget import BudgetParser, best_on_validation, compared_on, seeded_skills
+from benchmarks.support.report import interleaved_medians, report, shown
+from benchmarks.support.skills import Floats, interval, judged_on, num_parameters, over_seeds
 from search_spaces import families as space
 from sepl.config import Family, TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
@@ -41,7 +39,6 @@ from sepl.models.build import build_network
 from sepl.models.parts.network import Context
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.run import TrainingRun, train
 
 ALONE: Family = "single_task"
 HELD_AGAINST: tuple[Family, ...] = (ALONE, "hard_sharing", "sepl")
@@ -59,9 +56,8 @@ _MOST_HIDDEN = 128
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        data = options.data or simulated_dataset(Path(folder), options.num_patients, image_size=48, seed=1)
-        _compare(options, PreparedDataset.open(data))
+    with compared_on(options, image_size=48) as dataset:
+        _compare(options, dataset)
 
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
@@ -69,10 +65,13 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     milliseconds = _step_milliseconds(options.families, data, options)
     tuned, skills = {}, {}
     for family in options.families:
-        chosen = _tune(family, data, options)
+        settings = [
+            setting.with_params(num_epochs=options.search_epochs) for setting in _draw(family, options.num_trials)
+        ]
+        chosen = best_on_validation(settings, data)
         tuned[family] = chosen.with_params(num_epochs=_num_epochs(family, milliseconds, options))
         CONSOLE.print(f"{family}: tuned to learning rate {chosen.training.learning_rate:.1e}")
-        skills[family] = _skills(tuned[family], data, dataset, options)
+        skills[family] = seeded_skills(tuned[family], data, dataset, options.num_seeds)
         mean = np.nanmean(skills[family][:, 0])
         CONSOLE.print(f"{family}: mean test skill {mean:.3f} over {options.num_seeds} seeds")
     _report(options, dataset, tuned, skills, milliseconds)
@@ -82,15 +81,6 @@ def _num_epochs(family: Family, milliseconds: Mapping[Family, float], options: a
     """Of a seed."""
     times = milliseconds[ALONE] / milliseconds[family] if options.equal_cost else 1.0
     return max(1, round(options.num_epochs * times))
-
-
-def _tune(family: Family, data: TrainingData, options: argparse.Namespace) -> TrialConfig:
-    """The setting of the best validation skill among `num_trials`; of one, nothing is trained."""
-    settings = [config.with_params(num_epochs=options.search_epochs) for config in _draw(family, options.num_trials)]
-    if len(settings) == 1:
-        return settings[0]
-    reached = [max(result.best_skill for result in train(TrainingRun(config, data))) for config in settings]
-    return settings[int(np.argmax(reached))]
 
 
 def _draw(family: Family, num_trials: int) -> list[TrialConfig]:
@@ -127,12 +117,6 @@ class OfFamily:
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._family if name == "family" else self._trial.suggest_categorical(name, choices)
-
-
-def _skills(config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace) -> Floats:
-    """(S, B, T)."""
-    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
-    return np.stack([skills_of(trial, data, dataset) for trial in seeded])
 
 
 def _step_milliseconds(
@@ -238,19 +222,17 @@ def _print_skills(rows: Mapping[Family, Mapping[str, Any]], names: Sequence[str]
 
 
 def _options() -> argparse.Namespace:
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, help="all, those that cost least with --quick")
-    parser.add_argument("--num-seeds", type=int, default=None, help="networks of each best setting (3; --quick 2)")
-    parser.add_argument("--num-trials", type=int, default=None, help="settings a family (default 4, 1 with --quick)")
-    parser.add_argument("--search-epochs", type=int, default=None, help="a setting (default 4, 1 with --quick)")
-    parser.add_argument("--num-epochs", type=int, default=None, help="a seed (default 8, 6 with --quick)")
-    parser.add_argument("--equal-cost", action="store_true", help="seeds of cheaper families get more epochs")
-    parser.add_argument("--num-patients", type=int, default=None, help="simulated (default 500, 150 with --quick)")
-    options = parser.parse_args()
-    for name, full, quick in (("num_seeds", 3, 2), ("num_trials", 4, 1), ("search_epochs", 4, 1), ("num_epochs", 8, 6)):
-        setattr(options, name, getattr(options, name) or (quick if options.quick else full))
-    options.num_patients = options.num_patients or (150 if options.quick else 500)
+    parser = BudgetParser(__doc__)
+    parser.options.add_argument(
+        "--families", nargs="+", choices=FAMILIES, help="all, those that cost least with --quick"
+    )
+    parser.options.add_argument("--equal-cost", action="store_true", help="seeds of cheaper families get more epochs")
+    parser.add_amount("num_seeds", 3, 2, "networks of each best setting")
+    parser.add_amount("num_trials", 4, 1, "settings a family")
+    parser.add_amount("search_epochs", 4, 1, "a setting")
+    parser.add_amount("num_epochs", 8, 6, "a seed")
+    parser.add_amount("num_patients", 500, 150, "simulated")
+    options = parser.parse()
     left_out = LEFT_OUT_OF_QUICK if options.quick else ()
     chosen = options.families or [family for family in FAMILIES if family not in left_out]
     options.families = list(dict.fromkeys([*HELD_AGAINST, *chosen]))

@@ -18,7 +18,6 @@ Intervals are 95 % percentile intervals over resamples of test patients *and* of
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from benchmarks.support.cohorts import simulated_dataset
-from benchmarks.support.report import benchmark_parser, report
+from benchmarks.support.budget import SMALL, BudgetParser, compared_on
+from benchmarks.support.report import report
 from benchmarks.support.skills import Floats, interval, is_among, judged_by, judged_on, over_seeds, skills_of
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
@@ -40,17 +39,14 @@ from sepl.training.input.batches import TrainingData, TrainSet
 WITH, NOT_PROPAGATED, OFF = "with priors", "not propagated", "priors off"
 CONSOLE = Console(highlight=False)
 
-# The paper's head on the smallest backbones of search_spaces/smoke.py, with a learning rate that suits few epochs.
+# The paper's head on a smallest backbone.
 SETTING = TrialConfig.from_params(
     {
-        "backbone": "test_resnet",
+        **SMALL,
         "task_split": "anthropometric",
         "num_experts": 4,
         "hidden_width": 128,
         "learning_rate": 3e-3,
-        "weight_decay": 1e-2,
-        "augment_strength": 0.5,
-        "batch_size": 32,
         "num_epochs": 15,
     }
 )
@@ -58,9 +54,8 @@ SETTING = TrialConfig.from_params(
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        data = options.data or simulated_dataset(Path(folder), options.num_patients, image_size=64, seed=1)
-        _compare(options, PreparedDataset.open(data))
+    with compared_on(options, image_size=64) as dataset:
+        _compare(options, dataset)
 
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
@@ -131,15 +126,11 @@ def _difference(skills_SB: Floats, other_SB: Floats) -> dict[str, object]:
 
 
 def _options() -> argparse.Namespace:
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
-    parser.add_argument("--config", type=Path, help="the setting as JSON, as `jobs.train` takes it")
-    parser.add_argument("--num-seeds", type=int, default=None, help="networks an arm (default 5, 3 with --quick)")
-    parser.add_argument("--num-patients", type=int, default=None, help="of the cohort simulated (1200; --quick 600)")
-    options = parser.parse_args()
-    options.num_seeds = options.num_seeds or (3 if options.quick else 5)
-    options.num_patients = options.num_patients or (600 if options.quick else 1200)
-    return options
+    parser = BudgetParser(__doc__)
+    parser.options.add_argument("--config", type=Path, help="the setting as JSON, as `jobs.train` takes it")
+    parser.add_amount("num_seeds", 5, 3, "networks an arm")
+    parser.add_amount("num_patients", 1200, 600, "of the cohort simulated")
+    return parser.parse()
 
 
 if __name__ == "__main__":

@@ -16,22 +16,20 @@ promised: what comes out is written down as it is.
 """
 
 import argparse
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from benchmarks.support.cohorts import simulated_dataset
-from benchmarks.support.report import benchmark_parser, interleaved_medians, report
-from benchmarks.support.skills import Floats, interval, judged_on, over_seeds, skills_of
+from benchmarks.support.budget import SMALL, BudgetParser, best_on_validation, compared_on, seeded_skills
+from benchmarks.support.report import interleaved_medians, report
+from benchmarks.support.skills import Floats, interval, judged_on, over_seeds
 from sepl.config import TrialConfig, WeightingName
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.run import TrainingRun, train
+from sepl.training.supervised.run import TrainingRun
 
 CONSOLE = Console(highlight=False)
 PLAIN = "equal"
@@ -41,13 +39,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "hard_sharing": {"family": "hard_sharing"},
     "sepl": {"family": "sepl", "num_experts": 4, "hidden_width": 64},
 }
-_SHARED: dict[str, Any] = {
-    "backbone": "test_resnet",
-    "weight_decay": 1e-2,
-    "augment_strength": 0.5,
-    "batch_size": 32,
-    "warmup_epochs": 0.5,
-}
+_SHARED: dict[str, Any] = {**SMALL, "warmup_epochs": 0.5}
 _GROUPS: dict[str, Any] = {"task_groups": "physiological", "group_width": 16}
 _COOPERATIVE: dict[str, Any] = {**_GROUPS, "cooperative": True}
 
@@ -74,9 +66,8 @@ def ways() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        data = options.data or simulated_dataset(Path(folder), options.num_patients, image_size=32, seed=1)
-        _compare(options, PreparedDataset.open(data))
+    with compared_on(options, image_size=32) as dataset:
+        _compare(options, dataset)
 
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
@@ -88,7 +79,7 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
         tuned[family] = {way: _tune(setting, data, options) for way, setting in chosen.items()}
         skills[family] = {}
         for way, config in tuned[family].items():
-            skills[family][way] = _mean_skills(config, data, dataset, options)
+            skills[family][way] = np.nanmean(seeded_skills(config, data, dataset, options.num_seeds), axis=-1)
             CONSOLE.print(f"{family} · {way}: mean test skill {skills[family][way][:, 0].mean():.3f}")
     milliseconds = {family: _step_milliseconds(tuned[family], data, options) for family in FAMILIES}
     _report(options, dataset, tuned, skills, milliseconds)
@@ -98,18 +89,7 @@ def _tune(params: Mapping[str, Any], data: TrainingData, options: argparse.Names
     """With the learning rate of the best validation skill; with one rate to choose from nothing is trained."""
     config = TrialConfig.from_params({**params, "num_epochs": options.num_epochs, "seed": TUNING_SEED})
     settings = [config.with_params(learning_rate=rate) for rate in options.rates]
-    if len(settings) == 1:
-        return settings[0]
-    reached = [max(result.best_skill for result in train(TrainingRun(setting, data))) for setting in settings]
-    return settings[int(np.argmax(reached))]
-
-
-def _mean_skills(
-    config: TrialConfig, data: TrainingData, dataset: PreparedDataset, options: argparse.Namespace
-) -> Floats:
-    """Mean over tasks (S, B): for each seed on the test patients, then on resamples of them."""
-    seeded = [config.with_params(seed=seed) for seed in range(options.num_seeds)]
-    return np.stack([np.nanmean(skills_of(trial, data, dataset), axis=-1) for trial in seeded])
+    return best_on_validation(settings, data)
 
 
 def _step_milliseconds(
@@ -168,17 +148,13 @@ def _report(
 
 
 def _options() -> argparse.Namespace:
-    parser = benchmark_parser(__doc__)
-    parser.add_argument("--data", help="URI of a prepared dataset; without it a cohort is simulated")
-    parser.add_argument("--ways", nargs="+", choices=list(ways()), default=list(ways()), metavar="WAY")
-    parser.add_argument("--num-seeds", type=int, default=None, help="networks a way (default 3, 2 with --quick)")
-    parser.add_argument("--num-patients", type=int, default=None, help="of the cohort simulated (350; --quick 150)")
-    parser.add_argument("--num-epochs", type=int, default=None, help="of every training (default 8, 3 with --quick)")
-    options = parser.parse_args()
+    parser = BudgetParser(__doc__)
+    parser.options.add_argument("--ways", nargs="+", choices=list(ways()), default=list(ways()), metavar="WAY")
+    parser.add_amount("num_seeds", 3, 2, "networks a way")
+    parser.add_amount("num_patients", 350, 150, "of the cohort simulated")
+    parser.add_amount("num_epochs", 8, 3, "of every training")
+    options = parser.parse()
     options.ways = list(dict.fromkeys([PLAIN, "upgrad", *options.ways]))  # what the ratio is taken of
-    options.num_seeds = options.num_seeds or (2 if options.quick else 3)
-    options.num_patients = options.num_patients or (150 if options.quick else 350)
-    options.num_epochs = options.num_epochs or (3 if options.quick else 8)
     options.rates = RATES[-1:] if options.quick else RATES
     return options
 

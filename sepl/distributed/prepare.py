@@ -4,7 +4,7 @@ What a chunk is and what is done with it is the same as without Ray (`sepl.data.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -33,11 +33,11 @@ class RayExecutor:
     A task whose worker or node is lost runs again elsewhere; results that were had need no doing again.
     """
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result, None, None]:
         """`function` of each item, as they come; results are small, for they all pass through the caller.
 
         Raises the first SeplError, and WorkerError when an item raised anything else or was lost too often. Tasks that
-        still run then, or when the caller stops, are cancelled.
+        still run then, or when the caller closes this, are cancelled.
         """
         if not len(items):
             return

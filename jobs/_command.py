@@ -23,6 +23,7 @@ _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the command of `ray job submit`, and for nothing else."""
 _WRITTEN = ("out", "storage", "registry", "checkpoints")
 """The options, of all commands, that name a place to write to."""
+_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?:file:)?(?P<file>[^?]+)")
 _BOX = re.compile(r"[╭╮╰╯│─]+")
 
 
@@ -49,11 +50,23 @@ def _check_places(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if isinstance(value, Settings):
             _check_places(dict(value))
+        elif name == "optuna_url" and value is not None:
+            _check_database(value)
         elif name in _WRITTEN and value is not None and not _is_absolute(str(value)):
             raise ConfigError(
                 f"--{name.replace('_', '-')} should be an absolute path, s3://… or gs://… in a Ray job, whose own "
                 f"folder is removed after it; was {str(value)!r}"
             )
+
+
+def _check_database(url: str) -> None:
+    """A file, as SQLite has it, is a place like the others; `~` means nothing in a URL."""
+    file = _SQLITE_FILE.match(url)
+    if file and not Path(file["file"]).is_absolute():
+        raise ConfigError(
+            f"--optuna-url should name a file by its absolute path (sqlite:////…) or a database server in a Ray job, "
+            f"whose own folder is removed after it; was {url!r}"
+        )
 
 
 def _is_absolute(place: str) -> bool:

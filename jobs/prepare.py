@@ -10,7 +10,7 @@ from tyro.conf import UseAppendAction
 from jobs._command import run_command
 
 if TYPE_CHECKING:
-    from sepl.distributed.prepare import RayDataExecutor
+    from sepl.distributed.prepare import RayExecutor
 
 
 def main(
@@ -66,12 +66,12 @@ def main(
     print(f"dataset: {out}")
 
 
-def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[RayDataExecutor | None]":
+def _executor(address: str | None, num_workers: int | None) -> "AbstractContextManager[RayExecutor | None]":
     if address in (None, "local"):
         return nullcontext(None)
-    from sepl.distributed.prepare import ray_data_executor  # Ray takes seconds to load, and this machine needs none
+    from sepl.distributed.prepare import ray_executor  # Ray takes seconds to load, and this machine needs none
 
-    return ray_data_executor(address, num_workers)
+    return ray_executor(address, num_workers)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ from sepl.lazy import lazy_face
 
 __all__ = [
     "Node",
-    "RayDataExecutor",
+    "RayExecutor",
     "alive_nodes",
     "check_every_node",
     "is_this_machine",
-    "ray_data_executor",
+    "ray_executor",
     "run_remotely",
 ]
 
 if TYPE_CHECKING:
     from sepl.distributed.connect import Node, alive_nodes, is_this_machine
-    from sepl.distributed.prepare import RayDataExecutor, ray_data_executor
+    from sepl.distributed.prepare import RayExecutor, ray_executor
     from sepl.distributed.remote import run_remotely
     from sepl.distributed.sight import check_every_node
 else:
@@ -24,7 +24,7 @@ else:
         __name__,
         {
             "connect": ["Node", "alive_nodes", "is_this_machine"],
-            "prepare": ["RayDataExecutor", "ray_data_executor"],
+            "prepare": ["RayExecutor", "ray_executor"],
             "remote": ["run_remotely"],
             "sight": ["check_every_node"],
         },

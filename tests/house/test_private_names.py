@@ -78,3 +78,14 @@ def test_private_names_of_ray_and_optuna_stand_in_one_file_and_are_few() -> None
 
     assert set(names) == {PATCHES}
     assert len(names[PATCHES]) <= 9
+
+
+def test_attributes_that_optuna_keeps_for_itself_are_not_read() -> None:
+    readers = {
+        file
+        for file, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("system_attrs", "set_system_attr")
+    }
+
+    assert readers == set()

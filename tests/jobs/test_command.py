@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR  # no public word for it
 
-from jobs._command import _JOB_VARIABLE
+from jobs._command import _JOB_VARIABLE, _check_places
+from sepl.errors import ConfigError
+from sepl.tuning.settings import StudySettings
 
 ROOT = Path(__file__).parents[2]
 JOBS = sorted(path.stem for path in (ROOT / "jobs").glob("[a-z]*.py"))
@@ -89,6 +91,29 @@ def test_in_a_ray_job_the_storage_of_a_search_is_not_relative(tmp_path: Path):
     )
 
     assert done.stderr.startswith("error: --storage should be an absolute path")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///trials.db", "sqlite+pysqlite:///runs/trials.db", "sqlite:///file:trials.db?uri=true"]
+)
+def test_in_a_ray_job_the_database_of_a_search_is_no_relative_file(url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, "{}")
+
+    with pytest.raises(ConfigError, match=r"^--optuna-url should name a file by its absolute path") as told:
+        _check_places(
+            {"settings": StudySettings(data="/data", space="smoke.py", storage="/runs", study="first", optuna_url=url)}
+        )
+
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url", [None, "sqlite:////runs/trials.db", "sqlite:///file:/runs/trials.db?uri=true", "postgresql://me@host/trials"]
+)
+def test_in_a_ray_job_a_database_that_lasts_is_taken(url: str | None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, "{}")
+
+    _check_places({"optuna_url": url})
 
 
 def test_ray_marks_its_jobs_as_we_look_for_them():

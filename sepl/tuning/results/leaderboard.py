@@ -77,7 +77,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         num_epochs=max(curve, default=0),
         best_epoch=best_epoch(curve),
         seconds=trial.user_attrs.get("seconds", 0.0),
-        params=trial.params or trial.system_attrs.get("fixed_params", {}),
+        params=trial.params or trial.user_attrs.get("point", {}),
         config=trial.user_attrs.get("config", {}),
         curve=curve,
         skills=trial.user_attrs.get("skills", {}),

@@ -23,6 +23,8 @@ CRASHED = "crashed"
 """Whether it failed because its process died or raised, not by what it computed."""
 RETRY_OF = "retry_of"
 """Number of the crashed trial that it repeats."""
+POINT = "point"
+"""Hyperparameters that it is to have, of one that was enqueued: Optuna shows them once they are asked for."""
 
 
 class TruthfulOptunaSearch(Searcher):
@@ -62,7 +64,7 @@ class TruthfulOptunaSearch(Searcher):
         self._deaths: dict[str, str] = {}
         self.release()
         for point in first_points:
-            self.study.enqueue_trial(point, skip_if_exists=True)
+            self.study.enqueue_trial(point, user_attrs={POINT: point}, skip_if_exists=True)
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """The trial's config: `params`, its Optuna `number`, its `earlier` values and the checkpoint to go on from."""
@@ -124,7 +126,7 @@ class TruthfulOptunaSearch(Searcher):
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         crashed = [trial for trial in trials if trial.user_attrs.get(CRASHED) and trial.number not in retried]
         for trial in crashed:
-            self.study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+            self.study.enqueue_trial(trial.params, user_attrs={POINT: trial.params, RETRY_OF: trial.number})
         return len(crashed)
 
     def release(self) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from sepl.tuning.results.leaderboard import leaderboard
 from sepl.tuning.search.names import IS_LAST, METRIC
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
@@ -232,6 +233,20 @@ def test_closing_leaves_a_first_point_that_never_started_in_the_queue(searcher: 
     searcher.close()
 
     assert only_trial(searcher).state == TrialState.WAITING
+
+
+def test_what_waits_in_the_queue_is_shown_with_its_hyperparameters(searcher: TruthfulOptunaSearch) -> None:
+    assert [row.params for row in leaderboard(searcher.study).root] == [FIRST]
+
+    searcher.suggest("a")
+    searcher.note_death("a", "killed")
+    searcher.on_trial_complete("a", error=True)
+    assert searcher.retry_failed() == 1
+
+    assert [(row.state, row.params) for row in leaderboard(searcher.study).root] == [
+        ("waiting", FIRST),
+        ("failed", FIRST),
+    ]
 
 
 def test_nothing_of_the_searcher_is_in_a_pickle(searcher: TruthfulOptunaSearch) -> None:

@@ -42,7 +42,15 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
         patients=test.patient_index,
         labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
     )
-    values_PT = test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64)))
+    return skills_of_values(test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64))), dataset)
+
+
+def skills_of_values(values_PT: Floats, dataset: PreparedDataset) -> Floats:
+    """Skill of every task (B, T) of what anybody predicts for the sealed test patients.
+
+    In units; of a binary task only the order counts. The resamples of patients are those of `skills_of`.
+    """
+    test = dataset.photographs("test")
     labels_PT = test.per_patient(test.labels_NT)
     weights_BP = resample_patients(len(labels_PT), NUM_BOOTSTRAP, seed=0)
     return np.column_stack(

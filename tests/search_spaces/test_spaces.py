@@ -9,6 +9,9 @@ import pytest
 import timm
 
 from sepl.config import Family, ModelConfig, TrialConfig
+from sepl.models.backbone.build import build_backbone
+from sepl.models.backbone.depth import freeze_stages
+from sepl.models.backbone.packaged import PACKAGES
 from sepl.tasks import TASK_SPLITS
 from sepl.tuning.space.space import load_space
 
@@ -81,12 +84,45 @@ def test_every_backbone_is_one_of_timms(name: str) -> None:
     assert all(timm.is_model(backbone) for backbone in backbones)
 
 
-@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation"])
+@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation", "transfer"])
 def test_a_space_loads_without_optuna_torch_and_ray(name: str) -> None:
     heavy = "{'optuna', 'torch', 'ray'} & set(sys.modules)"
 
     process = [sys.executable, "-c", f"import sys, search_spaces.{name}; print(sorted({heavy}))"]
     assert subprocess.run(process, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_transfer_asks_the_joint_question_and_what_is_kept_of_weights_that_packages_bring() -> None:
+    asked = ask("search_spaces/transfer.py", 60)
+
+    assert {parameter for trial, _ in asked for parameter in trial.params} == SEARCHED | {
+        "frozen_stages",
+        "layer_decay",
+    }
+    assert {trial.params["backbone"] for trial, _ in asked} == set(PACKAGES)
+    assert {trial.params["task_split"] for trial, _ in asked} == set(TASK_SPLITS)
+    for trial, constants in asked:
+        config = TrialConfig.from_params({**trial.params, **constants})
+        assert config.model.weights == "pretrained"
+        assert trial.params["task_split"] != "none" or config.model.propagation == "none"
+
+
+def test_the_papers_setting_is_tried_first_where_weights_are_kept_too() -> None:
+    first = load_space("search_spaces/transfer.py").first_points[0]
+
+    paper = load_space("search_spaces/smoke.py").first_points[0]
+    assert first == {**paper, "backbone": "tf_efficientnet_lite0", "frozen_stages": 0, "layer_decay": 1.0}
+
+
+@pytest.mark.parametrize("frozen_stages", [0, 6])
+def test_backbones_of_transfer_have_the_stages_that_it_freezes(frozen_stages: int) -> None:
+    backbone, _ = build_backbone("tf_efficientnet_lite0", weights="none", image_size=32, drop_path=0.0)
+
+    freeze_stages(backbone, frozen_stages)
+
+    learning = {name.partition(".")[0] for name, tensor in backbone.named_parameters() if tensor.requires_grad}
+    assert "conv_head" in learning
+    assert ("conv_stem" in learning) == (frozen_stages == 0)
 
 
 def test_families_are_all_searched_and_each_is_tried_at_its_usual_setting_first() -> None:
@@ -127,7 +163,7 @@ def test_an_ablation_takes_one_idea_at_a_time_from_the_papers_setting() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation"])
+@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation", "transfer"])
 def test_a_first_point_is_checked_as_a_study_will_ask_it(name: str) -> None:
     space = load_space(f"search_spaces.{name}")
     study = optuna.create_study()

@@ -13,6 +13,7 @@ from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from sepl.errors import ConfigError
+from sepl.models.backbone.packaged import cached_file, find_package, is_installed, load_packaged
 from sepl.models.backbone.weights import NUM_KEPT, is_weight_file, load_weights
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def build_backbone(
 ) -> tuple[nn.Module, int]:
     """A timm model without classifier, forward (B, 3, image_size, image_size) -> (B, F), and its F.
 
-    `weights` is 'none', 'pretrained' (what timm publishes for that name) or a file; each is read once a process.
+    `weights` is 'none', 'pretrained' (what timm publishes for that name: of its cache or the hub, or as a package
+    brought it) or a file; each is read once a process.
     timm's own pooling and final norm are kept: the released SePL loses ConvNeXt's final norm by replacing its
     classifier whole, so that its features come at whatever scale they have. `final_norm=False` does the same.
 
@@ -71,13 +73,29 @@ def _create_from(name: str, weights: str, image_size: int, drop_path: float) -> 
         backbone = _create(name, False, image_size, drop_path)
         backbone.load_state_dict(_published[name, image_size])
         return backbone
-    backbone = _create(name, weights == "pretrained", image_size, drop_path)
-    if is_weight_file(weights):
-        load_weights(backbone, weights)
-    elif weights == "pretrained":
+    if weights != "pretrained":
+        backbone = _create(name, False, image_size, drop_path)
+        if is_weight_file(weights):
+            load_weights(backbone, weights)
+    else:
+        backbone = _create_published(name, image_size, drop_path)
         while len(_published) >= NUM_KEPT:
             _published.pop(next(iter(_published)))
         _published[name, image_size] = {key: value.clone() for key, value in backbone.state_dict().items()}
+    return backbone
+
+
+def _create_published(name: str, image_size: int, drop_path: float) -> nn.Module:
+    """A package's backbone is of timm's cache or of the package, without asking a hub that may not answer."""
+    package = find_package(name)
+    if package is None or not is_installed(package):
+        return _create(name, True, image_size, drop_path)
+    backbone = _create(name, False, image_size, drop_path)
+    cached = cached_file(name)
+    if cached is None:
+        load_packaged(backbone, package)
+    else:
+        load_weights(backbone, cached)
     return backbone
 
 
@@ -105,9 +123,10 @@ def _create(name: str, pretrained: bool, image_size: int, drop_path: float) -> n
         raise _cannot_take_size(name, image_size, problem) from problem
     except Exception as problem:  # downloading fails in as many ways as there are hub libraries
         if pretrained:
+            install = "" if find_package(name) is None else "install the extra sepl[weights], or "
             raise ConfigError(
                 f"weights 'pretrained' of backbone {name} cannot be had ({_first_line(problem)}): "
-                "give a weight file or 'none'"
+                f"{install}give a weight file or 'none'"
             ) from problem
         raise _cannot_take_size(name, image_size, problem) from problem
 

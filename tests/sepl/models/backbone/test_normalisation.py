@@ -29,6 +29,9 @@ HALVES = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         ("tf_efficientnetv2_s", HALVES),
         ("tf_efficientnetv2_s.in1k", HALVES),
         ("tf_efficientnet_b0.aa_in1k", IMAGENET),
+        ("tf_efficientnet_lite0", HALVES),
+        ("tf_efficientnet_lite1", HALVES),
+        ("tf_efficientnet_lite2.in1k", HALVES),
     ],
 )
 def test_a_backbone_has_the_numbers_of_timms_weights_for_its_name_and_tag(

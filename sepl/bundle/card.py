@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
@@ -38,6 +39,7 @@ def model_card(
     image: ImageSpec,
     quality: QualityThresholds | None,
     intervals: Intervals,
+    conditioning: Conditioning | None = None,
     provenance: Provenance,
     evaluation: Evaluation | None,
 ) -> str:
@@ -48,6 +50,7 @@ def model_card(
         _describe_training(provenance),
         _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
+        _describe_known(tasks, conditioning),
         _describe_gate(quality),
         _USE,
     )
@@ -116,6 +119,22 @@ def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
             half_width = intervals.half_widths.get(task.name)
             rows.append([task.label, "not calibrated" if half_width is None else f"± {half_width:.3g} {task.unit}"])
     return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
+
+
+def _describe_known(tasks: TaskTable, conditioning: Conditioning | None) -> str:
+    """Which values may be given with a photograph, and which others they sharpen."""
+    heading = "## What may be known beforehand\n\n"
+    if conditioning is None:
+        return f"{heading}Nothing: this model is not calibrated for known values (`jobs.calibrate` does that).\n"
+    rows = []
+    for pattern in conditioning.declared:
+        helped = [name for name in tasks.names if name not in {*pattern.known, *pattern.guarded}]
+        rows.append([", ".join(pattern.known), str(pattern.num_patients), ", ".join(helped) or "none"])
+    return (
+        f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1). How errors go together was fitted "
+        f"on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the fit gained "
+        "nothing by stays as predicted.\n\n" + _table(["known", "patients", "sharpened by it"], rows)
+    )
 
 
 def _describe_gate(quality: QualityThresholds | None) -> str:

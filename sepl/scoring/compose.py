@@ -3,15 +3,20 @@
 Both through the scorer that will serve it, so that what is measured is what is served. Needs no study and no Ray.
 """
 
+from collections.abc import Mapping
+
+import numpy as np
 from torch import Tensor
 
+from sepl.bundle.conditioning import default_patterns
 from sepl.bundle.format import BundleContent, compose_bundle
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import Normalisation
 from sepl.models.backbone.normalisation import backbone_normalisation
-from sepl.scoring.evaluation import evaluate_bundle
+from sepl.scoring.conditioning import fit_conditioning
+from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 
@@ -26,12 +31,14 @@ def compose_content(
     *,
     cohort_split: str = "test",
     normalisation: Normalisation | None = None,
+    unvalidated: Mapping[str, Tensor] | None = None,
 ) -> BundleContent:
     """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
 
-    `normalisation` is that of the network of these weights, by default its backbone's.
+    `normalisation` is that of the network of these weights, by default its backbone's; `unvalidated` as in
+    `calibrated_content`.
     """
-    content = calibrated_content(config, dataset, state, provenance, normalisation)
+    content = calibrated_content(config, dataset, state, provenance, normalisation, unvalidated=unvalidated)
     return evaluated_content(content, dataset, cohort_split)
 
 
@@ -55,8 +62,14 @@ def calibrated_content(
     state: dict[str, Tensor],
     provenance: Provenance,
     normalisation: Normalisation | None = None,
+    *,
+    unvalidated: Mapping[str, Tensor] | None = None,
 ) -> BundleContent:
-    """What a bundle holds but its evaluation: for who notes something before the sealed patients are read."""
+    """What a bundle holds but its evaluation: for who notes something before the sealed patients are read.
+
+    `unvalidated` are weights of the same setting, it may be `state` itself, that were not trained on the validation
+    patients: how errors go together is then fitted on these patients too, not on the calibration patients alone.
+    """
     if normalisation is None:
         normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
     content = BundleContent(
@@ -70,7 +83,38 @@ def calibrated_content(
         state=state,
         evaluation=None,
     )
-    return BundleContent(**{**content, "intervals": _intervals(Scorer(compose_bundle(**content)[0]), dataset)})
+    return recalibrated_content(content, dataset, unvalidated)
+
+
+def recalibrated_content(
+    content: BundleContent, dataset: PreparedDataset, unvalidated: Mapping[str, Tensor] | None = None
+) -> BundleContent:
+    """The content with intervals and conditioning of the dataset's calibration patients.
+
+    `unvalidated` as in `calibrated_content`.
+    """
+    tasks, scaler = content["tasks"], content["scaler"]
+    scorer = Scorer(compose_bundle(**content)[0])
+    outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
+    intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
+    num_calibration, source = len(outputs_PT), "calibration patients"
+    if unvalidated is not None:
+        if unvalidated is not content["state"]:
+            scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
+        outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
+        outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
+        source = "calibration patients, and validation patients through a network that was not trained on them"
+    conditioning = fit_conditioning(
+        outputs_PT,
+        labels_PT,
+        tasks,
+        scaler,
+        intervals,
+        default_patterns(tasks),
+        is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
+        source=source,
+    )
+    return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
 
 
 def evaluated_content(content: BundleContent, dataset: PreparedDataset, cohort_split: str) -> BundleContent:
@@ -78,10 +122,3 @@ def evaluated_content(content: BundleContent, dataset: PreparedDataset, cohort_s
     scorer = Scorer(compose_bundle(**content)[0])
     evaluation = evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=_NUM_BOOTSTRAP)
     return BundleContent(**{**content, "evaluation": evaluation})
-
-
-def _intervals(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
-    photographs = dataset.photographs("calibration")
-    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards, photographs.patient_index))
-    labels_PT = photographs.per_patient(photographs.labels_NT)
-    return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)

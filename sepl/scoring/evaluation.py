@@ -1,5 +1,8 @@
 """A bundle on the patients of a prepared dataset."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sepl.bundle.format import ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
@@ -8,6 +11,8 @@ from sepl.metrics import Evaluation, evaluate
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
+
+Floats = NDArray[np.float64]
 
 
 def evaluate_bundle(
@@ -22,16 +27,15 @@ def evaluate_bundle(
             holds nobody.
     """
     manifest = scorer.bundle.manifest
-    _check_fit(scorer.bundle, dataset)
-    photographs = dataset.photographs(cohort_split)
-    if not photographs.num_photographs:
+    check_fit(scorer.bundle, dataset)
+    if not dataset.photographs(cohort_split).num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
-    found = calibrated_values(photographs.per_patient(outputs_NT), manifest.tasks, manifest.scaler, manifest.intervals)
+    outputs_PT, labels_PT = per_patient(scorer, dataset, cohort_split)
+    found = calibrated_values(outputs_PT, manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
     return evaluate(
         found.values_NT,
-        photographs.per_patient(photographs.labels_NT),
+        labels_PT,
         train.per_patient(train.labels_NT),
         manifest.tasks,
         cohort_split=cohort_split,
@@ -42,7 +46,14 @@ def evaluate_bundle(
     )
 
 
-def _check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
+def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:
+    """Network outputs (P, T), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
+    photographs = dataset.photographs(cohort_split)
+    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
+    return photographs.per_patient(outputs_NT), photographs.per_patient(photographs.labels_NT)
+
+
+def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
     ours, theirs = _describe_tasks(bundle.manifest.tasks), _describe_tasks(dataset.tasks)
     if ours != theirs:
         raise DatasetError(f"{dataset.uri}: tasks should be the bundle's, {ours}; were {theirs}")

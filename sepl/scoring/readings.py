@@ -1,7 +1,7 @@
 """From a photograph's bytes to the pixels that a network gets, or to the reason why there are none."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ class Photograph:
     """"left" or "right"; empty when nobody says. A DICOM file says it itself."""
     patient: str = ""
     """Whose it is; empty: of a patient of whom there is no other."""
+    known: Mapping[str, float] = field(default_factory=dict)
+    """What is known of the patient, by task in its unit; 0 or 1 of a binary one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Reading:
     pixels: NDArray[np.uint8] | None = None
     reason: str | None = None
     patient: str = ""
+    known: Mapping[str, float] = field(default_factory=dict)
 
 
 def read(photograph: Photograph, spec: ImageSpec, limits: QualityThresholds) -> Reading:
@@ -50,7 +53,7 @@ def read(photograph: Photograph, spec: ImageSpec, limits: QualityThresholds) -> 
         return _unread(photograph, Refusal(NOT_OPENED, str(problem)))
     if refusal := judge(seen.quality, limits):
         return _unread(photograph, refusal)
-    return Reading(photograph.name, "ok", seen.pixels_HWC, None, photograph.patient)
+    return Reading(photograph.name, "ok", seen.pixels_HWC, None, photograph.patient, photograph.known)
 
 
 def _examine(photograph: Photograph, spec: ImageSpec) -> images.Photograph:
@@ -65,4 +68,4 @@ def _examine(photograph: Photograph, spec: ImageSpec) -> images.Photograph:
 
 def _unread(photograph: Photograph, refusal: Refusal) -> Reading:
     status: Status = "rejected" if refusal.kind in PICTURES_OF_NO_RETINA else "failed"
-    return Reading(photograph.name, status, None, str(refusal), photograph.patient)
+    return Reading(photograph.name, status, None, str(refusal), photograph.patient, photograph.known)

@@ -3,6 +3,7 @@
 Both through the scorer that will serve it, so that what is measured is what is served. Needs no study and no Ray.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,9 +15,10 @@ from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import Normalisation
+from sepl.errors import DatasetError
 from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.conditioning import fit_conditioning
-from sepl.scoring.evaluation import evaluate_bundle, per_patient
+from sepl.scoring.evaluation import check_fit, evaluate_bundle, per_patient
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 
@@ -115,6 +117,48 @@ def recalibrated_content(
         source=source,
     )
     return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
+
+
+def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
+    """A bundle's content with intervals and conditioning of the dataset's calibration patients.
+
+    Its evaluation stays where its intervals do, as on the dataset that they came from; of others it tells nothing.
+    Raises DatasetError when the dataset is not prepared as for the bundle, or has no calibration patients.
+    """
+    bundle = scorer.bundle
+    check_fit(bundle, dataset)
+    if not dataset.photographs("calibration").num_photographs:
+        raise DatasetError(f"{dataset.uri}: cohort split calibration should hold patients, holds none")
+    manifest = bundle.manifest
+    content = recalibrated_content(
+        BundleContent(
+            config=manifest.config,
+            tasks=manifest.tasks,
+            image=manifest.image,
+            quality=manifest.quality,
+            scaler=manifest.scaler,
+            intervals=manifest.intervals,
+            provenance=manifest.provenance,
+            state=bundle.state,
+            evaluation=None,
+        ),
+        dataset,
+    )
+    is_same = _is_close(content["intervals"], manifest.intervals)
+    return BundleContent(**{**content, "evaluation": bundle.evaluation if is_same else None})
+
+
+def _is_close(ours: Intervals, theirs: Intervals) -> bool:
+    """Whether two machines may have made both of the same patients."""
+    pairs = [(ours.half_widths, theirs.half_widths), (ours.temperatures, theirs.temperatures)]
+    return ours.confidence == theirs.confidence and all(
+        one.keys() == other.keys()
+        and all(
+            one[name] == value or math.isclose(one[name] or 0.0, value or 0.0, rel_tol=1e-3)
+            for name, value in other.items()
+        )
+        for one, other in pairs
+    )
 
 
 def evaluated_content(content: BundleContent, dataset: PreparedDataset, cohort_split: str) -> BundleContent:

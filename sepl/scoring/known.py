@@ -159,7 +159,7 @@ def _believe(
 
 def _implausible(task: Task, value: float) -> str | None:
     if not math.isfinite(value):
-        return f"{task.name}: is no finite number"
+        return f"{task.name}: is no plausible number"
     if task.kind == "binary" and value not in (0.0, 1.0):
         return f"{task.name}: {value:g} should be 0 or 1"
     if not task.is_plausible(value):

@@ -64,10 +64,10 @@ def test_a_known_value_stands_as_it_is_and_moves_the_others_of_its_row_alone(sco
 @pytest.mark.parametrize(
     ("known", "reason"),
     [
-        ({"age": math.nan}, "age: is no finite number"),
-        ({"age": -math.inf}, "age: is no finite number"),
+        ({"age": math.nan}, "age: is no plausible number"),
+        ({"age": -math.inf}, "age: is no plausible number"),
         ({"age": 1e308}, r"age: 1e\+308 is outside 0 to 120 y"),
-        ({"age": 10**400}, "age: is no finite number"),
+        ({"age": 10**400}, "age: is no plausible number"),
         ({"sbp": 3.0}, "sbp: 3 is outside 50 to 300 mmHg"),
         ({"sex": 0.5}, "sex: 0.5 should be 0 or 1"),
         ({"hba1c": 1.6, "age": 50}, None),

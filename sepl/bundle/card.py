@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import Intervals, Provenance
-from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
+from sepl.bundle.skills import KNOWN_HEADER, SKILL_HEADER, known_rows, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
@@ -50,7 +50,7 @@ def model_card(
         _describe_training(provenance),
         _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
-        _describe_known(tasks, conditioning),
+        _describe_known(tasks, conditioning, evaluation),
         _describe_gate(quality),
         _USE,
     )
@@ -121,7 +121,7 @@ def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
     return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
 
 
-def _describe_known(tasks: TaskTable, conditioning: Conditioning | None) -> str:
+def _describe_known(tasks: TaskTable, conditioning: Conditioning | None, evaluation: Evaluation | None) -> str:
     """Which values may be given with a photograph, and which others they sharpen."""
     heading = "## What may be known beforehand\n\n"
     if conditioning is None:
@@ -133,7 +133,23 @@ def _describe_known(tasks: TaskTable, conditioning: Conditioning | None) -> str:
     return (
         f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1). How errors go together was fitted "
         f"on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the fit gained "
-        "nothing by stays as predicted.\n\n" + _table(["known", "patients", "sharpened by it"], rows)
+        "nothing by stays as predicted.\n\n"
+        + _table(["known", "patients", "sharpened by it"], rows)
+        + _known_skills(tasks, evaluation)
+    )
+
+
+def _known_skills(tasks: TaskTable, evaluation: Evaluation | None) -> str:
+    """A table a declared pattern."""
+    if evaluation is None or not evaluation.known:
+        return ""
+    tables = [
+        f"\n{', '.join(row.known)} known:\n\n{_table(KNOWN_HEADER, known_rows(row, tasks))}" for row in evaluation.known
+    ]
+    return (
+        f"\nSkill on {evaluation.cohort_split} patients. *Known alone* is what the known values predict without a "
+        "photograph (linear or boosted trees, the better on validation patients); *another's* is with the values of "
+        "another patient, which should be worse than nothing known.\n" + "".join(tables)
     )
 
 

@@ -11,12 +11,14 @@ from builders import build_dataset
 from bundles import TASKS, bundle_content, draw_fundus, planted_conditioning
 
 from sepl.bundle.format import Intervals, compose_bundle
+from sepl.bundle.manifest import CARD
 from sepl.config import TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.errors import ConfigError
+from sepl.metrics import Evaluation
 from sepl.models.build import build_network
 from sepl.scoring.compose import compose_content, provenance_of_one
-from sepl.scoring.evaluation import per_patient
+from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.known import Given, score_known
 from sepl.scoring.relations import contradiction, derived
 from sepl.scoring.rows import Score
@@ -229,6 +231,27 @@ def test_composing_fits_conditioning_on_calibration_and_validation_patients(trai
     assert conditioning.num_patients == counts["calibration"] + counts["validation"]
     assert "validation patients through a network that was not trained on them" in conditioning.source
     assert [pattern.known for pattern in conditioning.declared] == [("sex", "age")]
+
+
+def test_an_evaluation_tells_what_declared_values_bring_and_so_does_the_card(trained: tuple[Any, Scorer]) -> None:
+    dataset, scorer = trained
+
+    evaluation = evaluate_bundle(scorer, dataset, "test", num_bootstrap=20)
+
+    assert [row.known for row in evaluation.known] == [("sex", "age")]
+    found = evaluation.known[0]
+    assert found.num_patients == evaluation.num_patients
+    assert {task.name for task in found.tasks} == {"sbp", "hba1c", "diabetes"}
+    assert found["sbp"].skill.unknown.value == pytest.approx(evaluation["sbp"].skill.value)
+    assert Evaluation.parse_json(evaluation.model_dump_json(), "evaluation") == evaluation
+    older = evaluation.model_dump(exclude={"known"})
+    assert Evaluation.parse(older, "evaluation").known == ()
+    content: Any = {**bundle_content(), "tasks": dataset.tasks, "scaler": dataset.scaler, "intervals": Intervals()}
+    conditioning = scorer.bundle.manifest.conditioning
+    _, files = compose_bundle(**{**content, "conditioning": conditioning, "evaluation": evaluation})
+    card = files[CARD].decode()
+    assert "sex, age known:" in card
+    assert "known − known alone" in card
 
 
 def test_photographs_are_scored_as_the_patients_are_evaluated(trained: tuple[Any, Scorer]) -> None:

@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dicoms
+import cv2
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bundles import build_bundle, draw_fundus, planted_conditioning
-from dicom_pictures import change
+from dicoms import write_dicom
 
 from jobs import score
 from sepl.bundle.format import read_bundle
@@ -133,9 +134,9 @@ def test_what_a_table_knows_of_its_patients_stands_in_their_rows_and_sharpens_th
 
 
 def test_age_and_sex_are_taken_from_dicom_headers_where_the_table_does_not_know_them(place: Path) -> None:
-    picture = dicoms.draw_fundus()
-    for name, header in {"a.dcm": {"PatientAge": "061Y", "PatientSex": "F"}, "b.dcm": {"PatientAge": "048Y"}}.items():
-        (place / name).write_bytes(change(dicoms.write_dicom(picture), **header))
+    picture = cv2.imdecode(np.frombuffer(draw_fundus(1, suffix=".png"), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    for name, age, sex in (("a.dcm", "061Y", "F"), ("b.dcm", "048Y", "O")):
+        (place / name).write_bytes(write_dicom(picture.copy(), header={"PatientAge": age, "PatientSex": sex}))
     (place / "dicom.csv").write_text("image,years\na.dcm,\nb.dcm,50\n")
     out = place / "dicom.parquet"
 

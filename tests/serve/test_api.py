@@ -142,7 +142,7 @@ def test_an_implausible_value_is_ignored_and_the_row_says_why(client: TestClient
         (['{"sex": "?"}'], "known sex should be 0 or 1, was '?'"),
         (['{"sex": 0.5}'], "known sex should be 0 or 1, was 0.5"),
         (['{"shoe_size": 43}'], "known should be of sex, age, sbp, hba1c; was of 'shoe_size'"),
-        (['{"\ud800": 43}'], "known should be of sex, age, sbp, hba1c; was of"),
+        (['{"\\ud800": 43}'], "known should be of sex, age, sbp, hba1c; was of"),
         (["[61]"], "known should be a JSON object, was [61]"),
         (["null"], "known should be a JSON object, was None"),
         (["age=61"], "known should be a JSON object, was no JSON"),

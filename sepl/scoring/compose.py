@@ -99,6 +99,7 @@ def recalibrated_content(
     scorer = Scorer(compose_bundle(**content)[0])
     outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
     intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
+    declared = dataset.manifest.known_patterns
     num_calibration, source = len(outputs_PT), "calibration patients"
     if unvalidated is not None:
         if unvalidated is not content["state"]:
@@ -112,7 +113,7 @@ def recalibrated_content(
         tasks,
         scaler,
         intervals,
-        default_patterns(tasks),
+        default_patterns(tasks) if declared is None else declared,
         is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
         source=source,
     )

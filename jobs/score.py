@@ -6,6 +6,9 @@ it grows by their names, never by pixels.
 """
 
 import time
+from dataclasses import replace
+
+import tyro
 
 from jobs._command import run_command
 from sepl.config import DeviceName
@@ -28,13 +31,15 @@ def main(
     encoding: str | None = None,
     delimiter: str | None = None,
     header: int = 1,
+    known_column: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
+    known_from_dicom: bool = False,
     device: DeviceName = "auto",
     batch_size: int = 64,
 ) -> None:
     """Score photographs to Parquet, one row a photograph in the input's order.
 
-    Columns: image, patient, status, reason, num_photographs (of the patient, that the row's values rest on), per task
-    value, _lo, _hi, and bundle_id; units in the metadata.
+    Columns: image, patient, status, reason, num_photographs (of the patient, that the row's values rest on), known,
+    given_ignored, per task value, _lo, _hi, and bundle_id; units in the metadata.
 
     Args:
         bundle: A bundle's folder, or REGISTRY#ALIAS.
@@ -56,12 +61,18 @@ def main(
         encoding: Of a CSV, such as latin-1, where it is found wrongly.
         delimiter: Of a CSV, where it is found wrongly.
         header: The table's row that names the columns; what stands above is passed over.
+        known_column: TASK=COLUMN, such as age=Alter, for each value that the table knows of its patients; COLUMN:UNIT
+            where the column is in another unit, as in age=Alter:months. Known values stand as they are and sharpen the
+            others; columns known and given_ignored tell which were taken, and which not and why.
+        known_from_dicom: Take age and sex from the headers of DICOM files, where the table does not know them.
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
     from sepl.bundle.registry import open_bundle
+    from sepl.data.cohort.known import parse_known_columns
     from sepl.data.patients.ids import IdOptions
     from sepl.data.tables.table import Reading
+    from sepl.scoring.known import check_known
     from sepl.scoring.scorer import Scorer
     from sepl.scoring.sources import find_photographs
     from sepl.scoring.table import write_scores
@@ -69,8 +80,14 @@ def main(
     start = time.perf_counter()
     reading = Reading(sheet, encoding, delimiter, header)
     ids = IdOptions(ignore_case=ignore_case, ignore_zeros=ignore_zeros, ignore_form=ignore_form)
-    source = find_photographs(input, image_column, images, eye_column, patient_column, reading, ids)
-    scorer = Scorer(open_bundle(bundle), device, batch_size)
+    opened = open_bundle(bundle)
+    tasks = opened.manifest.tasks
+    known = parse_known_columns(known_column, tasks) if known_column else None
+    from_header = tuple(name for name in ("age", "sex") if known_from_dicom and name in tasks.names)
+    check_known((*(known.tasks if known else ()), *from_header), opened.manifest)
+    source = find_photographs(input, image_column, images, eye_column, patient_column, reading, ids, known)
+    source = replace(source, from_header=from_header)
+    scorer = Scorer(opened, device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)
     counts = write_scores(batches, scorer.bundle.manifest, out)
     seconds = time.perf_counter() - start

@@ -65,13 +65,15 @@ def main(
     for epoch in train(run, after_step=saves):
         print(_line(epoch), flush=True)
         saves()
+    state = run.best_state()
     content = compose_content(
         settings,
         dataset,
-        run.best_state(),
+        state,
         provenance_of_one(settings, dataset, run.best_epoch),
         cohort_split="validation",
         normalisation=run.network.normalisation,  # of a resumed run as it began
+        unvalidated=state,
     )
     bundle = write_bundle(out, **content)
     saves.clear()

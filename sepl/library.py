@@ -75,13 +75,15 @@ def train(
     for _ in track(epochs_of(run), setting.training.num_epochs, "epochs"):
         pass
     provenance = provenance_of_one(setting, dataset, run.best_epoch)
+    state = run.best_state()
     content = compose_content(
         setting,
         dataset,
-        run.best_state(),
+        state,
         provenance,
         cohort_split="validation",
         normalisation=run.network.normalisation,
+        unvalidated=state,
     )
     return compose_bundle(**content)[0] if out is None else write_bundle(out, **content)
 

@@ -39,6 +39,10 @@ class Task(BaseModel):
     derived_from: tuple[str, ...] = ()
     """Tasks whose values decide this one's by a rule; they are never its priors, which would hand it the answer."""
 
+    def is_plausible(self, value: float) -> bool:
+        """Whether a finite value lies in its range."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
     @model_validator(mode="after")
     def _range_is_ordered(self) -> Self:
         if self.low is not None and self.high is not None and not self.low < self.high:

@@ -1,6 +1,6 @@
 """The HTTP interface: `POST /v1/score`, `GET /v1/model`, `/healthz`, OpenAPI at `/docs`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, Protocol
 
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from sepl.bundle.format import ModelBundle
 from sepl.scoring.rows import Score
 from serve.auth import BearerAuth
+from serve.known import parse_known
 from serve.limits import BodyLimit
 from serve.problems import add_problem_handlers
 from serve.schemas import (
@@ -33,6 +34,9 @@ others are scored all the same.
 
 Photographs of one patient, told by `patients`, are judged together, as when the model was calibrated and tested: each
 of their rows has the patient's values. Nothing of a request is joined with another's.
+
+What is known of a patient beside the photographs, told by `known`, stands as it is and sharpens the other values; what
+is implausible, or contradicts the photographs, is ignored and `given_ignored` says why.
 """
 
 Files = Annotated[
@@ -54,10 +58,26 @@ Patients = Annotated[
 ]
 
 
+Known = Annotated[
+    list[str],
+    Form(
+        default_factory=list,
+        description='What is known beside the photographs, a JSON object such as {"age": 61, "sex": "F"}: one a file '
+        "in the order of the files, or one for all. Names and units as in `GET /v1/model`",
+        json_schema_extra={"maxItems": MAX_FILES},
+    ),
+]
+
+
 class Scoring(Protocol):
     """What the interface needs of the model behind it."""
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]: ...
+    async def score(
+        self,
+        photographs: Sequence[tuple[str, bytes]],
+        patients: Sequence[str],
+        known: Sequence[Mapping[str, float]] = (),
+    ) -> list[Score]: ...
 
 
 def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, token: str | None) -> FastAPI:
@@ -77,10 +97,11 @@ def build_api(scoring: Scoring, bundle: ModelBundle, settings: ServeSettings, to
         api.add_middleware(BearerAuth, token=token)
 
     @api.post("/v1/score", responses=_SCORE_PROBLEMS, dependencies=guarded)
-    async def score(files: Files, patients: Patients) -> ScoresReply:
+    async def score(files: Files, patients: Patients, known: Known) -> ScoresReply:
         """Score 1 to 64 photographs: a row for each, in the order sent; those of a patient together."""
+        told = parse_known(known, len(files), bundle.manifest)
         photographs = await _read(files, settings.max_file_mb)
-        scores = await scoring.score(photographs, _whose(patients, len(files)))
+        scores = await scoring.score(photographs, _whose(patients, len(files)), told)
         rows = [score_reply(score, bundle.manifest) for score in scores]
         return ScoresReply(bundle_id=bundle.bundle_id, scores=rows)
 
@@ -104,7 +125,7 @@ def _problem(description: str) -> dict[str, Any]:
 
 _SCORE_PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: _problem(f"More than {MAX_FILES} files, a file too large, or a request too large"),
-    422: _problem("Not a multipart form of files, or not as many patients as files"),
+    422: _problem("Not a multipart form of files, or not as many patients as files, or known values that are none"),
     503: _problem("Too many requests are waiting"),
 }
 

@@ -8,7 +8,7 @@ any more behind all who came later, each time anew.)
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -17,6 +17,7 @@ from ray import serve as ray_serve
 from ray.serve import metrics
 
 from sepl.execution.cores import num_cores
+from sepl.scoring.known import check_rows
 from sepl.scoring.patients import group_patients, order_by_patient, patient_keys
 from sepl.scoring.readings import Photograph, Reading
 from sepl.scoring.rows import Score
@@ -46,13 +47,20 @@ class BatchedScorer:
             boundaries=LATENCY_BOUNDARIES_S,
         )
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
+    async def score(
+        self,
+        photographs: Sequence[tuple[str, bytes]],
+        patients: Sequence[str] = (),
+        known: Sequence[Mapping[str, float]] = (),
+    ) -> list[Score]:
         """Scores in the order given; as `Scorer.score_bytes`. Patients of two calls are never joined."""
         start = time.perf_counter()
         keys = patient_keys(patients, len(photographs))
         order = order_by_patient(keys).tolist()
+        told = check_rows(known, len(photographs), self.scorer.bundle.manifest)
         given = (
-            Photograph(photographs[place][0], partial(bytes, photographs[place][1]), "", keys[place]) for place in order
+            Photograph(photographs[place][0], partial(bytes, photographs[place][1]), "", keys[place], told[place])
+            for place in order
         )
         by_patient = await asyncio.gather(*(self._score_patient(rows) for rows in group_patients(given)))
         scored = dict(zip(order, chain.from_iterable(by_patient), strict=True))

@@ -60,6 +60,10 @@ class ScoreReply(Settings):
     """Why it was rejected or failed."""
     num_photographs: int
     """How many photographs of the patient, in this request, the values rest on; 0 unless the status is ok."""
+    known: list[str]
+    """Tasks whose value was given, or follows from what was."""
+    given_ignored: str | None
+    """Which given values were not believed, and why."""
     values: dict[str, PredictionReply]
     """By task; empty unless the status is ok. The same for all photographs of a patient."""
     bundle_id: str
@@ -79,6 +83,17 @@ class TaskReply(Settings):
     """Predicted first and propagated (prior), or predicted from image and priors (target)."""
 
 
+class KnownReply(Settings):
+    """A value that may be given beside the photographs."""
+
+    name: str
+    unit: str
+    """Of the value: "0 or 1" of a binary one."""
+    low: float | None
+    """Lowest plausible value; what lies below is ignored."""
+    high: float | None
+
+
 class QualityReply(Settings):
     """Which photographs are rejected."""
 
@@ -94,6 +109,8 @@ class ModelReply(Settings):
     bundle_id: str
     tasks: list[TaskReply]
     image: ImageSpec
+    known: list[KnownReply]
+    """What may be given in the field `known`; empty: this model is not calibrated for known values."""
     quality: QualityReply
     config: TrialConfig
     intervals: Intervals
@@ -128,6 +145,8 @@ def score_reply(score: Score, manifest: BundleManifest) -> ScoreReply:
         status=score.status,
         reason=score.reason,
         num_photographs=score.num_photographs,
+        known=list(score.known),
+        given_ignored=score.given_ignored,
         values=values,
         bundle_id=score.bundle_id,
     )
@@ -140,12 +159,18 @@ def model_reply(bundle: ModelBundle) -> ModelReply:
         bundle_id=manifest.bundle_id,
         tasks=[_task_reply(task, task_split) for task in manifest.tasks],
         image=manifest.image,
+        known=[] if manifest.conditioning is None else [_known_reply(task) for task in manifest.tasks],
         quality=QualityReply(limits=manifest.quality_limits, is_own=manifest.quality is not None),
         config=manifest.config,
         intervals=manifest.intervals,
         provenance=manifest.provenance,
         evaluation=bundle.evaluation,
     )
+
+
+def _known_reply(task: Task) -> KnownReply:
+    unit = "0 or 1" if task.kind == "binary" else task.unit
+    return KnownReply(name=task.name, unit=unit, low=task.low, high=task.high)
 
 
 def _task_reply(task: Task, task_split: TaskSplit) -> TaskReply:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from sepl.bundle.conditioning import Conditioning, KnownPattern
 from sepl.bundle.format import BundleContent, Intervals, ModelBundle, Provenance, write_bundle
 from sepl.config import ModelConfig, TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
@@ -44,6 +45,28 @@ def bundle_content(seed: int = 0, tasks: TaskTable = TASKS, image_size: int = 32
         "evaluation": None,
     }
     return {**content, **changes}  # type: ignore[typeddict-item]
+
+
+def planted_conditioning(tasks: TaskTable = TASKS) -> Conditioning:
+    """Errors of all tasks that go together (correlation ½, wide), no guard, intervals of one deviation."""
+    size = len(tasks)
+    covariance_TT = 25.0 * (0.5 + 0.5 * np.eye(size))
+    regression = [task.name for task in tasks if task.kind == "regression"]
+    sets = (("age", "sex"), *((name,) for name in tasks.names))
+    return Conditioning(
+        means=(0.0,) * size,
+        covariance=tuple(tuple(row) for row in covariance_TT.tolist()),
+        num_patients=100,
+        patterns=tuple(
+            KnownPattern(
+                known=known,
+                quantiles={name: 1.0 for name in regression if name not in known},
+                num_patients=100,
+                declared=len(known) > 1,
+            )
+            for known in sets
+        ),
+    )
 
 
 def build_bundle(folder: Path, seed: int = 0, **changes: Any) -> ModelBundle:

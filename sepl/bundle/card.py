@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import Intervals, Provenance
-from sepl.bundle.skills import SKILL_HEADER, skill_caption, skill_rows
+from sepl.bundle.skills import KNOWN_HEADER, SKILL_HEADER, known_rows, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
@@ -38,6 +39,7 @@ def model_card(
     image: ImageSpec,
     quality: QualityThresholds | None,
     intervals: Intervals,
+    conditioning: Conditioning | None = None,
     provenance: Provenance,
     evaluation: Evaluation | None,
 ) -> str:
@@ -48,6 +50,7 @@ def model_card(
         _describe_training(provenance),
         _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
+        _describe_known(tasks, conditioning, evaluation),
         _describe_gate(quality),
         _USE,
     )
@@ -116,6 +119,38 @@ def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
             half_width = intervals.half_widths.get(task.name)
             rows.append([task.label, "not calibrated" if half_width is None else f"± {half_width:.3g} {task.unit}"])
     return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
+
+
+def _describe_known(tasks: TaskTable, conditioning: Conditioning | None, evaluation: Evaluation | None) -> str:
+    """Which values may be given with a photograph, and which others they sharpen."""
+    heading = "## What may be known beforehand\n\n"
+    if conditioning is None:
+        return f"{heading}Nothing: this model is not calibrated for known values (`jobs.calibrate` does that).\n"
+    rows = []
+    for pattern in conditioning.declared:
+        helped = [name for name in tasks.names if name not in {*pattern.known, *pattern.guarded}]
+        rows.append([", ".join(pattern.known), str(pattern.num_patients), ", ".join(helped) or "none"])
+    return (
+        f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1). How errors go together was fitted "
+        f"on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the fit gained "
+        "nothing by stays as predicted.\n\n"
+        + _table(["known", "patients", "sharpened by it"], rows)
+        + _known_skills(tasks, evaluation)
+    )
+
+
+def _known_skills(tasks: TaskTable, evaluation: Evaluation | None) -> str:
+    """A table a declared pattern."""
+    if evaluation is None or not evaluation.known:
+        return ""
+    tables = [
+        f"\n{', '.join(row.known)} known:\n\n{_table(KNOWN_HEADER, known_rows(row, tasks))}" for row in evaluation.known
+    ]
+    return (
+        f"\nSkill on {evaluation.cohort_split} patients. *Known alone* is what the known values predict without a "
+        "photograph (linear or boosted trees, the better on validation patients); *another's* is with the values of "
+        "another patient, which should be worse than nothing known.\n" + "".join(tables)
+    )
 
 
 def _describe_gate(quality: QualityThresholds | None) -> str:

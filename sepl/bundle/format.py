@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NotRequired, TypedDict, Unpack
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from sepl.bundle.card import model_card
+from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import (
     CARD,
     EVALUATION,
@@ -63,6 +64,7 @@ class BundleContent(TypedDict):
     quality: QualityThresholds | None
     scaler: LabelScaler
     intervals: Intervals
+    conditioning: NotRequired[Conditioning | None]
     provenance: Provenance
     state: Mapping[str, Tensor]
     evaluation: Evaluation | None
@@ -111,6 +113,7 @@ def compose_bundle(**content: Unpack[BundleContent]) -> tuple[ModelBundle, dict[
         image=content["image"],
         quality=content["quality"],
         intervals=content["intervals"],
+        conditioning=content.get("conditioning"),
         provenance=content["provenance"],
         evaluation=evaluation,
     ).encode()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from sepl.bundle.conditioning import Conditioning
 from sepl.config import TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
@@ -21,9 +22,9 @@ from sepl.settings import Settings
 from sepl.storage import sha256_of
 from sepl.tasks import TaskTable
 
-FORMAT = 2
-FORMATS_READ = (1, 2)
-"""Format 1 had no limits of quality."""
+FORMAT = 3
+FORMATS_READ = (1, 2, 3)
+"""Format 1 had no limits of quality, format 2 no conditioning."""
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation.json"
@@ -86,6 +87,8 @@ class BundleManifest(Settings):
     or the bundle's format, kept none: the default ones apply."""
     scaler: LabelScaler
     intervals: Intervals
+    conditioning: Conditioning | None = None
+    """What known values of a patient do to the others; None: the bundle takes none."""
     provenance: Provenance
     files: dict[BundleFile, str]
     """SHA-256 by file name."""
@@ -100,6 +103,8 @@ class BundleManifest(Settings):
             raise ValueError(
                 f"intervals should be of the tasks {', '.join(self.tasks.names)}, had {', '.join(unknown)}"
             )
+        if self.conditioning is not None:
+            self.conditioning.check_of(self.tasks)
         return self
 
     @property
@@ -126,7 +131,7 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
     """
     raw = _parse_object(data, where)
     if raw.get("format") not in FORMATS_READ:
-        known = " or ".join(map(str, FORMATS_READ))
+        known = f"{', '.join(map(str, FORMATS_READ[:-1]))} or {FORMATS_READ[-1]}"
         raise BundleError(
             f"{where}: format should be {known}, was {raw.get('format')!r}; read it with the sepl that wrote it"
         )

@@ -2,8 +2,10 @@
 
 from rich.table import Table
 
-from sepl.metrics import Evaluation, TaskEvaluation
+from sepl.metrics import Estimate, Evaluation, TaskEvaluation
+from sepl.metrics.known import KnownEvaluation, KnownSkill
 from sepl.reports.numbers import figure
+from sepl.tasks import TaskTable
 
 SKILL_HEADER = ("task", "unit", "n", "skill", "floor", "reachable", "MAE or AUC", "median predictor", "coverage")
 
@@ -34,6 +36,27 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     for row in cells:
         table.add_row(*(row.get(heading, "") for heading in headings), end_section=row is cells[-2])
     return table
+
+
+KNOWN_HEADER = ("task", "n", "nothing known", "known", "known alone", "known − known alone", "another's", "coverage")
+
+
+def known_rows(evaluation: KnownEvaluation, tasks: TaskTable) -> list[tuple[str, ...]]:
+    """One row a task that is not known, then the mean, under `KNOWN_HEADER`."""
+    rows = [
+        (tasks[row.name].label, str(row.num_patients), *_known_skill(row.skill), _told(row.interval_coverage))
+        for row in evaluation.tasks
+    ]
+    return [*rows, ("mean", str(evaluation.num_patients), *_known_skill(evaluation.mean_skill), "")]
+
+
+def _known_skill(skill: KnownSkill) -> tuple[str, ...]:
+    found = (skill.unknown, skill.known, skill.floor, skill.known_over_floor, skill.shuffled)
+    return tuple(map(str, found))
+
+
+def _told(found: Estimate | None) -> str:
+    return "" if found is None else str(found)
 
 
 def skill_caption(evaluation: Evaluation) -> str:

@@ -46,3 +46,14 @@ def median_of_present(values_P: Floats) -> float:
     """Of the values that are not NaN; 0 where there is none."""
     present = values_P[np.isfinite(values_P)]
     return float(np.median(present)) if len(present) else 0.0
+
+
+def mean_estimate(skills_BT: Floats) -> Estimate:
+    """Mean over the tasks whose skill is defined on the sample itself."""
+    defined_BT = skills_BT[:, np.isfinite(skills_BT[0])]
+    if defined_BT.shape[1] == 0:
+        return Estimate(value=None, low=None, high=None)
+    present_BT = np.isfinite(defined_BT)
+    sums_B = np.where(present_BT, defined_BT, 0.0).sum(axis=1)
+    counts_B = present_BT.sum(axis=1)
+    return estimate(sums_B / np.where(counts_B == 0, np.nan, counts_B))

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.metrics.bootstrap import Estimate, estimate, median_of_present, resample_patients
+from sepl.metrics.bootstrap import Estimate, estimate, mean_estimate, median_of_present, resample_patients
 from sepl.metrics.floor import fit_floor
-from sepl.metrics.measures import measures_of, skill
+from sepl.metrics.known import KnownEvaluation
+from sepl.metrics.measures import measures_of, skill_resamples
 from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
 
@@ -57,6 +58,8 @@ class Evaluation(Settings):
     """Over the tasks for which a floor exists; `mean_skill_over_floor` compares on the same tasks."""
     mean_skill_over_floor: Estimate
     tasks: tuple[TaskEvaluation, ...]
+    known: tuple[KnownEvaluation, ...] = ()
+    """How good it is on the same patients when values of theirs are known, by declared pattern."""
 
     def __getitem__(self, name: str) -> TaskEvaluation:
         return next(task for task in self.tasks if task.name == name)
@@ -113,8 +116,8 @@ def evaluate(
     sample = _Sample(values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, reachable_skill or {})
     floor_PT = fit_floor(train_labels_PT, labels_PT, tasks)
     skills = _Skills(
-        model_BT=_skills(values_PT, labels_PT, medians_T, tasks, weights_BP),
-        floor_BT=_skills(floor_PT, labels_PT, medians_T, tasks, weights_BP),
+        model_BT=skill_resamples(values_PT, labels_PT, medians_T, tasks, weights_BP),
+        floor_BT=skill_resamples(floor_PT, labels_PT, medians_T, tasks, weights_BP),
     )
     has_floor_T = np.isfinite(skills.floor_BT[0])
     return Evaluation(
@@ -122,11 +125,11 @@ def evaluate(
         num_patients=len(labels_PT),
         num_train_patients=len(train_labels_PT),
         num_bootstrap=num_bootstrap,
-        mean_skill=_mean_estimate(skills.model_BT),
-        prior_mean_skill=_mean_estimate(skills.model_BT[:, _columns(task_split.priors, tasks)]),
-        target_mean_skill=_mean_estimate(skills.model_BT[:, _columns(task_split.targets, tasks)]),
-        floor_mean_skill=_mean_estimate(skills.floor_BT[:, has_floor_T]),
-        mean_skill_over_floor=_mean_estimate((skills.model_BT - skills.floor_BT)[:, has_floor_T]),
+        mean_skill=mean_estimate(skills.model_BT),
+        prior_mean_skill=mean_estimate(skills.model_BT[:, _columns(task_split.priors, tasks)]),
+        target_mean_skill=mean_estimate(skills.model_BT[:, _columns(task_split.targets, tasks)]),
+        floor_mean_skill=mean_estimate(skills.floor_BT[:, has_floor_T]),
+        mean_skill_over_floor=mean_estimate((skills.model_BT - skills.floor_BT)[:, has_floor_T]),
         tasks=tuple(
             _evaluate_task(index, task, task_split.role(task.name), sample, skills) for index, task in enumerate(tasks)
         ),
@@ -156,18 +159,6 @@ def _columns(names: Sequence[str], tasks: TaskTable) -> list[int]:
     return [tasks.index(name) for name in names]
 
 
-def _skills(
-    values_PT: Floats, labels_PT: Floats, medians_T: Sequence[float], tasks: TaskTable, weights_BP: Floats
-) -> Floats:
-    skills_BT = np.full((len(weights_BP), len(tasks)), np.nan)
-    for index, task in enumerate(tasks):
-        present = np.isfinite(labels_PT[:, index]) & np.isfinite(values_PT[:, index])
-        if present.any():
-            values_P, labels_P = values_PT[present, index].astype(float), labels_PT[present, index]
-            skills_BT[:, index] = skill(task, values_P, labels_P, weights_BP[:, present], medians_T[index])
-    return skills_BT
-
-
 def _measures(task: Task, values_P: Floats, labels_P: Floats, median: float, weights_BP: Floats) -> dict[str, Estimate]:
     present = np.isfinite(labels_P)
     values, labels, weights = values_P[present].astype(float), labels_P[present], weights_BP[:, present]
@@ -184,14 +175,3 @@ def _coverage(half_width: float | None, values_P: Floats, labels_P: Floats, weig
     weights = weights_BP[:, present]
     total_B = weights.sum(axis=1)
     return estimate(weights @ is_inside_P / np.where(total_B == 0, np.nan, total_B))
-
-
-def _mean_estimate(skills_BT: Floats) -> Estimate:
-    """Mean over the tasks whose skill is defined on the sample itself."""
-    defined_BT = skills_BT[:, np.isfinite(skills_BT[0])]
-    if defined_BT.shape[1] == 0:
-        return Estimate(value=None, low=None, high=None)
-    present_BT = np.isfinite(defined_BT)
-    sums_B = np.where(present_BT, defined_BT, 0.0).sum(axis=1)
-    counts_B = present_BT.sum(axis=1)
-    return estimate(sums_B / np.where(counts_B == 0, np.nan, counts_B))

@@ -4,6 +4,9 @@ A figure that does not stand above this floor says nothing about photographs: mo
 or height is sex, for blood pressure age (Gerrits et al. 2020; Poplin et al. 2018 report the same dependence).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,10 +15,20 @@ from sepl.tasks import TaskTable
 
 FLOOR_PREDICTORS = ("age", "sex")
 
+_FEWEST_FOR_TREES = 100
+_FEWEST_TO_CHOOSE = 20
+
 Floats = NDArray[np.float64]
 
 
-def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> Floats:
+def fit_floor(
+    train_labels_PT: Floats,
+    labels_PT: Floats,
+    tasks: TaskTable,
+    known: Sequence[str] = FLOOR_PREDICTORS,
+    *,
+    boosted: bool = False,
+) -> Floats:
     """Predictions from *measured* age and sex, fitted on the training patients (ridge; logistic for binary tasks).
 
     A task is never predicted from itself: age is predicted from sex, sex from age. A missing age or sex is replaced by
@@ -24,6 +37,8 @@ def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> F
     Args:
         train_labels_PT: labels of the training patients, NaN where absent.
         labels_PT: labels of the patients to predict; only the columns of age and sex are read.
+        known: other predictors than age and sex.
+        boosted: by boosted trees instead.
 
     Returns:
         (P, T) predictions in the tasks' units, probabilities for binary tasks; a column of NaN where the cohort has
@@ -31,22 +46,57 @@ def fit_floor(train_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> F
     """
     floor_PT = np.full(labels_PT.shape, np.nan)
     for index, task in enumerate(tasks):
-        predictors = [tasks.index(name) for name in FLOOR_PREDICTORS if name in tasks.names and name != task.name]
+        predictors = [tasks.index(name) for name in known if name in tasks.names and name != task.name]
         present = np.isfinite(train_labels_PT[:, index])
         outcome_P = train_labels_PT[present, index]
         if not predictors or len(outcome_P) < 2 or np.ptp(outcome_P) == 0:
             continue
         train_PX = train_labels_PT[present][:, predictors]
         filler_X = np.array([median_of_present(train_PX[:, column]) for column in range(len(predictors))])
-        fitted = _regressor(task.kind == "binary").fit(_fill(train_PX, filler_X), outcome_P)
+        fitted = _regressor(task.kind == "binary", boosted).fit(_fill(train_PX, filler_X), outcome_P)
         inputs_PX = _fill(labels_PT[:, predictors], filler_X)
         is_binary = task.kind == "binary"
         floor_PT[:, index] = fitted.predict_proba(inputs_PX)[:, 1] if is_binary else fitted.predict(inputs_PX)
     return floor_PT
 
 
-def _regressor(is_binary: bool):  # noqa: ANN202  a scikit-learn pipeline has no narrower public type
+def fit_known_floor(
+    train_labels_PT: Floats, validation_labels_PT: Floats, labels_PT: Floats, tasks: TaskTable, known: Sequence[str]
+) -> Floats:
+    """As `fit_floor` from the known tasks alone: linear or boosted trees, whichever errs less on validation patients.
+
+    With few training or validation patients linear.
+    """
+    num_validation = len(validation_labels_PT)
+    everybody_PT = np.vstack([validation_labels_PT, labels_PT])
+    floor_PT = fit_floor(train_labels_PT, everybody_PT, tasks, known)
+    if len(train_labels_PT) >= _FEWEST_FOR_TREES and num_validation >= _FEWEST_TO_CHOOSE:
+        boosted_PT = fit_floor(train_labels_PT, everybody_PT, tasks, known, boosted=True)
+        for index, task in enumerate(tasks):
+            linear, trees = (
+                _error(values_PT[:num_validation, index], validation_labels_PT[:, index], task.kind == "binary")
+                for values_PT in (floor_PT, boosted_PT)
+            )
+            if trees < linear:
+                floor_PT[:, index] = boosted_PT[:, index]
+    return floor_PT[num_validation:]
+
+
+def _error(values_P: Floats, labels_P: Floats, is_binary: bool) -> float:
+    """Brier score, or mean absolute error; infinite of nobody."""
+    off_P = np.abs(values_P - labels_P)[np.isfinite(values_P) & np.isfinite(labels_P)]
+    if not len(off_P):
+        return float("inf")
+    return float((off_P**2).mean() if is_binary else off_P.mean())
+
+
+def _regressor(is_binary: bool, boosted: bool = False):  # noqa: ANN202  a scikit-learn pipeline has no narrower public type
     # here, because a trial's process, which fits no floor, would load scikit-learn for a second before it can begin
+    if boosted:
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        trees: Any = HistGradientBoostingClassifier if is_binary else HistGradientBoostingRegressor
+        return trees(max_iter=50, learning_rate=0.1, max_leaf_nodes=8, early_stopping=False, random_state=0)
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -83,6 +83,19 @@ def skill_per_task(values_PT: Floats, labels_PT: Floats, medians_T: Sequence[flo
     return skills_T
 
 
+def skill_resamples(
+    values_PT: Floats, labels_PT: Floats, medians_T: Sequence[float], tasks: TaskTable, weights_BP: Floats
+) -> Floats:
+    """(B, T) skill of every task on every resample of the patients that have its label; NaN where there are none."""
+    skills_BT = np.full((len(weights_BP), len(tasks)), np.nan)
+    for index, task in enumerate(tasks):
+        present = np.isfinite(labels_PT[:, index]) & np.isfinite(values_PT[:, index])
+        if present.any():
+            values_P, labels_P = values_PT[present, index].astype(float), labels_PT[present, index]
+            skills_BT[:, index] = skill(task, values_P, labels_P, weights_BP[:, present], medians_T[index])
+    return skills_BT
+
+
 def measures_of(task: Task, median: float) -> dict[str, Measure]:
     """The measures that a reader of this task's kind expects, beside its skill."""
     if task.kind == "binary":

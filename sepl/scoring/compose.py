@@ -3,15 +3,22 @@
 Both through the scorer that will serve it, so that what is measured is what is served. Needs no study and no Ray.
 """
 
+import math
+from collections.abc import Mapping
+
+import numpy as np
 from torch import Tensor
 
+from sepl.bundle.conditioning import default_patterns
 from sepl.bundle.format import BundleContent, compose_bundle
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import Normalisation
+from sepl.errors import DatasetError
 from sepl.models.backbone.normalisation import backbone_normalisation
-from sepl.scoring.evaluation import evaluate_bundle
+from sepl.scoring.conditioning import fit_conditioning
+from sepl.scoring.evaluation import check_fit, evaluate_bundle, per_patient
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
 
@@ -26,12 +33,14 @@ def compose_content(
     *,
     cohort_split: str = "test",
     normalisation: Normalisation | None = None,
+    unvalidated: Mapping[str, Tensor] | None = None,
 ) -> BundleContent:
     """Everything that a bundle holds: `state` calibrated, then evaluated on `cohort_split`.
 
-    `normalisation` is that of the network of these weights, by default its backbone's.
+    `normalisation` is that of the network of these weights, by default its backbone's; `unvalidated` as in
+    `calibrated_content`.
     """
-    content = calibrated_content(config, dataset, state, provenance, normalisation)
+    content = calibrated_content(config, dataset, state, provenance, normalisation, unvalidated=unvalidated)
     return evaluated_content(content, dataset, cohort_split)
 
 
@@ -55,8 +64,14 @@ def calibrated_content(
     state: dict[str, Tensor],
     provenance: Provenance,
     normalisation: Normalisation | None = None,
+    *,
+    unvalidated: Mapping[str, Tensor] | None = None,
 ) -> BundleContent:
-    """What a bundle holds but its evaluation: for who notes something before the sealed patients are read."""
+    """What a bundle holds but its evaluation: for who notes something before the sealed patients are read.
+
+    `unvalidated` are weights of the same setting, it may be `state` itself, that were not trained on the validation
+    patients: how errors go together is then fitted on these patients too, not on the calibration patients alone.
+    """
     if normalisation is None:
         normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
     content = BundleContent(
@@ -70,7 +85,81 @@ def calibrated_content(
         state=state,
         evaluation=None,
     )
-    return BundleContent(**{**content, "intervals": _intervals(Scorer(compose_bundle(**content)[0]), dataset)})
+    return recalibrated_content(content, dataset, unvalidated)
+
+
+def recalibrated_content(
+    content: BundleContent, dataset: PreparedDataset, unvalidated: Mapping[str, Tensor] | None = None
+) -> BundleContent:
+    """The content with intervals and conditioning of the dataset's calibration patients.
+
+    `unvalidated` as in `calibrated_content`.
+    """
+    tasks, scaler = content["tasks"], content["scaler"]
+    scorer = Scorer(compose_bundle(**content)[0])
+    outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
+    intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
+    declared = dataset.manifest.known_patterns
+    num_calibration, source = len(outputs_PT), "calibration patients"
+    if unvalidated is not None:
+        if unvalidated is not content["state"]:
+            scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
+        outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
+        outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
+        source = "calibration patients, and validation patients through a network that was not trained on them"
+    conditioning = fit_conditioning(
+        outputs_PT,
+        labels_PT,
+        tasks,
+        scaler,
+        intervals,
+        default_patterns(tasks) if declared is None else declared,
+        is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
+        source=source,
+    )
+    return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
+
+
+def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
+    """A bundle's content with intervals and conditioning of the dataset's calibration patients.
+
+    Its evaluation stays where its intervals do, as on the dataset that they came from; of others it tells nothing.
+    Raises DatasetError when the dataset is not prepared as for the bundle, or has no calibration patients.
+    """
+    bundle = scorer.bundle
+    check_fit(bundle, dataset)
+    if not dataset.photographs("calibration").num_photographs:
+        raise DatasetError(f"{dataset.uri}: cohort split calibration should hold patients, holds none")
+    manifest = bundle.manifest
+    content = recalibrated_content(
+        BundleContent(
+            config=manifest.config,
+            tasks=manifest.tasks,
+            image=manifest.image,
+            quality=manifest.quality,
+            scaler=manifest.scaler,
+            intervals=manifest.intervals,
+            provenance=manifest.provenance,
+            state=bundle.state,
+            evaluation=None,
+        ),
+        dataset,
+    )
+    is_same = _is_close(content["intervals"], manifest.intervals)
+    return BundleContent(**{**content, "evaluation": bundle.evaluation if is_same else None})
+
+
+def _is_close(ours: Intervals, theirs: Intervals) -> bool:
+    """Whether two machines may have made both of the same patients."""
+    pairs = [(ours.half_widths, theirs.half_widths), (ours.temperatures, theirs.temperatures)]
+    return ours.confidence == theirs.confidence and all(
+        one.keys() == other.keys()
+        and all(
+            one[name] == value or math.isclose(one[name] or 0.0, value or 0.0, rel_tol=1e-3)
+            for name, value in other.items()
+        )
+        for one, other in pairs
+    )
 
 
 def evaluated_content(content: BundleContent, dataset: PreparedDataset, cohort_split: str) -> BundleContent:
@@ -78,10 +167,3 @@ def evaluated_content(content: BundleContent, dataset: PreparedDataset, cohort_s
     scorer = Scorer(compose_bundle(**content)[0])
     evaluation = evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=_NUM_BOOTSTRAP)
     return BundleContent(**{**content, "evaluation": evaluation})
-
-
-def _intervals(scorer: Scorer, dataset: PreparedDataset) -> Intervals:
-    photographs = dataset.photographs("calibration")
-    outputs_PT = photographs.per_patient(scorer.outputs(photographs.shards, photographs.patient_index))
-    labels_PT = photographs.per_patient(photographs.labels_NT)
-    return calibrate(outputs_PT, labels_PT, dataset.tasks, dataset.scaler)

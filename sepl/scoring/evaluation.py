@@ -1,17 +1,26 @@
 """A bundle on the patients of a prepared dataset."""
 
 import logging
+from collections.abc import Sequence
 
-from sepl.bundle.format import ModelBundle
+import numpy as np
+from numpy.typing import NDArray
+
+from sepl.bundle.format import BundleManifest, ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import DatasetError
 from sepl.metrics import Evaluation, evaluate
+from sepl.metrics.bootstrap import median_of_present
+from sepl.metrics.floor import fit_known_floor
+from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import calibrated_values
+from sepl.scoring.known import NOTHING, Given, score_known
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
 
 _log = logging.getLogger(__name__)
+Floats = NDArray[np.float64]
 
 
 def evaluate_bundle(
@@ -27,18 +36,18 @@ def evaluate_bundle(
             holds nobody.
     """
     manifest = scorer.bundle.manifest
-    _check_fit(scorer.bundle, dataset)
+    check_fit(scorer.bundle, dataset)
     _tell_other_limits(scorer.bundle, dataset)
-    photographs = dataset.photographs(cohort_split)
-    if not photographs.num_photographs:
+    if not dataset.photographs(cohort_split).num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
-    found = calibrated_values(photographs.per_patient(outputs_NT), manifest.tasks, manifest.scaler, manifest.intervals)
+    outputs_PT, labels_PT = per_patient(scorer, dataset, cohort_split)
+    found = calibrated_values(outputs_PT, manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
-    return evaluate(
+    train_labels_PT = train.per_patient(train.labels_NT)
+    evaluation = evaluate(
         found.values_NT,
-        photographs.per_patient(photographs.labels_NT),
-        train.per_patient(train.labels_NT),
+        labels_PT,
+        train_labels_PT,
         manifest.tasks,
         cohort_split=cohort_split,
         task_split=TaskSplit.parse(manifest.config.model.task_split, manifest.tasks),
@@ -46,9 +55,64 @@ def evaluate_bundle(
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
+    if manifest.conditioning is None:
+        return evaluation
+    validation = dataset.photographs("validation")
+    floors = train_labels_PT, validation.per_patient(validation.labels_NT)
+    known = [
+        _evaluate_pattern(row.known, outputs_PT, labels_PT, floors, manifest, num_bootstrap)
+        for row in manifest.conditioning.declared
+    ]
+    return evaluation.model_copy(update={"known": tuple(row for row in known if row is not None)})
 
 
-def _check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
+def _evaluate_pattern(
+    names: tuple[str, ...],
+    outputs_PT: Floats,
+    labels_PT: Floats,
+    floor_labels: tuple[Floats, Floats],
+    manifest: BundleManifest,
+    num_bootstrap: int,
+) -> KnownEvaluation | None:
+    """On the patients of whom all of these are known; None when there are no two."""
+    tasks = manifest.tasks
+    places = [tasks.index(name) for name in names]
+    rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
+    if len(rows) < 2:
+        return None
+    outputs_PT, labels_PT = outputs_PT[rows], labels_PT[rows]
+    given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
+    others = [given[place - 1] for place in range(len(given))]
+    unknown, known, shuffled = (
+        score_known(outputs_PT, told, manifest).found for told in ([NOTHING] * len(given), given, others)
+    )
+    train_PT, validation_PT = floor_labels
+    predictions = KnownPredictions(
+        unknown_PT=unknown.values_NT,
+        known_PT=known.values_NT,
+        low_PT=known.low_NT,
+        high_PT=known.high_NT,
+        shuffled_PT=shuffled.values_NT,
+        floor_PT=fit_known_floor(train_PT, validation_PT, labels_PT, tasks, names),
+    )
+    medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
+    return evaluate_known(names, predictions, labels_PT, medians_T, tasks, num_bootstrap=num_bootstrap)
+
+
+def _given(labels_T: Floats, places: Sequence[int], tasks: TaskTable) -> Given:
+    """A binary label is the mean over a patient's photographs, a known value is 0 or 1."""
+    rows = [(tasks.root[place], float(labels_T[place])) for place in places]
+    return Given({task.name: float(value > 0.5) if task.kind == "binary" else value for task, value in rows})
+
+
+def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:
+    """Network outputs (P, T), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
+    photographs = dataset.photographs(cohort_split)
+    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
+    return photographs.per_patient(outputs_NT), photographs.per_patient(photographs.labels_NT)
+
+
+def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
     ours, theirs = _describe_tasks(bundle.manifest.tasks), _describe_tasks(dataset.tasks)
     if ours != theirs:
         raise DatasetError(f"{dataset.uri}: tasks should be the bundle's, {ours}; were {theirs}")

@@ -101,7 +101,7 @@ def calibrated_values(
     """
     values_NT = _values(outputs_NT, tasks, scaler, intervals.temperatures)
     half_widths_T = np.array([_half_width(task, intervals) for task in tasks])
-    low_T, high_T = _plausible(tasks)
+    low_T, high_T = plausible_limits(tasks)
     return CalibratedValues(
         values_NT,
         np.clip(values_NT - half_widths_T, low_T, high_T),
@@ -116,7 +116,7 @@ def _values(
     temperatures_T = np.array([temperatures.get(name, 1.0) for name in tasks.names])
     outputs_NT = outputs_NT.astype(np.float64)
     values_NT = np.where(is_binary_T, expit(outputs_NT / temperatures_T), scaler.unscale(outputs_NT))
-    return np.clip(values_NT, *_plausible(tasks))
+    return np.clip(values_NT, *plausible_limits(tasks))
 
 
 def _half_width(task: Task, intervals: Intervals) -> float:
@@ -124,7 +124,8 @@ def _half_width(task: Task, intervals: Intervals) -> float:
     return math.nan if half_width is None else half_width
 
 
-def _plausible(tasks: TaskTable) -> tuple[Floats, Floats]:
+def plausible_limits(tasks: TaskTable) -> tuple[Floats, Floats]:
+    """Lowest and highest plausible values (T,), infinite where a task has none."""
     low_T = np.array([-math.inf if task.low is None else task.low for task in tasks])
     high_T = np.array([math.inf if task.high is None else task.high for task in tasks])
     return low_T, high_T

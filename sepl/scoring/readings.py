@@ -1,7 +1,8 @@
 """From a photograph's bytes to the pixels that a network gets, or to the reason why there are none."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ class Photograph:
     """"left" or "right"; empty when nobody says. A DICOM file says it itself."""
     patient: str = ""
     """Whose it is; empty: of a patient of whom there is no other."""
+    known: Mapping[str, float] = field(default_factory=dict)
+    """What is known of the patient, by task in its unit; 0 or 1 of a binary one."""
+    from_header: tuple[str, ...] = ()
+    """Of age and sex, what a DICOM header is asked for where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class Reading:
     pixels: NDArray[np.uint8] | None = None
     reason: str | None = None
     patient: str = ""
+    known: Mapping[str, float] = field(default_factory=dict)
 
 
 def read(photograph: Photograph, spec: ImageSpec, limits: QualityThresholds) -> Reading:
     """Reads, decodes and judges one photograph as preparation does; never raises for what is wrong with it."""
     try:
-        seen = _examine(photograph, spec)
+        source = photograph.read()
+        known = _known(photograph, source)
+        seen = _examine(photograph, source, spec)
     except FileNotFoundError:
         return _unread(photograph, Refusal(NOT_FOUND))
     except ImageError as problem:
@@ -50,11 +58,21 @@ def read(photograph: Photograph, spec: ImageSpec, limits: QualityThresholds) -> 
         return _unread(photograph, Refusal(NOT_OPENED, str(problem)))
     if refusal := judge(seen.quality, limits):
         return _unread(photograph, refusal)
-    return Reading(photograph.name, "ok", seen.pixels_HWC, None, photograph.patient)
+    return Reading(photograph.name, "ok", seen.pixels_HWC, None, photograph.patient, known)
 
 
-def _examine(photograph: Photograph, spec: ImageSpec) -> images.Photograph:
-    source = photograph.read()
+def _known(photograph: Photograph, source: bytes) -> Mapping[str, float]:
+    if not photograph.from_header or not is_dicom(source):
+        return photograph.known
+    try:
+        facts = read_facts(source)
+    except ImageError:  # decoding will say why
+        return photograph.known
+    said = {"age": facts.age, "sex": facts.sex}
+    return {name: said[name] for name in photograph.from_header if not math.isnan(said[name])} | dict(photograph.known)
+
+
+def _examine(photograph: Photograph, source: bytes, spec: ImageSpec) -> images.Photograph:
     eye = photograph.eye
     if spec.mirror_left and not eye:
         eye = read_facts(source).eye if is_dicom(source) else ""
@@ -65,4 +83,4 @@ def _examine(photograph: Photograph, spec: ImageSpec) -> images.Photograph:
 
 def _unread(photograph: Photograph, refusal: Refusal) -> Reading:
     status: Status = "rejected" if refusal.kind in PICTURES_OF_NO_RETINA else "failed"
-    return Reading(photograph.name, status, None, str(refusal), photograph.patient)
+    return Reading(photograph.name, status, None, str(refusal), photograph.patient, photograph.known)

@@ -36,3 +36,7 @@ class Score:
     """Whose it is, as given; empty when nobody said."""
     num_photographs: int = 0
     """How many photographs of the patient the values rest on; 0 where there are none."""
+    known: tuple[str, ...] = ()
+    """Tasks whose value was given, or follows from what was: it stands as it is, and the others rest on it too."""
+    given_ignored: str | None = None
+    """Which given values were not believed, and why."""

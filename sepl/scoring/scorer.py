@@ -33,7 +33,8 @@ from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import join_patients, predict_outputs, represent_pixels
-from sepl.scoring.intervals import calibrated_values
+from sepl.scoring.judged import Judged, judge_photograph, score_judged
+from sepl.scoring.known import NOTHING, Given, KnownValues, check_known, check_rows, join_known
 from sepl.scoring.patients import (
     Piece,
     group_patients,
@@ -43,21 +44,9 @@ from sepl.scoring.patients import (
     restore_order,
 )
 from sepl.scoring.readings import Photograph, Reading, read
-from sepl.scoring.rows import Prediction, Score
+from sepl.scoring.rows import Score
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Judged:
-    """A photograph whose patient is judged. Small, since it may wait for the rows before it."""
-
-    reading: Reading
-    """Without its pixels."""
-    outputs_T: NDArray[np.float64] | None
-    """Its patient's; None unless the status is ok."""
-    num_photographs: int
-    """That the outputs rest on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,37 +78,58 @@ class Scorer:
         if bundle.manifest.quality is None:
             _log.warning("bundle %s carries no limits of quality; the default ones apply", bundle.bundle_id)
 
-    def score_bytes(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str] = ()) -> list[Score]:
+    def check_known(self, names: Sequence[str]) -> None:
+        """Raises ConfigError when the bundle cannot be told values of these tasks."""
+        check_known(names, self.bundle.manifest)
+
+    def score_bytes(
+        self,
+        photographs: Sequence[tuple[str, bytes]],
+        patients: Sequence[str] = (),
+        known: Sequence[KnownValues] = (),
+    ) -> list[Score]:
         """Scores of encoded photographs, given with their names.
 
         `patients`, here and below, says whose each photograph is, in any order; empty, or none at all: each is a
-        patient of its own. Raises ConfigError when they are not as many as photographs.
+        patient of its own. `known` has what is known of the patient of each photograph, by task in its unit. Raises
+        ConfigError when they are not as many as photographs, or the bundle cannot take what is known.
         """
-        keys = patient_keys(patients, len(photographs))
+        told = self._told(patients, known, len(photographs))
         return self.score_photographs(
             [
-                Photograph(name, partial(_same, data), "", key)
-                for (name, data), key in zip(photographs, keys, strict=True)
+                Photograph(name, partial(_same, data), "", key, row)
+                for (name, data), (key, row) in zip(photographs, told, strict=True)
             ]
         )
 
-    def score_files(self, paths: Sequence[Path], patients: Sequence[str] = ()) -> list[Score]:
+    def score_files(
+        self, paths: Sequence[Path], patients: Sequence[str] = (), known: Sequence[KnownValues] = ()
+    ) -> list[Score]:
         """Scores of files; the names are the paths as given."""
-        keys = patient_keys(patients, len(paths))
+        told = self._told(patients, known, len(paths))
         return self.score_photographs(
-            [Photograph(str(path), path.read_bytes, "", key) for path, key in zip(paths, keys, strict=True)]
+            [Photograph(str(path), path.read_bytes, "", *row) for path, row in zip(paths, told, strict=True)]
         )
 
     def score_pixels(
-        self, names: Sequence[str], pixels_NHWC: NDArray[np.uint8], patients: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        pixels_NHWC: NDArray[np.uint8],
+        patients: Sequence[str] = (),
+        known: Sequence[KnownValues] = (),
     ) -> list[Score]:
         """Scores of photographs of which the bundle's image spec already made pixels, as of a prepared dataset.
 
         Whether they can be graded was to be judged before, by their measures: pixels do not tell it any more.
         """
-        keys = patient_keys(patients, len(names))
-        rows = zip(names, pixels_NHWC, keys, strict=True)
-        return self.score_readings([Reading(name, "ok", pixels, None, key) for name, pixels, key in rows])
+        rows = zip(names, pixels_NHWC, self._told(patients, known, len(names)), strict=True)
+        return self.score_readings([Reading(name, "ok", pixels, None, *told) for name, pixels, told in rows])
+
+    def _told(
+        self, patients: Sequence[str], known: Sequence[KnownValues], num_photographs: int
+    ) -> list[tuple[str, KnownValues]]:
+        rows = check_rows(known, num_photographs, self.bundle.manifest)
+        return list(zip(patient_keys(patients, num_photographs), rows, strict=True))
 
     def score_photographs(self, photographs: Sequence[Photograph]) -> list[Score]:
         """Scores of photographs that are still to be read, in order; a patient's may stand anywhere."""
@@ -199,7 +209,7 @@ class Scorer:
                 patients=patients,
             )
 
-    def _judge(self, pieces: Iterable[Piece[Reading]]) -> Iterator[list[_Judged]]:
+    def _judge(self, pieces: Iterable[Piece[Reading]]) -> Iterator[list[Judged]]:
         begun: list[_Represented] = []
         for piece in pieces:
             begun.append(self._represent(piece))
@@ -219,7 +229,7 @@ class Scorer:
         numbers = [number for number, rows in enumerate(piece.patients) for _ in rows]
         return _Represented([replace(reading, pixels=None) for reading in readings], numbers, kept)
 
-    def _join(self, parts: Sequence[_Represented]) -> list[_Judged]:
+    def _join(self, parts: Sequence[_Represented]) -> list[Judged]:
         """The outputs of patients whose photographs are all represented; what is not finite is nobody's."""
         readings = [reading for part in parts for reading in part.readings]
         patients = np.array([number for part in parts for number in part.patients], np.int64)
@@ -231,10 +241,20 @@ class Scorer:
             is_finite_N = kept_N.isfinite().flatten(1).all(dim=1)
             is_used[is_used] = is_finite_N.cpu().numpy()
             outputs = self._outputs_of(kept_N[is_finite_N], patients[is_used])
+        given = self._given(readings, patients)
         return [
-            _judged(reading, outputs.get(patient) if used else None)
+            judge_photograph(reading, outputs.get(patient) if used else None, given.get(patient, NOTHING))
             for reading, patient, used in zip(readings, patients.tolist(), is_used.tolist(), strict=True)
         ]
+
+    def _given(self, readings: Sequence[Reading], patient_N: NDArray[np.int64]) -> dict[int, Given]:
+        """By patient, what is known: told with any of the photographs, those too that cannot be scored."""
+        rows: dict[int, list[KnownValues]] = {}
+        for reading, patient in zip(readings, patient_N.tolist(), strict=True):
+            if reading.known:
+                self.check_known(list(reading.known))
+                rows.setdefault(patient, []).append(reading.known)
+        return {patient: join_known(own, self.bundle.manifest) for patient, own in rows.items()}
 
     def _outputs_of(self, kept_N: Tensor, patient_N: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.float64], int]]:
         """By patient: outputs (T,), and the number of photographs that they rest on."""
@@ -247,38 +267,8 @@ class Scorer:
         # copies, since a row that waits should not keep the others
         return {patient: (row_T.copy(), count) for patient, row_T, count in rows if np.isfinite(row_T).all()}
 
-    def _rows(self, judged: Sequence[_Judged]) -> list[Score]:
-        predictions = iter(self._predict([row.outputs_T for row in judged if row.outputs_T is not None]))
-        names, bundle_id = self.bundle.manifest.tasks.names, self.bundle.bundle_id
-        scores = []
-        for row in judged:
-            values = {} if row.outputs_T is None else dict(zip(names, next(predictions), strict=True))
-            what = row.reading
-            scores.append(
-                Score(what.name, what.status, what.reason, bundle_id, values, what.patient, row.num_photographs)
-            )
-        return scores
-
-    def _predict(self, outputs: Sequence[NDArray[np.float64]]) -> list[list[Prediction]]:
-        if not outputs:
-            return []
-        manifest = self.bundle.manifest
-        found = calibrated_values(np.stack(outputs), manifest.tasks, manifest.scaler, manifest.intervals)
-        rows = zip(found.values_NT.tolist(), found.low_NT.tolist(), found.high_NT.tolist(), strict=True)
-        return [[_prediction(*triple) for triple in zip(*row, strict=True)] for row in rows]
-
-
-def _judged(reading: Reading, outputs: tuple[NDArray[np.float64], int] | None) -> _Judged:
-    if outputs is not None:
-        return _Judged(reading, *outputs)
-    if reading.status == "ok":
-        reading = replace(reading, status="failed", reason="the model's output is not finite")
-    return _Judged(reading, None, 0)
-
-
-def _prediction(value: float, low: float, high: float) -> Prediction:
-    has_interval = low == low  # NaN is not itself
-    return Prediction(value, low if has_interval else None, high if has_interval else None)
+    def _rows(self, judged: Sequence[Judged]) -> list[Score]:
+        return score_judged(judged, self.bundle.manifest)
 
 
 def _full_precision() -> AbstractContextManager[None]:

@@ -4,13 +4,15 @@ Tables, spellings of eyes and absent cells are read as they are in preparation, 
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,9 @@ _log = logging.getLogger(__name__)
 _KINDS = f"a folder or a table ({', '.join(TABLE_SUFFIXES)})"
 
 
+_NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
 class Entry(NamedTuple):
     """A photograph as a folder or a table's row names it."""
 
@@ -39,6 +44,17 @@ class Entry(NamedTuple):
     eye: str = ""
     """"left" or "right"; empty where nothing says."""
     patient: str = ""
+    known: Mapping[str, float] = _NOTHING
+
+
+class KnownReader(Protocol):
+    """What reads known values from columns of the table, as `sepl.data.cohort.known.KnownColumns` does."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    def read(self, table: CohortTable) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)
@@ -51,10 +67,19 @@ class PhotographSource:
     """A name is a path below this place, unless it is absolute or a URI of its own."""
     order: NDArray[np.int64] | None = None
     """(N,) the table's row of each photograph; None where they come in the order of the rows."""
+    from_header: tuple[str, ...] = ()
+    """Of age and sex, what DICOM headers are asked for."""
 
     def __iter__(self) -> Iterator[Photograph]:
         return (
-            Photograph(printable(entry.name or ""), partial(read_file, self.root, entry.name), entry.eye, entry.patient)
+            Photograph(
+                printable(entry.name or ""),
+                partial(read_file, self.root, entry.name),
+                entry.eye,
+                entry.patient,
+                entry.known,
+                self.from_header,
+            )
             for entry in self.entries
         )
 
@@ -67,6 +92,7 @@ def find_photographs(
     patient_column: str | None = None,
     reading: Reading | None = None,
     ids: IdOptions | None = None,
+    known: KnownReader | None = None,
 ) -> PhotographSource:
     """The photographs of a folder (JPEG, PNG, TIFF, DICOM, at any depth, by name) or of a table.
 
@@ -80,6 +106,7 @@ def find_photographs(
             cells say neither.
         patient_column: the table's column that says whose a photograph is. Spaces around a value do not count; a row
             without a value, however that is spelled (NA, NaN, -), is a patient of its own.
+        known: reads what is known of the patients from columns of the table.
         reading: sheet, encoding, delimiter and header of the table, where they are found wrongly.
         ids: what does not tell patients apart, as `[ids]` of a cohort file says it; rows have one spelling of each.
 
@@ -94,6 +121,7 @@ def find_photographs(
     if location.is_folder():
         named = None if image_column == "image" else image_column
         _check_of_folder(uri, image_column=named, images=images, eye_column=eye_column, patient_column=patient_column)
+        _check_of_folder(uri, known_column=", ".join(known.columns) if known else None)
         _check_of_folder(uri, **{name: value for name, value in vars(reading or Reading()).items() if value != 1})
         return _folder_source(location)
     if not location.exists():
@@ -103,7 +131,7 @@ def find_photographs(
     root = resolve(images) if images is not None else _parent(location)
     given = {"image": image_column, "eye": eye_column, "patient": patient_column}
     columns = {role: column for role, column in given.items() if column is not None}
-    return _table_source(location, columns, root, reading or Reading(), ids or IdOptions())
+    return _table_source(location, columns, root, reading or Reading(), ids or IdOptions(), known)
 
 
 def _check_no_ids(ids: IdOptions) -> None:
@@ -128,16 +156,24 @@ def _folder_source(folder: Location) -> PhotographSource:
 
 
 def _table_source(
-    location: Location, columns: dict[str, str], root: Location, reading: Reading, ids: IdOptions
+    location: Location,
+    columns: dict[str, str],
+    root: Location,
+    reading: Reading,
+    ids: IdOptions,
+    known: KnownReader | None,
 ) -> PhotographSource:
-    table = _read_columns(location, columns, reading)
+    pairs = () if known is None else zip(known.tasks, known.columns, strict=True)
+    told = {f"known {task}": column for task, column in pairs}
+    table = _read_columns(location, columns | told, reading)
     if not len(table.rows):
         raise CohortError(f"{location.uri}: should name photographs, has no row")
     names = _names(table, columns["image"])
     eyes = _eyes(table, columns["eye"], location) if "eye" in columns else None
     patients = _patients(table, columns["patient"], location, ids) if "patient" in columns else None
     order = None if patients is None else _order_by_patient(patients)
-    return PhotographSource(len(names), _Entries(names, eyes, patients, order), root, order)
+    cells = _Known(known.tasks, known.read(table)) if known else None
+    return PhotographSource(len(names), _Entries(names, eyes, patients, order, cells), root, order)
 
 
 def _read_columns(location: Location, columns: dict[str, str], reading: Reading) -> CohortTable:
@@ -195,6 +231,17 @@ def _order_by_patient(patients: NDArray[np.object_]) -> NDArray[np.int64] | None
     return None if (order[1:] > order[:-1]).all() else order
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    tasks: tuple[str, ...]
+    values_NK: NDArray[np.float64]
+    """NaN where nothing is known."""
+
+    def row(self, index: int) -> Mapping[str, float]:
+        pairs = zip(self.tasks, self.values_NK[index].tolist(), strict=True)
+        return {task: value for task, value in pairs if not math.isnan(value)}
+
+
 @dataclass(frozen=True)
 class _Entries:
     """The rows of a table as photographs, in `order` where there is one; each an array (N,) of texts or None."""
@@ -203,11 +250,14 @@ class _Entries:
     eyes: NDArray[np.object_] | None
     patients: NDArray[np.object_] | None
     order: NDArray[np.int64] | None
+    known: _Known | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         for row in range(len(self.names)) if self.order is None else self.order:
             eye = "" if self.eyes is None else self.eyes[row]
-            yield Entry(self.names[row] or None, eye, "" if self.patients is None else self.patients[row])
+            patient = "" if self.patients is None else self.patients[row]
+            known = _NOTHING if self.known is None else self.known.row(row)
+            yield Entry(self.names[row] or None, eye, patient, known)
 
 
 def _parent(location: Location) -> Location:

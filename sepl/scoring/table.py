@@ -1,6 +1,7 @@
 """Scores as a Parquet table.
 
-    image · patient · status · reason · num_photographs · per task value, `_lo`, `_hi` · bundle_id
+    image · patient · status · reason · num_photographs · known · given_ignored · per task value, `_lo`, `_hi` ·
+    bundle_id
 
 Every value column carries its task's unit, kind and label in its field metadata, so that a number keeps its unit.
 """
@@ -34,6 +35,12 @@ def score_schema(manifest: BundleManifest) -> pa.Schema:
             metadata={"about": "of the patient, that the row's values rest on; 0 without values"},
         ),
     ]
+    fields += [
+        pa.field(
+            "known", pa.string(), metadata={"about": "tasks whose value was given or follows from it, joined by +"}
+        ),
+        pa.field("given_ignored", pa.string(), metadata={"about": "which given values were not believed, and why"}),
+    ]
     for task in manifest.tasks:
         fields += _fields_of(task)
     fields.append(pa.field("bundle_id", pa.string(), nullable=False))
@@ -52,6 +59,8 @@ def score_table(scores: Sequence[Score], manifest: BundleManifest) -> pa.Table:
         "status": [score.status for score in scores],
         "reason": [score.reason for score in scores],
         "num_photographs": [score.num_photographs for score in scores],
+        "known": ["+".join(score.known) or None for score in scores],
+        "given_ignored": [score.given_ignored for score in scores],
         "bundle_id": [score.bundle_id for score in scores],
     }
     for name in manifest.tasks.names:

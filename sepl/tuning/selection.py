@@ -19,7 +19,7 @@ from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.errors import DivergedError, StudyError
+from sepl.errors import DivergedError, SeplError, StudyError
 from sepl.metrics import Evaluation
 from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.compose import calibrated_content, evaluated_content
@@ -117,7 +117,7 @@ def _publish(
     dataset = PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
     config = TrialConfig.from_params(row.config)
     assert row.best_epoch is not None  # a full trial has a curve
-    state, trial = _final_weights(folder, trials, row, config, dataset, tell)
+    state, trial, is_own = _final_weights(folder, trials, row, config, dataset, tell)
     provenance = Provenance(
         study=record.study,
         dataset_uri=record.dataset,
@@ -130,8 +130,9 @@ def _publish(
         best_epoch=row.best_epoch,
         earlier_test_readings=unsealing.num_readings(),
     )
+    own = state if is_own else _weights_without_validation(folder, trials, row, config, dataset, tell)
     tell("calibrating on the calibration patients")
-    content = calibrated_content(config, dataset, state, provenance)
+    content = calibrated_content(config, dataset, state, provenance, unvalidated=own)
     unsealing.note(trial)
     tell("testing once on the sealed patients")
     content = evaluated_content(content, dataset, "test")
@@ -140,18 +141,35 @@ def _publish(
 
 def _final_weights(
     folder: StudyFolder, trials: optuna.Study, row: TrialRow, config: TrialConfig, dataset: PreparedDataset, tell: Tell
-) -> tuple[dict[str, Tensor], str]:
-    """The winner's weights, refitted, and in words whose they are."""
+) -> tuple[dict[str, Tensor], str, bool]:
+    """The winner's weights, refitted, in words whose they are, and whether they are the trial's own instead."""
     trial = f"trial {row.number}"
     try:
-        return refit(config, dataset, tell), trial
+        return refit(config, dataset, tell), trial, False
     except DivergedError as problem:
         tell(f"the refit diverged ({problem}); the trial's own best weights are published")
         checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
         if checkpoint is None:
             raise StudyError(f"study {folder.name}: {trial} kept no weights and its refit diverged") from problem
         state = _own_weights(config, dataset, folder.location, checkpoint)
-        return state, f"{trial}, its own weights: the refit on train and validation patients diverged"
+        return state, f"{trial}, its own weights: the refit on train and validation patients diverged", True
+
+
+def _weights_without_validation(
+    folder: StudyFolder, trials: optuna.Study, row: TrialRow, config: TrialConfig, dataset: PreparedDataset, tell: Tell
+) -> dict[str, Tensor] | None:
+    """The winning trial's own: how errors go together is to be seen on patients who did not train.
+
+    None where the trial kept none, or none that can be read: then the calibration patients have to do.
+    """
+    checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
+    if checkpoint is None:
+        return None
+    try:
+        return _own_weights(config, dataset, folder.location, checkpoint)
+    except (SeplError, OSError) as problem:
+        tell(f"the trial's own weights cannot be read ({problem}); known values rest on calibration patients alone")
+        return None
 
 
 def _own_weights(

@@ -1,16 +1,21 @@
 """Offline scoring end to end: one row a photograph, as the scorer says."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from bundles import build_bundle, draw_fundus
+from bundles import build_bundle, draw_fundus, planted_conditioning
+from dicoms import write_dicom
 
 from jobs import score
 from sepl.bundle.format import read_bundle
 from sepl.data.patients.ids import IdOptions
-from sepl.errors import CohortError
+from sepl.errors import CohortError, ConfigError
 from sepl.scoring.scorer import Scorer
 
 NAMES = [f"{number:02}.jpg" for number in range(9)]
@@ -20,6 +25,7 @@ NAMES = [f"{number:02}.jpg" for number in range(9)]
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("place")
     build_bundle(place / "bundle")
+    build_bundle(place / "conditioned", conditioning=planted_conditioning())
     (place / "images").mkdir()
     for seed, name in enumerate(NAMES):
         (place / "images" / name).write_bytes(draw_fundus(seed) if seed != 4 else b"no picture")
@@ -154,3 +160,85 @@ def _scored_by_patient(place: Path, whose: list[str], **options: Any) -> list[di
         **options,
     )
     return pq.read_table(out).to_pylist()
+
+
+def test_what_a_table_knows_of_its_patients_stands_in_their_rows_and_sharpens_the_others(place: Path) -> None:
+    cells = ["732;m", "", "NA;w", "600;", "540;w", "999999;m", "660;w", "480;divers", "372;m"]
+    lines = [f"{name};{cell if cell else ';'}" for name, cell in zip(NAMES, cells, strict=True)]
+    (place / "known.csv").write_text("image;Alter;Geschlecht\n" + "\n".join(lines) + "\n")
+    out = place / "known.parquet"
+
+    score.main(
+        str(place / "conditioned"),
+        str(place / "known.csv"),
+        str(out),
+        images=str(place / "images"),
+        known_column=("age=Alter:months", "sex=Geschlecht"),
+        device="cpu",
+        batch_size=4,
+    )
+
+    rows = pq.read_table(out).to_pylist()
+    assert [row["known"] for row in rows] == [
+        "sex+age", None, "sex", "age", None, "sex", "sex+age", "age", "sex+age"
+    ]  # fmt: skip
+    assert [row["given_ignored"] for row in rows if row["given_ignored"]] == ["age: is no plausible number"]
+    assert (rows[0]["age"], rows[0]["age_lo"], rows[0]["age_hi"], rows[0]["sex"]) == (61.0, 61.0, 61.0, 1.0)
+    scorer = Scorer(read_bundle(place / "conditioned"), device="cpu")
+    expected = scorer.score_files([place / "images" / NAMES[0]], (), [{"age": 61.0, "sex": 1.0}])[0]
+    assert rows[0]["sbp"] == pytest.approx(expected.values["sbp"].value, abs=1e-5)
+    assert rows[0]["sbp_lo"] == pytest.approx(expected.values["sbp"].low, abs=1e-5)
+
+
+def test_age_and_sex_are_taken_from_dicom_headers_where_the_table_does_not_know_them(place: Path) -> None:
+    decoded = cv2.imdecode(np.frombuffer(draw_fundus(1, suffix=".png"), np.uint8), cv2.IMREAD_COLOR)
+    picture = np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1])
+    for name, age, sex in (("a.dcm", "061Y", "F"), ("b.dcm", "048Y", "O")):
+        (place / name).write_bytes(write_dicom(picture, header={"PatientAge": age, "PatientSex": sex}))
+    (place / "dicom.csv").write_text("image,years\na.dcm,\nb.dcm,50\n")
+    out = place / "dicom.parquet"
+
+    score.main(
+        str(place / "conditioned"),
+        str(place / "dicom.csv"),
+        str(out),
+        known_column=("age=years",),
+        known_from_dicom=True,
+        device="cpu",
+    )
+
+    rows = pq.read_table(out).to_pylist()
+    assert [(row["known"], row["age"]) for row in rows] == [("sex+age", 61.0), ("age", 50.0)]
+    assert rows[0]["sex"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ("age", "should be TASK=COLUMN or TASK=COLUMN:UNIT, was 'age'"),
+        ("shoe=size", "should be of sex, age, sbp, hba1c; was of 'shoe'"),
+        ("age=photo:fortnights", "known column of age: unit should be one of y, months, days, was 'fortnights'"),
+        ("age=nowhere", "known age column should be a column of"),
+    ],
+)
+def test_a_wrong_known_column_is_told_in_one_line(place: Path, known: str, message: str) -> None:
+    (place / "few.csv").write_text(f"image\n{NAMES[0]}\n")
+
+    with pytest.raises((ConfigError, CohortError), match=message):
+        score.main(str(place / "conditioned"), str(place / "few.csv"), str(place / "no.parquet"), known_column=(known,))
+
+
+def test_known_values_are_refused_before_the_table_is_read_by_a_bundle_that_takes_none(place: Path) -> None:
+    with pytest.raises(ConfigError, match="calibrate anew"):
+        score.main(str(place / "bundle"), "nowhere.csv", str(place / "no.parquet"), known_column=("age=Alter",))
+
+
+def test_known_columns_are_given_one_by_one_on_the_command_line(place: Path) -> None:
+    (place / "one.csv").write_text(f"image,Alter,Geschlecht\n{NAMES[0]},61,M\n")
+    command = ["--bundle", place / "conditioned", "--input", place / "one.csv", "--out", place / "one.parquet"]
+    known = ["--known-column", "age=Alter", "--known-column", "sex=Geschlecht", "--images", place / "images"]
+
+    done = subprocess.run([sys.executable, "-m", "jobs.score", *map(str, [*command, *known])], capture_output=True)
+
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(place / "one.parquet").to_pylist()[0]["known"] == "sex+age"

@@ -1,10 +1,10 @@
 """The HTTP interface over a real scorer, in this process: limits, problems, the token, and its own OpenAPI document."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 import schemathesis
-from bundles import bundle_content, draw_fundus
+from bundles import bundle_content, draw_fundus, planted_conditioning
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +20,7 @@ from serve.api import build_api
 from serve.auth import TOKEN_VARIABLE, token_from_environment
 from serve.schemas import MAX_FILES, ServeSettings
 
+Known = Mapping[str, float]
 SETTINGS = ServeSettings(bundle="not opened here", max_file_mb=0.1, max_request_mb=0.3)
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=B"}
 
@@ -30,16 +31,20 @@ class Unbatched:
     def __init__(self, bundle: ModelBundle) -> None:
         self.scorer = Scorer(bundle, device="cpu")
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
-        return self.scorer.score_bytes(photographs, patients)
+    async def score(
+        self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str], known: Sequence[Known] = ()
+    ) -> list[Score]:
+        return self.scorer.score_bytes(photographs, patients, known)
 
 
 class Broken:
-    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
+    async def score(
+        self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str], known: Sequence[Known] = ()
+    ) -> list[Score]:
         raise RuntimeError("secret detail of the model")
 
 
-BUNDLE, _ = compose_bundle(**bundle_content())
+BUNDLE, _ = compose_bundle(**bundle_content(conditioning=planted_conditioning()))
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +102,80 @@ def test_another_number_of_patients_than_files_is_422_and_says_both(client: Test
     reply = client.post("/v1/score", files=[_file("a.jpg"), _file("b.jpg")], data={"patients": patients})
 
     assert f"patients should be one a file, 2, were {len(patients)}" in assert_problem(reply, 422)
+
+
+def test_known_values_stand_in_their_rows_and_sharpen_the_others(client: TestClient) -> None:
+    files = [_file("a.jpg"), _file("b.jpg", draw_fundus(1))]
+
+    before, each, all_ = (
+        client.post("/v1/score", files=files, data={"known": known}).json()["scores"]
+        for known in ([], ['{"age": 61, "sex": "F"}', ""], ['{"age": 61, "sex": "F", "sbp": null}'])
+    )
+
+    assert [row["known"] for row in before + each + all_] == [[], [], ["sex", "age"], [], *[["sex", "age"]] * 2]
+    age = {"value": 61.0, "low": 61.0, "high": 61.0, "unit": "y"}
+    assert each[0]["values"]["age"] == age
+    assert all_[1]["values"]["age"] == age
+    assert each[0]["values"]["sbp"] != before[0]["values"]["sbp"]
+    assert each[1] == before[1]
+
+
+def test_an_implausible_value_is_ignored_and_the_row_says_why(client: TestClient) -> None:
+    reply = client.post("/v1/score", files=[_file("a.jpg")], data={"known": '{"age": 1e308, "sbp": 3}'})
+
+    row = reply.json()["scores"][0]
+    assert row["known"] == []
+    assert row["given_ignored"] == "age: 1e+308 is outside 0 to 120 y; sbp: 3 is outside 50 to 300 mmHg"
+
+
+@pytest.mark.parametrize(
+    ("known", "detail"),
+    [
+        (['{"age": "61"}'], "known age should be a number in y, was '61'"),
+        (['{"age": NaN}'], "known age should be a number in y, was nan"),
+        (['{"age": 1e999}'], "known age should be a number in y, was inf"),
+        (['{"age": 1' + "0" * 400 + "}"], "known age should be a number in y, was a number too large"),
+        (['{"age": 1' + "0" * 5000 + "}"], "known should be a JSON object, was no JSON"),
+        (['{"age": [61]}'], "known age should be a number in y, was [61]"),
+        (['{"age": {"years": 61}}'], "known age should be a number in y"),
+        (['{"age": true}'], "known age should be a number in y, was True"),
+        (['{"sex": "?"}'], "known sex should be 0 or 1, was '?'"),
+        (['{"sex": 0.5}'], "known sex should be 0 or 1, was 0.5"),
+        (['{"shoe_size": 43}'], "known should be of sex, age, sbp, hba1c; was of 'shoe_size'"),
+        (['{"\\ud800": 43}'], "known should be of sex, age, sbp, hba1c; was of"),
+        (["[61]"], "known should be a JSON object, was [61]"),
+        (["null"], "known should be a JSON object, was None"),
+        (["age=61"], "known should be a JSON object, was no JSON"),
+        (["[" * 9000], "known should be a JSON object, was no JSON"),
+        ([" " * 10_001], "known should have at most 10000 characters, had 10001"),
+        (["{}"] * 3, "known should be one JSON object a file, 2, or one for all; were 3"),
+    ],
+)
+def test_what_is_no_known_value_is_422_and_named(client: TestClient, known: list[str], detail: str) -> None:
+    reply = client.post("/v1/score", files=[_file("a.jpg"), _file("b.jpg")], data={"known": known})
+
+    assert detail in assert_problem(reply, 422)
+
+
+def test_a_model_without_conditioning_takes_no_known_values() -> None:
+    bundle, _ = compose_bundle(**bundle_content())
+    with TestClient(build_api(Unbatched(bundle), bundle, SETTINGS, token=None)) as client:
+        reply = client.post("/v1/score", files=[_file("a.jpg")], data={"known": '{"age": 61}'})
+        empty = client.post("/v1/score", files=[_file("a.jpg")], data={"known": "{}"})
+        model = client.get("/v1/model").json()
+
+    assert "calibrate anew" in assert_problem(reply, 422)
+    assert empty.status_code == 200
+    assert model["known"] == []
+
+
+def test_the_model_tells_what_may_be_known_and_in_which_unit(client: TestClient) -> None:
+    known = client.get("/v1/model").json()["known"]
+
+    assert known[:2] == [
+        {"name": "sex", "unit": "0 or 1", "low": 0.0, "high": 1.0},
+        {"name": "age", "unit": "y", "low": 0.0, "high": 120.0},
+    ]
 
 
 def test_the_model_tells_tasks_roles_and_units(client: TestClient) -> None:
@@ -248,9 +327,10 @@ def test_whatever_is_sent_is_answered_as_documented_and_never_500(
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
     def check(case: Case) -> None:
-        # it does not know 413 as an answer to too many files, and a schema cannot say that lists are of one length
+        # it does not know 413 as an answer to too many files, and a schema cannot say that lists are of one length or
+        # that a text is JSON of known values
         excluded = [negative_data_rejection]
-        if _num_values(case, "patients") not in (0, _num_values(case, "files")):
+        if _num_values(case, "patients") not in (0, _num_values(case, "files")) or _num_values(case, "known"):
             excluded.append(positive_data_acceptance)
         case.call_and_validate(excluded_checks=excluded)
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -255,7 +255,12 @@ class SecondServer:
         sizes, self.passes[:] = list(self.passes), []
         return sizes
 
-    async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
+    async def score(
+        self,
+        photographs: Sequence[tuple[str, bytes]],
+        patients: Sequence[str],
+        known: Sequence[Mapping[str, float]] = (),
+    ) -> list[Score]:
         raise RuntimeError("secret detail of the model")
 
     def __serve_build_asgi_app__(self) -> FastAPI:

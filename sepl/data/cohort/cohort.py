@@ -71,6 +71,8 @@ class Cohort:
     mirror_left: bool = False
     quality: QualityThresholds = field(default_factory=QualityThresholds)
     split: SplitOptions = field(default_factory=SplitOptions)
+    known_patterns: tuple[tuple[str, ...], ...] | None = None
+    """Sets of tasks that will be known beside the photographs; None: nobody said."""
     findings: tuple[Finding, ...] = ()
     """What was noticed and did not stop the run."""
     id_space: str | None = None
@@ -141,6 +143,7 @@ class _Reading:
             mirror_left=spec.photographs.mirror_left,
             quality=spec.quality,
             split=spec.split,
+            known_patterns=_known_patterns(spec, self._tasks, self._path),
             findings=self._findings.all(),
             id_space=spec.ids.space,
         )
@@ -218,6 +221,13 @@ class _Reading:
         if entry.column in one.contested:
             labels_R[one.contested[entry.column]] = np.nan
         return np.where(one.rows >= 0, labels_R[one.rows], np.nan)
+
+
+def _known_patterns(spec: CohortSpec, tasks: TaskTable, path: Path) -> tuple[tuple[str, ...], ...] | None:
+    for name in (name for names in spec.known.patterns or () for name in names):
+        if name not in tasks.names:
+            raise CohortError(f"{path}, [known]: patterns should be of {', '.join(tasks.names)}; was of {name!r}")
+    return spec.known.patterns
 
 
 def _images_folder(spec: CohortSpec, path: Path) -> Location:

@@ -218,6 +218,21 @@ class PhotographOptions(Settings):
         return pattern
 
 
+class KnownOptions(Settings):
+    """The `[known]` section."""
+
+    patterns: tuple[tuple[str, ...], ...] | None = None
+    """Sets of tasks that will be known beside the photographs; None: age and sex, and all simple factors."""
+
+    @field_validator("patterns")
+    @classmethod
+    def _names_tasks(cls, patterns: tuple[tuple[str, ...], ...] | None) -> tuple[tuple[str, ...], ...] | None:
+        for names in patterns or ():
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"a pattern should name tasks, each once, was [{', '.join(names)}]")
+        return patterns
+
+
 def _rules_in_short(tasks: Any) -> Any:
     """`hypertension = "sbp >= 140"` is short for `hypertension = { when = "sbp >= 140" }`."""
     if not isinstance(tasks, dict):
@@ -243,6 +258,7 @@ class CohortSpec(Settings):
     photographs: PhotographOptions = PhotographOptions()
     quality: QualityThresholds = QualityThresholds()
     split: SplitOptions = SplitOptions()
+    known: KnownOptions = KnownOptions()
     inputs: Annotated[dict[str, TaskColumn], BeforeValidator(_rules_in_short)] = Field(default_factory=dict)
     """Columns that rules may compare and nobody predicts."""
     tasks: Annotated[dict[str, TaskColumn], BeforeValidator(_rules_in_short)] = Field(default_factory=dict)

@@ -62,6 +62,7 @@ def join_cohorts(cohorts: Sequence[Cohort], name: str | None = None) -> Cohort:
         cameras=_all(cohort.cameras for cohort in cohorts),
         parts=tuple(cohort.name for cohort in cohorts for _ in cohort.images),
         split=_join_splits(cohorts),
+        known_patterns=_join_patterns(cohorts),
         findings=tuple(
             replace(finding, table=f"{cohort.name}: {finding.table}".removesuffix(": "))
             for cohort in cohorts
@@ -176,6 +177,12 @@ def _persons(cohort: Cohort) -> Iterable[str]:
 
 def _sites(cohort: Cohort) -> Iterable[str]:
     return (f"{cohort.name}/{site}" if site else cohort.name for site in cohort.sites)
+
+
+def _join_patterns(cohorts: Sequence[Cohort]) -> tuple[tuple[str, ...], ...] | None:
+    """Each that any of them declares, once; None: nobody did."""
+    declared = [cohort.known_patterns for cohort in cohorts if cohort.known_patterns is not None]
+    return tuple(dict.fromkeys(pattern for patterns in declared for pattern in patterns)) if declared else None
 
 
 def _join_splits(cohorts: Sequence[Cohort]) -> SplitOptions:

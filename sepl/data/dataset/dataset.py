@@ -65,6 +65,9 @@ class Manifest(Settings):
     quality: QualityThresholds | None = None
     """The limits that its photographs passed, which a model of theirs applies to others; None: prepared before these
     were kept. No part of the fingerprint, since limits that refuse the same give the same dataset."""
+    known_patterns: tuple[tuple[str, ...], ...] | None = None
+    """Sets of tasks that will be known beside the photographs; None: age and sex, and all simple factors. No part of
+    the fingerprint."""
     fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 over pixels, labels, tasks and splits; the same for the same content, wherever and whenever prepared."""
 

@@ -75,11 +75,11 @@ _SAID = {
 def describe_near(ids: Iterable[str]) -> str:
     """How many ids are nearly another's, and which options would make them one; empty where none is."""
     different = set(ids) - {""}
-    whole = IdOptions(**dict.fromkeys(_FOLDS, True))
+    whole = IdOptions.model_validate(dict.fromkeys(_FOLDS, True))
     num_near = _num_alike(different, whole)
     if not num_near:
         return ""
-    counts = {option: _num_alike(different, IdOptions(**{option: True})) for option in _FOLDS}
+    counts = {option: _num_alike(different, IdOptions.model_validate({option: True})) for option in _FOLDS}
     told = ", ".join(f"{count} by {_SAID[option]} ({option})" for option, count in counts.items() if count)
     return (
         f"{num_near} of {len(different)} ids are nearly another's and count as patients of their own"

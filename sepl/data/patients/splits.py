@@ -148,7 +148,7 @@ def _keys(ids: list[str], patient_N: NDArray[np.int64], keys: Sequence[str]) -> 
     if not len(keys):
         return ids
     first_P = np.unique(patient_N, return_index=True)[1]
-    return [keys[index] for index in first_P]
+    return [str(keys[index]) for index in first_P.tolist()]
 
 
 def _groups(patient_N: NDArray[np.int64], links: Sequence[tuple[int, int]], num_patients: int) -> NDArray[np.int64]:

@@ -61,6 +61,7 @@ def _digest_of_inputs(
         "reachable_skill": cohort.reachable_skill,
         "seed": seed,
         "split": cohort.split.model_dump(mode="json"),
+        **({} if cohort.known_patterns is None else {"known_patterns": cohort.known_patterns}),
         "quality": cohort.quality.model_dump(mode="json"),
         "key": pseudonyms.of("key", "patient"),
         "sources": sources,

@@ -103,6 +103,7 @@ def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assemble
         seed=seed,
         reachable_skill=cohort.reachable_skill,
         quality=cohort.quality,
+        known_patterns=cohort.known_patterns,
         fingerprint=fingerprint_of(cohort, spec, kept, shards),
     )
 

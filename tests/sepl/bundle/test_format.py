@@ -5,12 +5,14 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from bundles import TASKS, build_bundle, bundle_content
 
+from sepl.bundle.conditioning import Conditioning, KnownPattern
 from sepl.bundle.format import Intervals, read_bundle, write_bundle
 from sepl.bundle.manifest import CARD, EVALUATION, MANIFEST, WEIGHTS
 from sepl.data.dataset.scaling import LabelScaler
@@ -143,12 +145,12 @@ def test_a_changed_name_in_the_id_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("number", [0, 3, "1", None])
+@pytest.mark.parametrize("number", [0, 4, "1", None])
 def test_another_format_is_refused_before_its_keys_are_looked_at(tmp_path: Path, number: object) -> None:
     build_bundle(tmp_path / "bundle")
     _edit(tmp_path / "bundle", lambda raw: raw.update(format=number, from_the_future={}))
 
-    with pytest.raises(BundleError, match="format should be 1 or 2, was"):
+    with pytest.raises(BundleError, match="format should be 1, 2 or 3, was"):
         read_bundle(tmp_path / "bundle")
 
 
@@ -270,11 +272,57 @@ def _edit(folder: Path, change) -> None:
     (folder / MANIFEST).write_text(json.dumps(raw))
 
 
+def test_a_bundle_of_the_second_format_is_read_and_takes_no_known_values(tmp_path: Path) -> None:
+    build_bundle(tmp_path / "bundle")
+    raw = json.loads((tmp_path / "bundle" / MANIFEST).read_text())
+    del raw["conditioning"]
+    _rewrite(tmp_path / "bundle", {**raw, "format": 2})
+
+    assert read_bundle(tmp_path / "bundle").manifest.conditioning is None
+
+
+def test_conditioning_is_read_as_it_was_written(tmp_path: Path) -> None:
+    pattern = KnownPattern(known=("age",), guarded=("sex",), quantiles={"sbp": 1.7, "hba1c": None}, num_patients=40)
+    conditioning = Conditioning(
+        means=(0.0, 0.1, 0.2, -0.3),
+        covariance=tuple(tuple(row) for row in (0.3 * np.eye(4)).tolist()),
+        num_patients=40,
+        binary_scale="logit",
+        patterns=(pattern,),
+    )
+
+    build_bundle(tmp_path / "bundle", conditioning=conditioning)
+
+    assert read_bundle(tmp_path / "bundle").manifest.conditioning == conditioning
+
+
+@pytest.mark.parametrize(
+    "conditioning",
+    [
+        Conditioning(means=(0.0,), covariance=((1.0,),), num_patients=40),
+        Conditioning(
+            means=(0.0,) * 4,
+            covariance=((0.0,) * 4,) * 4,
+            num_patients=40,
+            patterns=(KnownPattern(known=("shoe_size",)),),
+        ),
+    ],
+)
+def test_conditioning_of_other_tasks_is_refused(tmp_path: Path, conditioning: Conditioning) -> None:
+    with pytest.raises(ValueError, match="conditioning should be of"):
+        build_bundle(tmp_path / "bundle", conditioning=conditioning)
+
+
 def _as_first_format(folder: Path) -> str:
     """Rewrites the manifest as the first format had it; its id."""
     raw = json.loads((folder / MANIFEST).read_text())
-    del raw["quality"], raw["bundle_id"]
-    raw["format"] = 1
+    del raw["quality"], raw["conditioning"], raw["bundle_id"]
+    return _rewrite(folder, {**raw, "format": 1})
+
+
+def _rewrite(folder: Path, raw: dict[str, Any]) -> str:
+    """Publishes the content under an id of its own; that id."""
+    raw.pop("bundle_id", None)
     content = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
     raw["bundle_id"] = f"{raw['provenance']['study']}-{hashlib.sha256(content).hexdigest()[:12]}"
     (folder / MANIFEST).write_text(json.dumps(raw))

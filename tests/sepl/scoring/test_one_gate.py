@@ -3,7 +3,7 @@
 import csv
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,8 +132,13 @@ def test_the_server_rejects_what_offline_scoring_rejects() -> None:
     offline = scorer.score_bytes(photographs)
 
     class Direct:
-        async def score(self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str]) -> list[Score]:
-            return scorer.score_bytes(photographs, patients)
+        async def score(
+            self,
+            photographs: Sequence[tuple[str, bytes]],
+            patients: Sequence[str],
+            known: Sequence[Mapping[str, float]] = (),
+        ) -> list[Score]:
+            return scorer.score_bytes(photographs, patients, known)
 
     with TestClient(build_api(Direct(), scorer.bundle, ServeSettings(bundle="b"), None)) as client:
         files = [("files", (name, data, "image/png")) for name, data in photographs]

@@ -30,7 +30,17 @@ def test_the_columns_are_the_documented_ones_with_units(tmp_path: Path) -> None:
     schema = pq.read_schema(tmp_path / "scores.parquet")
 
     tasks = [f"{name}{ending}" for name in MANIFEST.tasks.names for ending in ("", "_lo", "_hi")]
-    assert schema.names == ["image", "patient", "status", "reason", "num_photographs", *tasks, "bundle_id"]
+    assert schema.names == [
+        "image",
+        "patient",
+        "status",
+        "reason",
+        "num_photographs",
+        "known",
+        "given_ignored",
+        *tasks,
+        "bundle_id",
+    ]
     assert schema.field("sbp_lo").metadata[b"unit"] == b"mmHg"
     assert schema.field("sex").metadata[b"unit"] == b"probability"
     assert schema.metadata[b"bundle_id"].decode() == MANIFEST.bundle_id

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+from builders import build_cohort
 from cohort_files import AGE, HEADER, SEX
 
 from sepl.data.cohort.cohort import read_cohort
@@ -100,3 +103,19 @@ def test_sections_for_photographs_quality_and_split_are_handed_on(write):
     assert (cohort.clahe, cohort.mirror_left, cohort.field_of_view) == (True, True, False)
     assert cohort.quality.sharpness.low == 1.5
     assert cohort.split.external_test_sites == ("north",)
+
+
+def test_known_patterns_are_read_and_name_tasks_of_the_cohort(tmp_path: Path) -> None:
+    path = build_cohort(tmp_path, num_patients=4)
+    text = path.read_text(encoding="utf-8")
+
+    path.write_text(f'{text}\n[known]\npatterns = [["age", "hba1c"], ["sbp"]]\n', encoding="utf-8")
+    assert read_cohort(path).known_patterns == (("age", "hba1c"), ("sbp",))
+
+    path.write_text(f'{text}\n[known]\npatterns = [["shoe_size"]]\n', encoding="utf-8")
+    with pytest.raises(CohortError, match=r"\[known\]: patterns should be of sex, age.*was of 'shoe_size'"):
+        read_cohort(path)
+
+    path.write_text(f'{text}\n[known]\npatterns = [["age", "age"]]\n', encoding="utf-8")
+    with pytest.raises(CohortError, match="a pattern should name tasks, each once"):
+        read_cohort(path)

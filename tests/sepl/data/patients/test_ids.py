@@ -35,7 +35,7 @@ def test_ids_that_are_nearly_equal_are_noted_with_counts(tmp_path):
     ],
 )
 def test_an_option_brings_together_what_it_names_alone(option, expected):
-    options = IdOptions(**{option: True})
+    options = IdOptions.model_validate({option: True})
 
     assert tuple(options.fold(text) for text in NEAR[:-1]) == expected
 

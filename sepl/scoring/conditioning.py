@@ -1,0 +1,284 @@
+"""Known values: the other outputs moved by how far the known ones were off, as a Gaussian's are by conditioning.
+
+    residual r = label − output, of patients who trained nothing; Σ their covariance, μ their means; K the known tasks
+    output of t | K     f_t + Σ_tK Σ_KK⁻¹ (y_K − f_K − μ_K)
+    variance of t | K   Σ_tt − Σ_tK Σ_KK⁻¹ Σ_Kt
+
+Where that did not make patients better who were left out of the fit, a task stays as predicted (the guard). Everything
+is in scaled units; a binary task's output is its probability or its logit, whichever served better.
+
+    P patients · N rows · T tasks · K known ones
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from sepl.bundle.conditioning import BinaryScale, Conditioning, KnownPattern
+from sepl.bundle.format import Intervals
+from sepl.data.dataset.scaling import LabelScaler
+from sepl.scoring.intervals import conformal_half_width
+from sepl.tasks import TaskTable
+
+Floats = NDArray[np.float64]
+
+MIN_PATIENTS = 20
+"""With fewer a covariance follows the accident of a few patients: a task of so few labels moves nothing."""
+MAX_LEFT_OUT = 500
+"""So many patients are left out one at a time; of more, as many groups are."""
+WINSORISED = (0.02, 0.98)
+KNOWN_LOGIT = 4.0
+PROBABILITIES = (0.005, 0.995)
+_NUM_FOLDS = 50
+_JITTER = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioned:
+    """Outputs given what is known, in scaled units (binary: on the conditioning's own scale)."""
+
+    values_NT: Floats
+    half_widths_NT: Floats
+    """NaN where the task has no interval of its own here."""
+    is_moved_NT: NDArray[np.bool_]
+    """False: the output is as it came, and so should its interval be."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    means_T: Floats
+    covariance_TT: Floats
+
+
+def scale_outputs(
+    outputs_NT: NDArray[np.floating], tasks: TaskTable, temperatures: Mapping[str, float], scale: BinaryScale
+) -> Floats:
+    """Network outputs as conditioning takes them: a binary task's calibrated probability or logit."""
+    temperatures_T = np.array([temperatures.get(name, 1.0) for name in tasks.names])
+    logits_NT = outputs_NT.astype(np.float64) / temperatures_T
+    binary_NT = expit(logits_NT) if scale == "probability" else logits_NT
+    return np.where(np.array(tasks.is_binary), binary_NT, outputs_NT)
+
+
+def scale_known(values_NT: Floats, tasks: TaskTable, scaler: LabelScaler, scale: BinaryScale) -> Floats:
+    """Values in the tasks' units, NaN where absent, as conditioning takes them."""
+    binary_NT = values_NT if scale == "probability" else np.sign(values_NT - 0.5) * KNOWN_LOGIT
+    return np.where(np.array(tasks.is_binary), binary_NT, scaler.scale(values_NT))
+
+
+def probabilities(values_N: Floats, scale: BinaryScale) -> Floats:
+    """Of conditioned outputs of a binary task."""
+    return np.clip(values_N if scale == "probability" else expit(values_N), *PROBABILITIES)
+
+
+def condition(conditioning: Conditioning, names: Sequence[str], outputs_NT: Floats, known_NT: Floats) -> Conditioned:
+    """Outputs of every row given its known values, whatever these are; a row's result depends on no other row.
+
+    Args:
+        names: of the tasks.
+        outputs_NT: scaled, by `scale_outputs`.
+        known_NT: scaled, by `scale_known`; NaN where unknown.
+
+    A known task is its known value. Guard and quantile of another are those of the nearest pattern that does not hold
+    it: the least symmetric difference, of several the one that is part of what is known.
+    """
+    found = Conditioned(outputs_NT.copy(), np.full_like(outputs_NT, np.nan), np.zeros(outputs_NT.shape, bool))
+    fit = _Fit(np.array(conditioning.means), np.array(conditioning.covariance))
+    is_known_NT = np.isfinite(known_NT)
+    for known_T in np.unique(is_known_NT[is_known_NT.any(axis=1)], axis=0):
+        rows = np.flatnonzero((is_known_NT == known_T).all(axis=1))
+        known = np.flatnonzero(known_T)
+        values_RT, deviations_T = _move(fit, known, outputs_NT[rows], known_NT[rows])
+        for index in np.flatnonzero(~known_T).tolist():
+            pattern = nearest_pattern(conditioning.patterns, {names[place] for place in known.tolist()}, names[index])
+            if pattern is None or names[index] in pattern.guarded:
+                continue
+            quantile = pattern.quantiles.get(names[index])
+            found.values_NT[rows, index] = values_RT[:, index]
+            found.is_moved_NT[rows, index] = True
+            if quantile is not None:
+                found.half_widths_NT[rows, index] = quantile * deviations_T[index]
+        found.values_NT[np.ix_(rows, known)] = known_NT[np.ix_(rows, known)]
+        found.half_widths_NT[np.ix_(rows, known)] = 0.0
+        found.is_moved_NT[np.ix_(rows, known)] = True
+    return found
+
+
+def nearest_pattern(patterns: Sequence[KnownPattern], known: set[str], task: str) -> KnownPattern | None:
+    """Of those that do not hold `task`; None where there is none."""
+    others = [pattern for pattern in patterns if task not in pattern.known]
+    return min(others, key=lambda row: (len(known ^ set(row.known)), not known >= set(row.known)), default=None)
+
+
+def fit_conditioning(
+    outputs_PT: NDArray[np.floating],
+    labels_PT: Floats,
+    tasks: TaskTable,
+    scaler: LabelScaler,
+    intervals: Intervals,
+    patterns: Sequence[Sequence[str]],
+    *,
+    is_calibration_P: NDArray[np.bool_] | None = None,
+    source: str = "calibration patients",
+) -> Conditioning:
+    """How residuals go together, from patients on whom the network was not trained.
+
+    Args:
+        outputs_PT: network outputs (scaled values, logits), mean over a patient's photographs.
+        labels_PT: in the tasks' units, NaN where absent.
+        patterns: the declared ones; beside them every single task is one, for sets that nobody declared.
+        is_calibration_P: whose residuals the intervals rest on; None: all.
+    """
+    is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
+    found = [
+        _fit_on_scale(
+            scale_outputs(outputs_PT, tasks, intervals.temperatures, scale),
+            scale_known(labels_PT, tasks, scaler, scale),
+            _Setting(tasks, scale, patterns, intervals.confidence, is_calibration_P, source),
+        )
+        for scale in ("probability", "logit")
+    ]
+    return min(found, key=lambda row: row[1])[0]  # the first of equals
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    tasks: TaskTable
+    scale: BinaryScale
+    declared: Sequence[Sequence[str]]
+    confidence: float
+    is_calibration_P: NDArray[np.bool_]
+    source: str
+
+
+def _fit_on_scale(outputs_PT: Floats, labels_PT: Floats, setting: _Setting) -> tuple[Conditioning, float]:
+    """The conditioning, and its mean loss over patterns and tasks as a share of that without known values."""
+    residuals_PT = labels_PT - outputs_PT
+    fit = _fit(residuals_PT)
+    names = setting.tasks.names
+    singles = [(name,) for name in names if (name,) not in map(tuple, setting.declared)]
+    held_out = list(_leave_out(residuals_PT))
+    patterns, losses = [], []
+    for known in (*map(tuple, setting.declared), *singles):
+        pattern, shares = _judge(known, outputs_PT, labels_PT, held_out, setting)
+        patterns.append(pattern)
+        losses.extend(shares)
+    conditioning = Conditioning(
+        means=tuple(fit.means_T.tolist()),
+        covariance=tuple(map(tuple, fit.covariance_TT.tolist())),
+        num_patients=int(np.isfinite(residuals_PT).any(axis=1).sum()),
+        source=setting.source,
+        binary_scale=setting.scale,
+        patterns=tuple(patterns),
+    )
+    return conditioning, float(np.mean(losses)) if losses else 1.0
+
+
+def _judge(
+    known: tuple[str, ...],
+    outputs_PT: Floats,
+    labels_PT: Floats,
+    held_out: Sequence[tuple[NDArray[np.int64], _Fit]],
+    setting: _Setting,
+) -> tuple[KnownPattern, list[float]]:
+    """The pattern with guard and quantiles from patients left out of the fit, and the shares of loss that remain."""
+    tasks = setting.tasks
+    places = np.array([tasks.index(name) for name in known])
+    values_PT, deviations_PT = np.full_like(outputs_PT, np.nan), np.full_like(outputs_PT, np.nan)
+    has_all_P = np.asarray(np.isfinite(labels_PT[:, places]).all(axis=1))
+    for rows, fit in held_out:
+        rows = rows[has_all_P[rows]]
+        values_PT[rows], deviations_PT[rows] = _move(fit, places, outputs_PT[rows], labels_PT[rows])
+    guarded, quantiles, shares = [], {}, []
+    for index, task in enumerate(tasks):
+        if task.name in known:
+            continue
+        judged_P: NDArray[np.bool_] = has_all_P & np.isfinite(labels_PT[:, index])
+        is_binary = task.kind == "binary"
+        before, after = (
+            _loss(values[judged_P, index], labels_PT[judged_P, index], is_binary, setting.scale)
+            for values in (outputs_PT, values_PT)
+        )
+        tested_P = judged_P & setting.is_calibration_P & (deviations_PT[:, index] > 0)
+        errors_P = np.abs(labels_PT - values_PT)[tested_P, index] / deviations_PT[tested_P, index]
+        quantile = None if is_binary else conformal_half_width(errors_P, setting.confidence)
+        opens = judged_P.sum() >= MIN_PATIENTS and after < before and (is_binary or quantile is not None)
+        shares.append(after / before if opens else 1.0)
+        if not opens:
+            guarded.append(task.name)
+        elif not is_binary:
+            quantiles[task.name] = quantile
+    declared = known in map(tuple, setting.declared)
+    pattern = KnownPattern(
+        known=known,
+        guarded=tuple(guarded),
+        quantiles=quantiles,
+        num_patients=int(has_all_P.sum()),
+        declared=declared,
+    )
+    return pattern, shares
+
+
+def _loss(values_P: Floats, labels_P: Floats, is_binary: bool, scale: BinaryScale) -> float:
+    """Mean absolute error, or Brier score; infinite of nobody."""
+    if not len(values_P):
+        return float("inf")
+    if not is_binary:
+        return float(np.abs(values_P - labels_P).mean())
+    truth_P = labels_P > (0.5 if scale == "probability" else 0.0)
+    return float(((probabilities(values_P, scale) - truth_P) ** 2).mean())
+
+
+def _move(fit: _Fit, known: NDArray[np.int64], outputs_NT: Floats, known_NT: Floats) -> tuple[Floats, Floats]:
+    """Outputs (N, T) given the known tasks, and conditional standard deviations (T,)."""
+    cross_TK = fit.covariance_TT[:, known]
+    own_KK = fit.covariance_TT[np.ix_(known, known)]
+    jitter = _JITTER * max(float(own_KK.diagonal().max()), 1.0)
+    weights_TK = np.linalg.solve(own_KK + jitter * np.eye(len(known)), cross_TK.T).T
+    off_NK = known_NT[:, known] - outputs_NT[:, known] - fit.means_T[known]
+    # einsum, not BLAS: there a row's last digits would depend on how many rows come with it
+    moved_NT = outputs_NT + np.einsum("nk,tk->nt", off_NK, weights_TK)
+    variance_T = fit.covariance_TT.diagonal() - (weights_TK * cross_TK).sum(axis=1)
+    return moved_NT, np.sqrt(np.clip(variance_T, 0.0, None))
+
+
+def _leave_out(residuals_PT: Floats) -> Iterator[tuple[NDArray[np.int64], _Fit]]:
+    num_patients = len(residuals_PT)
+    num_groups = num_patients if num_patients <= MAX_LEFT_OUT else _NUM_FOLDS
+    everybody = np.arange(num_patients)
+    for group in range(num_groups):
+        is_out_P = np.equal(everybody % num_groups, group)
+        yield everybody[is_out_P], _fit(residuals_PT[~is_out_P], MIN_PATIENTS - int(is_out_P.sum()))
+
+
+def _fit(residuals_PT: Floats, least: int = MIN_PATIENTS) -> _Fit:
+    """Winsorised means and pairwise covariance, shrunk towards its diagonal, without a negative eigenvalue.
+
+    A task of which fewer than `least` patients tell has zeros.
+    """
+    num_patients, num_tasks = residuals_PT.shape
+    present_PT = np.isfinite(residuals_PT)
+    is_used_T = present_PT.sum(axis=0) >= max(least, 2)
+    if not is_used_T.any():
+        return _Fit(np.zeros(num_tasks), np.zeros((num_tasks, num_tasks)))
+    present_PT = present_PT & is_used_T
+    clipped_PT = np.where(present_PT, _winsorised(residuals_PT, is_used_T), 0.0)
+    means_T = clipped_PT.sum(axis=0) / np.maximum(present_PT.sum(axis=0), 1)
+    centred_PT = np.where(present_PT, clipped_PT - means_T, 0.0)
+    counts_TT = present_PT.T.astype(float) @ present_PT
+    raw_TT = centred_PT.T @ centred_PT / np.maximum(counts_TT - 1, 1)
+    share = min(0.5, num_tasks / num_patients)
+    shrunk_TT = (1 - share) * raw_TT + share * np.diag(raw_TT.diagonal())
+    values_E, vectors_TE = np.linalg.eigh(shrunk_TT)
+    return _Fit(means_T, (vectors_TE * np.clip(values_E, 0.0, None)) @ vectors_TE.T)
+
+
+def _winsorised(residuals_PT: Floats, is_used_T: NDArray[np.bool_]) -> Floats:
+    clipped_PT = residuals_PT.copy()
+    for index in np.flatnonzero(is_used_T):
+        own_P = residuals_PT[np.isfinite(residuals_PT[:, index]), index]
+        clipped_PT[:, index] = np.clip(residuals_PT[:, index], *np.quantile(own_P, WINSORISED))
+    return clipped_PT

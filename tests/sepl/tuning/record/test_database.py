@@ -52,7 +52,8 @@ def open_file(file: Path, patience_s: float) -> BaseStorage:
     return open_database(f"sqlite:///{file}", patience_s=patience_s)
 
 
-def test_a_trial_goes_on_when_the_lock_is_gone(file: Path) -> None:
+def test_a_trial_goes_on_when_the_lock_is_gone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sepl.tuning.record.database._LONGEST_LOCK_S", 0.2)  # so that SQLite's own waiting is too short
     study = optuna.create_study(storage=open_file(file, patience_s=20.0))
     trial = study.ask()
 

@@ -6,7 +6,9 @@ it grows by their names, never by pixels.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import tyro
 
@@ -48,12 +50,9 @@ def main(
         out: The Parquet file to write; it appears when all photographs are scored.
         image_column: The table's column of paths.
         images: Where the table's paths begin; the table's own folder unless given.
-        eye_column: The table's column that says left or right; models that see left eyes mirrored need it, except of
-            DICOM files.
-        patient_column: The table's column that says whose a photograph is: those of one patient, wherever they stand in
-            the table, are judged together, as when the model was calibrated and tested. Each keeps its row; those that
-            can be scored all have the patient's values. A row without a patient (empty, NA, NaN) is judged alone,
-            as are all without this option.
+        eye_column: The table's column of left and right; models that see left eyes mirrored need it, except of DICOM.
+        patient_column: The table's column of whose a photograph is: those of one patient are judged together, and each
+            that can be scored has the patient's values. A row without a patient (empty, NA) is judged alone.
         ignore_case: Ids of patients that differ by capitals are one, as with `[ids]` of the cohort file.
         ignore_zeros: Those that differ by leading zeros, or a final .0, are one.
         ignore_form: Those that differ by the form of a letter or by invisible characters are one.
@@ -61,13 +60,31 @@ def main(
         encoding: Of a CSV, such as latin-1, where it is found wrongly.
         delimiter: Of a CSV, where it is found wrongly.
         header: The table's row that names the columns; what stands above is passed over.
-        known_column: TASK=COLUMN, such as age=Alter, for each value that the table knows of its patients; COLUMN:UNIT
-            where the column is in another unit, as in age=Alter:months. Known values stand as they are and sharpen the
-            others; columns known and given_ignored tell which were taken, and which not and why.
+        known_column: TASK=COLUMN, such as age=Alter, or TASK=COLUMN:UNIT, of values that the table knows of patients
+            (sex=COLUMN:CODE says what means male); they stand as they are and sharpen the others.
         known_from_dicom: Take age and sex from the headers of DICOM files, where the table does not know them.
         device: auto is a GPU when there is one.
         batch_size: Photographs in one pass through the network.
     """
+    columns = {"image_column": image_column, "images": images, "eye_column": eye_column}
+    ids = {"ignore_case": ignore_case, "ignore_zeros": ignore_zeros, "ignore_form": ignore_form}
+    reading = {"sheet": sheet, "encoding": encoding, "delimiter": delimiter, "header": header}
+    known = known_column, ("age", "sex") if known_from_dicom else ()
+    _score(bundle, input, out, {**columns, "patient_column": patient_column}, ids, reading, known, device, batch_size)
+
+
+def _score(
+    bundle: str,
+    input_uri: str,
+    out: str,
+    columns: Mapping[str, Any],
+    ids: Mapping[str, bool],
+    reading: Mapping[str, Any],
+    known: tuple[Sequence[str], Sequence[str]],
+    device: DeviceName,
+    batch_size: int,
+) -> None:
+    """`known`: columns of the table, and what is taken from headers."""
     from sepl.bundle.registry import open_bundle
     from sepl.data.cohort.known import parse_known_columns
     from sepl.data.patients.ids import IdOptions
@@ -78,14 +95,14 @@ def main(
     from sepl.scoring.table import write_scores
 
     start = time.perf_counter()
-    reading = Reading(sheet, encoding, delimiter, header)
-    ids = IdOptions(ignore_case=ignore_case, ignore_zeros=ignore_zeros, ignore_form=ignore_form)
     opened = open_bundle(bundle)
     tasks = opened.manifest.tasks
-    known = parse_known_columns(known_column, tasks) if known_column else None
-    from_header = tuple(name for name in ("age", "sex") if known_from_dicom and name in tasks.names)
-    check_known((*(known.tasks if known else ()), *from_header), opened.manifest)
-    source = find_photographs(input, image_column, images, eye_column, patient_column, reading, ids, known)
+    reader = parse_known_columns(known[0], tasks) if known[0] else None
+    from_header = tuple(name for name in known[1] if name in tasks.names)
+    check_known((*(reader.tasks if reader else ()), *from_header), opened.manifest)
+    source = find_photographs(
+        input_uri, **columns, reading=Reading(**reading), ids=IdOptions.model_validate(ids), known=reader
+    )
     source = replace(source, from_header=from_header)
     scorer = Scorer(opened, device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)

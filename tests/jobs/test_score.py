@@ -236,9 +236,10 @@ def test_known_values_are_refused_before_the_table_is_read_by_a_bundle_that_take
 def test_known_columns_are_given_one_by_one_on_the_command_line(place: Path) -> None:
     (place / "one.csv").write_text(f"image,Alter,Geschlecht\n{NAMES[0]},61,M\n")
     command = ["--bundle", place / "conditioned", "--input", place / "one.csv", "--out", place / "one.parquet"]
-    known = ["--known-column", "age=Alter", "--known-column", "sex=Geschlecht", "--images", place / "images"]
+    known = ["--known-column", "age=Alter", "--known-column", "sex=Geschlecht:M", "--images", place / "images"]
 
     done = subprocess.run([sys.executable, "-m", "jobs.score", *map(str, [*command, *known])], capture_output=True)
 
     assert done.returncode == 0, done.stderr
-    assert pq.read_table(place / "one.parquet").to_pylist()[0]["known"] == "sex+age"
+    row = pq.read_table(place / "one.parquet").to_pylist()[0]
+    assert (row["known"], row["sex"]) == ("sex+age", 1.0)

@@ -1,6 +1,6 @@
 """The HTTP interface over a real scorer, in this process: limits, problems, the token, and its own OpenAPI document."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pytest
 import schemathesis
@@ -10,12 +10,11 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from scorings import Broken, Unbatched
 
-from sepl.bundle.format import ModelBundle, compose_bundle
+from sepl.bundle.format import compose_bundle
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.errors import ConfigError
-from sepl.scoring.rows import Score
-from sepl.scoring.scorer import Scorer
 from serve.api import build_api
 from serve.auth import TOKEN_VARIABLE, token_from_environment
 from serve.schemas import MAX_FILES, ServeSettings
@@ -23,25 +22,6 @@ from serve.schemas import MAX_FILES, ServeSettings
 Known = Mapping[str, float]
 SETTINGS = ServeSettings(bundle="not opened here", max_file_mb=0.1, max_request_mb=0.3)
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=B"}
-
-
-class Unbatched:
-    """A scorer as the interface needs it, without Serve's batches."""
-
-    def __init__(self, bundle: ModelBundle) -> None:
-        self.scorer = Scorer(bundle, device="cpu")
-
-    async def score(
-        self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str], known: Sequence[Known] = ()
-    ) -> list[Score]:
-        return self.scorer.score_bytes(photographs, patients, known)
-
-
-class Broken:
-    async def score(
-        self, photographs: Sequence[tuple[str, bytes]], patients: Sequence[str], known: Sequence[Known] = ()
-    ) -> list[Score]:
-        raise RuntimeError("secret detail of the model")
 
 
 BUNDLE, _ = compose_bundle(**bundle_content(conditioning=planted_conditioning()))

@@ -49,7 +49,8 @@ class KnownColumns:
 
 
 def parse_known_columns(texts: Sequence[str], tasks: TaskTable) -> KnownColumns:
-    """Of texts such as "age=Alter", "age=Alter:months": TASK=COLUMN, with the column's unit where it is another.
+    """Of texts such as "age=Alter", "age=Alter:months": TASK=COLUMN, with the column's unit where it is another, and
+    of sex with the code that means male where the column does not tell.
 
     Raises ConfigError for another form, a task that the table does not have or that comes twice, and a unit that is
     none of the task's.
@@ -70,6 +71,8 @@ def parse_known_columns(texts: Sequence[str], tasks: TaskTable) -> KnownColumns:
 def _entry(name: str, column: str) -> TaskColumn:
     quantity = quantity_of(name)
     before, colon, unit = column.rpartition(":")
+    if name == "sex" and colon:
+        return TaskColumn(column=before, male=(unit,))
     if quantity is None or not colon:
         return TaskColumn(column=column)
     try:

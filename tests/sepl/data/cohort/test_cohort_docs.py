@@ -151,7 +151,7 @@ def test_every_key_is_on_the_page():
 
 def test_every_kind_of_finding_is_on_the_page():
     """Those that the room's own code spells."""
-    pattern = r"(?:Finding|finding|note_cells|note|_note|\.add\w*)\(\s*\"([^\"]+)\""
+    pattern = r"(?:Finding|finding|note_cells|note_column|note|_note|\.add\w*)\(\s*\"([^\"]+)\""
     kinds: set[str] = set()
     for path in Path(cohort.__path__[0]).glob("*.py"):
         kinds |= {*re.findall(pattern, path.read_text(encoding="utf-8"))}

@@ -69,8 +69,9 @@ def main(
     columns = {"image_column": image_column, "images": images, "eye_column": eye_column}
     ids = {"ignore_case": ignore_case, "ignore_zeros": ignore_zeros, "ignore_form": ignore_form}
     reading = {"sheet": sheet, "encoding": encoding, "delimiter": delimiter, "header": header}
-    known = known_column, ("age", "sex") if known_from_dicom else ()
-    _score(bundle, input, out, {**columns, "patient_column": patient_column}, ids, reading, known, device, batch_size)
+    columns |= {"patient_column": patient_column}
+    from_header = ("age", "sex") if known_from_dicom else ()
+    _score(bundle, input, out, columns, ids, reading, known_column, from_header, device, batch_size)
 
 
 def _score(
@@ -80,11 +81,11 @@ def _score(
     columns: Mapping[str, Any],
     ids: Mapping[str, bool],
     reading: Mapping[str, Any],
-    known: tuple[Sequence[str], Sequence[str]],
+    known_columns: Sequence[str],
+    from_header: Sequence[str],
     device: DeviceName,
     batch_size: int,
 ) -> None:
-    """`known`: columns of the table, and what is taken from headers."""
     from sepl.bundle.registry import open_bundle
     from sepl.data.cohort.known import parse_known_columns
     from sepl.data.patients.ids import IdOptions
@@ -97,13 +98,13 @@ def _score(
     start = time.perf_counter()
     opened = open_bundle(bundle)
     tasks = opened.manifest.tasks
-    reader = parse_known_columns(known[0], tasks) if known[0] else None
-    from_header = tuple(name for name in known[1] if name in tasks.names)
-    check_known((*(reader.tasks if reader else ()), *from_header), opened.manifest)
+    reader = parse_known_columns(known_columns, tasks) if known_columns else None
+    of_header = tuple(name for name in from_header if name in tasks.names)
+    check_known((*(reader.tasks if reader else ()), *of_header), opened.manifest)
     source = find_photographs(
         input_uri, **columns, reading=Reading(**reading), ids=IdOptions.model_validate(ids), known=reader
     )
-    source = replace(source, from_header=from_header)
+    source = replace(source, from_header=of_header)
     scorer = Scorer(opened, device, batch_size)
     batches = scorer.stream(track(source, source.num_photographs, "score"), source.order)
     counts = write_scores(batches, scorer.bundle.manifest, out)

@@ -11,6 +11,7 @@ from sepl.settings import Settings
 from sepl.tasks import TASK_SPLITS, TaskTable
 
 BinaryScale = Literal["probability", "logit"]
+FittedOn = tuple[Literal["calibration", "validation"], ...]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Quantile = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
@@ -39,8 +40,8 @@ class Conditioning(Settings):
     covariance: tuple[tuple[Finite, ...], ...]
     """T×T, winsorised, shrunk, without a negative eigenvalue; zeros for a task of whom too few patients tell."""
     num_patients: int = Field(ge=0)
-    source: str = "calibration patients"
-    """Whose residuals, through which network."""
+    fitted_on: FittedOn = ("calibration",)
+    """Cohort splits of these patients: on them nothing can be evaluated that rests on the fit."""
     binary_scale: BinaryScale = "probability"
     """What a binary task's output is here: its probability, or its logit with ± 4 for a known value."""
     patterns: tuple[KnownPattern, ...] = ()
@@ -52,6 +53,13 @@ class Conditioning(Settings):
         if widths != [size] * size:
             raise ValueError(f"covariance should be {size} × {size}, as means are {size}; its rows were {widths}")
         return self
+
+    @property
+    def source(self) -> str:
+        """In words, whose residuals these are and through which network."""
+        if "validation" not in self.fitted_on:
+            return "calibration patients"
+        return "calibration patients, and validation patients through a network that was not trained on them"
 
     @property
     def declared(self) -> tuple[KnownPattern, ...]:

@@ -1,4 +1,4 @@
-"""The floor: what age and sex alone predict.
+"""The floor: what age and sex, or other known values, alone predict.
 
 A figure that does not stand above this floor says nothing about photographs: most of the apparent skill for creatinine
 or height is sex, for blood pressure age (Gerrits et al. 2020; Poplin et al. 2018 report the same dependence).
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sepl.metrics.bootstrap import median_of_present
+from sepl.metrics.measures import mean_error
 from sepl.tasks import TaskTable
 
 FLOOR_PREDICTORS = ("age", "sex")
@@ -36,7 +37,7 @@ def fit_floor(
 
     Args:
         train_labels_PT: labels of the training patients, NaN where absent.
-        labels_PT: labels of the patients to predict; only the columns of age and sex are read.
+        labels_PT: labels of the patients to predict; only the predictors' columns are read.
         known: other predictors than age and sex.
         boosted: by boosted trees instead.
 
@@ -74,20 +75,12 @@ def fit_known_floor(
         boosted_PT = fit_floor(train_labels_PT, everybody_PT, tasks, known, boosted=True)
         for index, task in enumerate(tasks):
             linear, trees = (
-                _error(values_PT[:num_validation, index], validation_labels_PT[:, index], task.kind == "binary")
+                mean_error(values_PT[:num_validation, index], validation_labels_PT[:, index], task.kind == "binary")
                 for values_PT in (floor_PT, boosted_PT)
             )
             if trees < linear:
                 floor_PT[:, index] = boosted_PT[:, index]
     return floor_PT[num_validation:]
-
-
-def _error(values_P: Floats, labels_P: Floats, is_binary: bool) -> float:
-    """Brier score, or mean absolute error; infinite of nobody."""
-    off_P = np.abs(values_P - labels_P)[np.isfinite(values_P) & np.isfinite(labels_P)]
-    if not len(off_P):
-        return float("inf")
-    return float((off_P**2).mean() if is_binary else off_P.mean())
 
 
 def _regressor(is_binary: bool, boosted: bool = False):  # noqa: ANN202  a scikit-learn pipeline has no narrower public type

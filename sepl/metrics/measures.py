@@ -107,6 +107,14 @@ def measures_of(task: Task, median: float) -> dict[str, Measure]:
     return {"mae": mae, "median_mae": median_mae, "rmse": rmse, "r2": r2}
 
 
+def mean_error(values_P: Floats, labels_P: Floats, is_binary: bool) -> float:
+    """Mean absolute error, or Brier score of probabilities, where both are there; infinite of nobody."""
+    off_P = np.abs(values_P - labels_P)[np.isfinite(values_P) & np.isfinite(labels_P)]
+    if not len(off_P):
+        return float("inf")
+    return float((off_P**2).mean() if is_binary else off_P.mean())
+
+
 def _mean(values_P: Floats, weights_BP: Floats) -> Floats:
     total_B = weights_BP.sum(axis=1)
     return weights_BP @ values_P / _nan_where(total_B == 0, total_B)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from sepl.bundle.conditioning import default_patterns
+from sepl.bundle.conditioning import FittedOn, default_patterns
 from sepl.bundle.format import BundleContent, compose_bundle
 from sepl.bundle.manifest import Intervals, Provenance
 from sepl.config import TrialConfig
@@ -100,13 +100,14 @@ def recalibrated_content(
     outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
     intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
     declared = dataset.manifest.known_patterns
-    num_calibration, source = len(outputs_PT), "calibration patients"
+    num_calibration = len(outputs_PT)
+    fitted_on: FittedOn = ("calibration",)
     if unvalidated is not None:
         if unvalidated is not content["state"]:
             scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
         outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
         outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
-        source = "calibration patients, and validation patients through a network that was not trained on them"
+        fitted_on = ("calibration", "validation")
     conditioning = fit_conditioning(
         outputs_PT,
         labels_PT,
@@ -115,7 +116,7 @@ def recalibrated_content(
         intervals,
         default_patterns(tasks) if declared is None else declared,
         is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
-        source=source,
+        fitted_on=fitted_on,
     )
     return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from sepl.bundle.conditioning import BinaryScale, Conditioning, KnownPattern
+from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
+from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_half_width
 from sepl.tasks import TaskTable
 
@@ -122,7 +123,7 @@ def fit_conditioning(
     patterns: Sequence[Sequence[str]],
     *,
     is_calibration_P: NDArray[np.bool_] | None = None,
-    source: str = "calibration patients",
+    fitted_on: FittedOn = ("calibration",),
 ) -> Conditioning:
     """How residuals go together, from patients on whom the network was not trained.
 
@@ -131,13 +132,14 @@ def fit_conditioning(
         labels_PT: in the tasks' units, NaN where absent.
         patterns: the declared ones; beside them every single task is one, for sets that nobody declared.
         is_calibration_P: whose residuals the intervals rest on; None: all.
+        fitted_on: cohort splits of the patients.
     """
     is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
     found = [
         _fit_on_scale(
             scale_outputs(outputs_PT, tasks, intervals.temperatures, scale),
             scale_known(labels_PT, tasks, scaler, scale),
-            _Setting(tasks, scale, patterns, intervals.confidence, is_calibration_P, source),
+            _Setting(tasks, scale, patterns, intervals.confidence, is_calibration_P, fitted_on),
         )
         for scale in ("probability", "logit")
     ]
@@ -151,7 +153,7 @@ class _Setting:
     declared: Sequence[Sequence[str]]
     confidence: float
     is_calibration_P: NDArray[np.bool_]
-    source: str
+    fitted_on: FittedOn
 
 
 def _fit_on_scale(outputs_PT: Floats, labels_PT: Floats, setting: _Setting) -> tuple[Conditioning, float]:
@@ -170,7 +172,7 @@ def _fit_on_scale(outputs_PT: Floats, labels_PT: Floats, setting: _Setting) -> t
         means=tuple(fit.means_T.tolist()),
         covariance=tuple(map(tuple, fit.covariance_TT.tolist())),
         num_patients=int(np.isfinite(residuals_PT).any(axis=1).sum()),
-        source=setting.source,
+        fitted_on=setting.fitted_on,
         binary_scale=setting.scale,
         patterns=tuple(patterns),
     )
@@ -223,13 +225,10 @@ def _judge(
 
 
 def _loss(values_P: Floats, labels_P: Floats, is_binary: bool, scale: BinaryScale) -> float:
-    """Mean absolute error, or Brier score; infinite of nobody."""
-    if not len(values_P):
-        return float("inf")
-    if not is_binary:
-        return float(np.abs(values_P - labels_P).mean())
-    truth_P = labels_P > (0.5 if scale == "probability" else 0.0)
-    return float(((probabilities(values_P, scale) - truth_P) ** 2).mean())
+    if is_binary:
+        values_P = probabilities(values_P, scale)
+        labels_P = (labels_P > (0.5 if scale == "probability" else 0.0)).astype(np.float64)
+    return mean_error(values_P, labels_P, is_binary)
 
 
 def _move(fit: _Fit, known: NDArray[np.int64], outputs_NT: Floats, known_NT: Floats) -> tuple[Floats, Floats]:

@@ -29,7 +29,8 @@ def evaluate_bundle(
     """How good the scorer's bundle is on one cohort split; each patient counts once, by the mean of the outputs.
 
     The median predictor and the floor are fitted on the dataset's train patients. A warning tells limits of quality
-    that are not the bundle's: then other photographs are evaluated than would be scored.
+    that are not the bundle's: then other photographs are evaluated than would be scored. Nothing is said of known
+    values on patients from whose errors the bundle learned what they bring.
 
     Raises:
         DatasetError: the dataset's tasks, units or image spec are not the bundle's, or the cohort split is unknown or
@@ -55,7 +56,7 @@ def evaluate_bundle(
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
-    if manifest.conditioning is None:
+    if manifest.conditioning is None or cohort_split in manifest.conditioning.fitted_on:
         return evaluation
     validation = dataset.photographs("validation")
     floors = train_labels_PT, validation.per_patient(validation.labels_NT)

@@ -82,22 +82,10 @@ def test_a_wrong_input_leaves_no_file(place: Path) -> None:
 
 def test_a_table_that_tells_patients_is_scored_by_patient_in_its_own_order(place: Path) -> None:
     whose = ["b", "a", "", "b", "a", "", "c", "b", "a"]  # 04.jpg is no picture
-    lines = [f"{name},{key}" for name, key in zip(NAMES, whose, strict=True)]
-    (place / "patients.csv").write_text("image,who\n" + "\n".join(lines) + "\n")
-    out = place / "patients.parquet"
     scorer = Scorer(read_bundle(place / "bundle"), device="cpu")
 
-    score.main(
-        str(place / "bundle"),
-        str(place / "patients.csv"),
-        str(out),
-        images=str(place / "images"),
-        patient_column="who",
-        device="cpu",
-        batch_size=2,
-    )
+    rows = _scored_by_patient(place, whose)
 
-    rows = pq.read_table(out).to_pylist()
     assert [row["image"] for row in rows] == NAMES
     assert [row["patient"] for row in rows] == [key or None for key in whose]
     assert [row["num_photographs"] for row in rows] == [3, 2, 1, 3, 0, 1, 1, 3, 2]

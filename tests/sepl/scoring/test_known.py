@@ -233,6 +233,17 @@ def test_composing_fits_conditioning_on_calibration_and_validation_patients(trai
     assert [pattern.known for pattern in conditioning.declared] == [("sex", "age")]
 
 
+@pytest.mark.parametrize("cohort_split", ["calibration", "validation"])
+def test_nothing_is_said_of_known_values_on_patients_whose_errors_were_learned(
+    trained: tuple[Any, Scorer], cohort_split: str
+) -> None:
+    dataset, scorer = trained
+
+    assert evaluate_bundle(scorer, dataset, cohort_split, num_bootstrap=20).known == ()
+    assert scorer.bundle.evaluation is not None
+    assert scorer.bundle.evaluation.known == ()
+
+
 def test_an_evaluation_tells_what_declared_values_bring_and_so_does_the_card(trained: tuple[Any, Scorer]) -> None:
     dataset, scorer = trained
 

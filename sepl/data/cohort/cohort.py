@@ -160,8 +160,8 @@ class _Reading:
         listing, headers = self._with_ids(listing, headers)
         listing = fill_from_headers(listing, headers, self._findings)
         listing, headers = expand_frames(listing, headers)
-        kept = leave_out_incomplete(listing, self._findings, needs_eye=self._spec.photographs.mirror_left)
-        listing, headers = listing.take(kept), headers.take(kept)
+        complete = leave_out_incomplete(listing, self._findings, needs_eye=self._spec.photographs.mirror_left)
+        listing, headers = listing.take(complete), headers.take(complete)
         if not len(listing):
             raise CohortError(f"{listing.place}: no usable row, none names a photograph and its patient")
         return listing, headers

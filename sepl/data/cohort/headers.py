@@ -51,8 +51,8 @@ class Headers:
     """Whether one has an age that was not taken."""
     sexes: NDArray[np.float64]
 
-    def take(self, kept: NDArray[Any]) -> "Headers":
-        return Headers(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+    def take(self, chosen: NDArray[Any]) -> "Headers":
+        return Headers(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
 
 def read_headers(listing: Listing, folder: Location) -> Headers:

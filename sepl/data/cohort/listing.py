@@ -69,10 +69,20 @@ class Listing:
     def with_role(self, name: str, texts: Texts) -> "Listing":
         return replace(self, **{f"{name}s": texts})
 
-    def take(self, kept: NDArray[Any]) -> "Listing":
+    def take(self, chosen: NDArray[Any]) -> "Listing":
         """Some photographs, by a mask or by indices."""
-        names = ("images", *(f"{role}s" for role in PATTERN_GROUPS), "frames", "rows", "positions")
-        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+        return replace(
+            self,
+            images=self.images[chosen],
+            patients=self.patients[chosen],
+            eyes=self.eyes[chosen],
+            visits=self.visits[chosen],
+            sites=self.sites[chosen],
+            cameras=self.cameras[chosen],
+            frames=self.frames[chosen],
+            rows=self.rows[chosen],
+            positions=self.positions[chosen],
+        )
 
     def finding(self, kind: str, index: int, role: str, detail: str) -> Finding:
         return Finding(kind, int(self.rows[index]), self.columns.get(role, role), detail, self.table)
@@ -180,13 +190,13 @@ def leave_out_incomplete(listing: Listing, findings: Findings, *, needs_eye: boo
     return _without_repeats(listing, np.flatnonzero(keep), findings)
 
 
-def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: Findings) -> NDArray[np.int64]:
+def _without_repeats(listing: Listing, chosen: NDArray[np.int64], findings: Findings) -> NDArray[np.int64]:
     """A photograph named twice for one patient counts once; named for two patients, it is nobody's."""
-    names = np.array([printable(_normal(str(image))) for image in listing.images[kept]], object)
-    repeated = pd.DataFrame({"name": names, "frame": listing.frames[kept]}).duplicated(keep=False).to_numpy()
+    names = np.array([printable(_normal(str(image))) for image in listing.images[chosen]], object)
+    repeated = pd.DataFrame({"name": names, "frame": listing.frames[chosen]}).duplicated(keep=False).to_numpy()
     first: dict[tuple[str, int], int] = {}
     left_out: set[int] = set()
-    for index in kept[repeated].tolist():
+    for index in chosen[repeated].tolist():
         key = _normal(str(listing.images[index])), int(listing.frames[index])
         earlier = first.setdefault(key, index)
         if earlier == index:
@@ -198,7 +208,7 @@ def _without_repeats(listing: Listing, kept: NDArray[np.int64], findings: Findin
             left_out.add(earlier)
             detail = f"the photograph of row {listing.rows[earlier]} under another patient; both rows are left out"
         findings.add(listing.finding("row left out", index, "image", detail))
-    return kept[~np.isin(kept, list(left_out))]
+    return chosen[~np.isin(chosen, list(left_out))]
 
 
 def _normal(image: str) -> str:

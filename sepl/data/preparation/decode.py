@@ -19,7 +19,7 @@ from sepl.execution.progress import progress
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class Decoding:
     """All photographs (N) once each has been looked at."""
 
     facts: Facts
@@ -31,13 +31,13 @@ class Decoded:
 
 def decode_photographs(
     cohort: Cohort, plan: Plan, memory: Memory | None, output: Output, executor: Executor
-) -> Decoded:
+) -> Decoding:
     """Decodes what is not known yet."""
     unknown = memory.unknown if memory is not None else np.arange(len(plan.sources))
     chunks, members = cut_into_chunks(cohort, plan.pictures, plan.sources, unknown, plan.slot_N, plan.spec, output.work)
     num_decoded = _decode(chunks, output, executor)
     facts, files = _gather(output, chunks, members, memory)
-    return Decoded(facts, files, num_decoded)
+    return Decoding(facts, files, num_decoded)
 
 
 def _decode(chunks: list[ChunkJob], output: Output, executor: Executor) -> int:

@@ -80,8 +80,8 @@ class Facts:
         return [Refusal(*parts) if parts[0] else None for parts in zip(*columns, strict=True)]
 
     @property
-    def kept(self) -> NDArray[np.int64]:
-        """Indices of those that are kept."""
+    def usable(self) -> NDArray[np.int64]:
+        """Indices of those that are not refused."""
         return np.array([index for index, refusal in enumerate(self.refusals) if refusal is None], np.int64)
 
     @property

@@ -17,7 +17,7 @@ from sepl.errors import CohortError
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Verdicts:
     """All photographs (N) with their verdicts."""
 
     facts: Facts
@@ -26,9 +26,9 @@ class Judged:
     """The cohort's, then those of the pictures."""
 
 
-def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPatients) -> Judged:
+def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPatients) -> Verdicts:
     """Raises CohortError when no photograph is kept, of all or of a cohort split."""
-    if not len(facts.kept):
+    if not len(facts.usable):
         raise CohortError(
             f"{cohort.source}: no usable row, none of {len(facts.refusals)} photographs could be used; "
             f"the first, of {cohort.row_name(0)}: {facts.refusals[0]}"
@@ -38,14 +38,14 @@ def judge_photographs(cohort: Cohort, facts: Facts, seed: int, sealed: SealedPat
     links = _same_pictures(cohort, facts, findings)
     cohort_splits = split_photographs(cohort, seed, sealed, links)
     _check_none_is_lost(cohort, facts, cohort_splits)
-    return Judged(facts, cohort_splits, findings.all())
+    return Verdicts(facts, cohort_splits, findings.all())
 
 
 def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.str_]) -> None:
     """A cohort split that was dealt photographs keeps some: without it nothing can be calibrated, say, or tested."""
     for name in COHORT_SPLITS:
         dealt = np.flatnonzero(cohort_splits == name)
-        if len(dealt) and not np.isin(dealt, facts.kept).any():
+        if len(dealt) and not np.isin(dealt, facts.usable).any():
             raise CohortError(
                 f"{cohort.source}: none of the {len(dealt)} photographs of the {name} patients could be used; "
                 f"the first, of {cohort.row_name(dealt[0])}: {facts.refusals[dealt[0]]}"
@@ -54,7 +54,7 @@ def _check_none_is_lost(cohort: Cohort, facts: Facts, cohort_splits: NDArray[np.
 
 def _same_pictures(cohort: Cohort, facts: Facts, findings: Findings) -> list[tuple[int, int]]:
     """Pairs of photographs (indices into the cohort) that show the same picture; each is noted."""
-    chosen = facts.kept
+    chosen = facts.usable
     table = facts.take(chosen).table
     signatures_NC = np.frombuffer(b"".join(table["signature"].to_pylist()), np.int8).reshape(len(chosen), -1)
     links: list[tuple[int, int]] = []

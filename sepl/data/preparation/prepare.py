@@ -18,7 +18,7 @@ from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import KEY_FILE, Pseudonyms
 from sepl.data.patients.sealed import SEALED_FILE, SealedPatients
 from sepl.data.preparation.assemble import assemble_photographs
-from sepl.data.preparation.decode import Decoded, decode_photographs
+from sepl.data.preparation.decode import Decoding, decode_photographs
 from sepl.data.preparation.judge import judge_photographs
 from sepl.data.preparation.memory import Memory, recall, remember_attempt
 from sepl.data.preparation.output import Output
@@ -78,16 +78,16 @@ def prepare(
             facts = memory.of_indices()
             return summarise(cohort, target, output.before, facts, 0, start, unchanged=True)
         output.begin()
-        decoded = decode_photographs(cohort, plan, memory, output, working)
-        with _remembering(output, plan, decoded), TemporaryDirectory(prefix="sepl-tables-") as folder:
-            judged = judge_photographs(cohort, decoded.facts, seed, sealed)
-            assembled = assemble_photographs(plan, judged, decoded.files, output, working)
+        decoding = decode_photographs(cohort, plan, memory, output, working)
+        with _remembering(output, plan, decoding), TemporaryDirectory(prefix="sepl-tables-") as folder:
+            verdicts = judge_photographs(cohort, decoding.facts, seed, sealed)
+            assembly = assemble_photographs(plan, verdicts, decoding.files, output, working)
             tables = Path(folder)
             manifest = write_dataset(
-                tables, output.shards, cohort, plan, judged, assembled, seed=seed, pseudonyms=pseudonyms, sealed=sealed
+                tables, output.shards, cohort, plan, verdicts, assembly, seed=seed, pseudonyms=pseudonyms, sealed=sealed
             )
             output.publish(tables, manifest, held)
-        return summarise(cohort, target, manifest, judged.facts, decoded.num_decoded, start, unchanged=False)
+        return summarise(cohort, target, manifest, verdicts.facts, decoding.num_decoded, start, unchanged=False)
 
 
 def _is_published(before: Manifest, memory: Memory, plan: Plan) -> bool:
@@ -95,13 +95,13 @@ def _is_published(before: Manifest, memory: Memory, plan: Plan) -> bool:
 
 
 @contextmanager
-def _remembering(output: Output, plan: Plan, decoded: Decoded) -> Iterator[None]:
+def _remembering(output: Output, plan: Plan, decoding: Decoding) -> Iterator[None]:
     """Of a cohort that cannot become a dataset, what was decoded is kept for a run after it is mended."""
     try:
         yield
     except CohortError:
-        if decoded.facts.has_pixels.any():
-            remember_attempt(output, plan.sources, plan.spec, decoded.facts, decoded.files)
+        if decoding.facts.has_pixels.any():
+            remember_attempt(output, plan.sources, plan.spec, decoding.facts, decoding.files)
         else:
             output.forget()
         raise

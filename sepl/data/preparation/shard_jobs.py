@@ -68,12 +68,13 @@ def plan_shard(
     image_size: int,
     out: Location,
     work: Location,
-    wholes: Mapping[str, Pixels],
+    whole_files: Mapping[str, Pixels],
 ) -> ShardJob:
-    """The shard of photographs that lie at rows of files (URIs); `wholes` are the files that could be taken as such."""
+    """The shard of photographs that lie at rows of files (URIs); `whole_files` are those that could be
+    taken as such."""
     numbers: dict[str, int] = {}
     file_N = np.array([numbers.setdefault(file, len(numbers)) for file in files], np.int32)
-    same = wholes.get(files[0]) if len(numbers) == 1 else None
+    same = whole_files.get(files[0]) if len(numbers) == 1 else None
     if same is not None and not np.array_equal(row_N, np.arange(same.num_photographs)):
         same = None
     return ShardJob(index, cohort_split, image_size, tuple(numbers), file_N, row_N, out.uri, work.uri, same)

@@ -51,7 +51,7 @@ def summarise(
     tasks = cohort.tasks
     kinds = Counter(refusal.kind for refusal in facts.refusals if refusal)
     findings = csv.DictReader(io.StringIO((target / FINDINGS_FILE).read_bytes().decode()))
-    labels_KT = cohort.labels_NT[facts.kept]
+    labels_KT = cohort.labels_NT[facts.usable]
     typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))
     seconds = time.monotonic() - start
     return PrepareSummary(

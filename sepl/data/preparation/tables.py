@@ -27,7 +27,7 @@ from sepl.data.preparation.facts import Facts
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Placement:
     """The photographs that were kept (K): indices into the cohort in the order of the shards, and where they stand."""
 
     indices: NDArray[np.int64]
@@ -46,20 +46,20 @@ class Rejected:
     """File below the dataset; "" where there is none."""
 
 
-def write_labels(path: Path, cohort: Cohort, kept: Kept, facts: Facts, pseudonyms: Pseudonyms) -> None:
+def write_labels(path: Path, cohort: Cohort, placement: Placement, facts: Facts, pseudonyms: Pseudonyms) -> None:
     """Parquet by `sepl.data.label_schema`, a row for each photograph that was kept."""
-    labels_KT = cohort.labels_NT[kept.indices]
-    quality = facts.take(kept.indices).table
+    labels_KT = cohort.labels_NT[placement.indices]
+    quality = facts.take(placement.indices).table
     columns: dict[str, object] = {
-        "image": [image_key(pseudonyms, cohort, index) for index in kept.indices.tolist()],
-        "patient": [pseudonyms.of(text, "patient") for text in _pick(cohort.patients, kept)],
-        "eye": _pick(cohort.eyes, kept),
-        "site": _pick(cohort.sites, kept),
-        "camera": _pick(cohort.cameras, kept),
-        "day": days_of(cohort, kept),
-        "cohort_split": kept.cohort_splits.tolist(),
-        "shard": list(kept.shards),
-        "row": kept.rows,
+        "image": [image_key(pseudonyms, cohort, index) for index in placement.indices.tolist()],
+        "patient": [pseudonyms.of(text, "patient") for text in _pick(cohort.patients, placement)],
+        "eye": _pick(cohort.eyes, placement),
+        "site": _pick(cohort.sites, placement),
+        "camera": _pick(cohort.cameras, placement),
+        "day": days_of(cohort, placement),
+        "cohort_split": placement.cohort_splits.tolist(),
+        "shard": list(placement.shards),
+        "row": placement.rows,
         **{f"{QUALITY_PREFIX}{name}": quality[f"{QUALITY_PREFIX}{name}"].to_numpy() for name in NAMES},
         **{task.name: labels_KT[:, index] for index, task in enumerate(cohort.tasks)},
     }
@@ -68,13 +68,13 @@ def write_labels(path: Path, cohort: Cohort, kept: Kept, facts: Facts, pseudonym
     pq.write_table(pa.table(arrays, schema=schema), path)
 
 
-def days_of(cohort: Cohort, kept: Kept) -> NDArray[np.float64]:
+def days_of(cohort: Cohort, placement: Placement) -> NDArray[np.float64]:
     """(K,) days since the patient's first visit, refused photographs' visits counted too; NaN where unknown."""
-    return days_since_first_visit(cohort.visits, cohort.patients)[kept.indices]
+    return days_since_first_visit(cohort.visits, cohort.patients)[placement.indices]
 
 
-def _pick(values: Sequence[str], kept: Kept) -> list[str]:
-    return [values[int(index)] for index in kept.indices]
+def _pick(values: Sequence[str], placement: Placement) -> list[str]:
+    return [values[int(index)] for index in placement.indices]
 
 
 def image_key(pseudonyms: Pseudonyms, cohort: Cohort, index: int) -> str:
@@ -104,20 +104,20 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
         writer.writerows([each.kind, each.table, each.row, each.column, each.detail] for each in findings)
 
 
-def fingerprint_of(cohort: Cohort, spec: ImageSpec, kept: Kept, shards: Sequence[Shard]) -> str:
+def fingerprint_of(cohort: Cohort, spec: ImageSpec, placement: Placement, shards: Sequence[Shard]) -> str:
     """SHA-256 over what a model can learn from; names, pseudonyms, places and times are left out."""
-    labels_KT = cohort.labels_NT[kept.indices]
+    labels_KT = cohort.labels_NT[placement.indices]
     labels_KT = np.where(np.isnan(labels_KT), np.nan, labels_KT)  # one NaN, one spelling
-    patients_K = index_patients([cohort.patients[index] for index in kept.indices])
+    patients_K = index_patients([cohort.patients[index] for index in placement.indices])
     content = {
         "image": spec.model_dump(mode="json"),
         "tasks": cohort.tasks.model_dump(mode="json"),
         "patients": hashlib.sha256(patients_K.astype("<i8").tobytes()).hexdigest(),
-        "cohort_splits": hashlib.sha256("\n".join(kept.cohort_splits.tolist()).encode()).hexdigest(),
+        "cohort_splits": hashlib.sha256("\n".join(placement.cohort_splits.tolist()).encode()).hexdigest(),
         "labels": hashlib.sha256(np.ascontiguousarray(labels_KT, dtype="<f8").tobytes()).hexdigest(),
         "shards": [shard.sha256 for shard in shards],
     }
-    days_K = days_of(cohort, kept)
+    days_K = days_of(cohort, placement)
     if np.isfinite(days_K).any():
         days_K = np.where(np.isnan(days_K), -1, days_K)
         content["days"] = hashlib.sha256(days_K.astype("<i4").tobytes()).hexdigest()

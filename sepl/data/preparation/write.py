@@ -12,13 +12,20 @@ from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.patients.pseudonyms import Pseudonyms
 from sepl.data.patients.sealed import SEALED_FILE, SealedPatients
 from sepl.data.patients.splits import COHORT_SPLITS
-from sepl.data.preparation.assemble import Assembled
+from sepl.data.preparation.assemble import Assembly
 from sepl.data.preparation.facts import Facts, write_sources
-from sepl.data.preparation.judge import Judged
+from sepl.data.preparation.judge import Verdicts
 from sepl.data.preparation.output import sources_file
 from sepl.data.preparation.plan import Plan
 from sepl.data.preparation.splits import fit_scaler
-from sepl.data.preparation.tables import Kept, Rejected, fingerprint_of, write_findings, write_labels, write_rejected
+from sepl.data.preparation.tables import (
+    Placement,
+    Rejected,
+    fingerprint_of,
+    write_findings,
+    write_labels,
+    write_rejected,
+)
 from sepl.data.preparation.thumbnails import encode_thumbnail, first_of_each
 from sepl.data.report.report import write_prepare_report
 from sepl.storage import Location, resolve, sha256_of_file
@@ -29,8 +36,8 @@ def write_dataset(
     shards: Location,
     cohort: Cohort,
     plan: Plan,
-    judged: Judged,
-    assembled: Assembled,
+    verdicts: Verdicts,
+    assembly: Assembly,
     *,
     seed: int,
     pseudonyms: Pseudonyms,
@@ -40,22 +47,27 @@ def write_dataset(
 
     Raises CohortError when no train patient has a label for a task.
     """
-    facts, kept, thumbnails = judged.facts, assembled.kept, _thumbnails(judged.facts, plan.spec.size)
-    _write_tables(cohort, facts, kept, tables, thumbnails, pseudonyms)
-    _seal(cohort, sealed, kept).write(resolve(tables / SEALED_FILE))
-    write_findings(tables / FINDINGS_FILE, judged.findings)
-    manifest = _manifest(cohort, plan.spec, seed, facts, assembled, tables)
+    facts, placement, thumbnails = verdicts.facts, assembly.placement, _thumbnails(verdicts.facts, plan.spec.size)
+    _write_tables(cohort, facts, placement, tables, thumbnails, pseudonyms)
+    _seal(cohort, sealed, placement).write(resolve(tables / SEALED_FILE))
+    write_findings(tables / FINDINGS_FILE, verdicts.findings)
+    manifest = _manifest(cohort, plan.spec, seed, facts, assembly, tables)
     write_prepare_report(tables, manifest=manifest, shards=shards, thresholds=cohort.quality)
-    remembered = _to_remember(facts, kept, thumbnails)
+    remembered = _to_remember(facts, placement, thumbnails)
     write_sources(tables / sources_file(manifest), plan.sources, remembered, plan.notes(manifest))
     return manifest
 
 
 def _write_tables(
-    cohort: Cohort, facts: Facts, kept: Kept, tables: Path, thumbnails: Mapping[int, bytes], pseudonyms: Pseudonyms
+    cohort: Cohort,
+    facts: Facts,
+    placement: Placement,
+    tables: Path,
+    thumbnails: Mapping[int, bytes],
+    pseudonyms: Pseudonyms,
 ) -> None:
     """Everything but the findings, the manifest and the report."""
-    write_labels(tables / LABELS_FILE, cohort, kept, facts, pseudonyms)
+    write_labels(tables / LABELS_FILE, cohort, placement, facts, pseudonyms)
     rejected = [
         Rejected(index, refusal, f"thumbnails/{_thumbnail_name(cohort, index)}" if index in thumbnails else "")
         for index, refusal in enumerate(facts.refusals)
@@ -67,8 +79,8 @@ def _write_tables(
         (tables / "thumbnails" / _thumbnail_name(cohort, index)).write_bytes(content)
 
 
-def _seal(cohort: Cohort, sealed: SealedPatients, kept: Kept) -> SealedPatients:
-    return sealed.with_patients(cohort.patients[i] for i in kept.indices[kept.cohort_splits == "test"])
+def _seal(cohort: Cohort, sealed: SealedPatients, placement: Placement) -> SealedPatients:
+    return sealed.with_patients(cohort.patients[i] for i in placement.indices[placement.cohort_splits == "test"])
 
 
 def _thumbnails(facts: Facts, image_size: int) -> dict[int, bytes]:
@@ -87,31 +99,31 @@ def _thumbnail_name(cohort: Cohort, index: int) -> str:
     return f"{part}row-{cohort.rows[index]:06d}{f'-{frame}' if frame else ''}.jpg"
 
 
-def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assembled: Assembled, tables: Path) -> Manifest:
-    kept, shards = assembled.kept, assembled.shards
-    patients = np.array(cohort.patients)[kept.indices]
+def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assembly: Assembly, tables: Path) -> Manifest:
+    placement, shards = assembly.placement, assembly.shards
+    patients = np.array(cohort.patients)[placement.indices]
     return Manifest(
         name=cohort.name,
         image=spec,
         tasks=cohort.tasks,
-        scaler=fit_scaler(cohort, kept.indices[kept.cohort_splits == "train"]),
+        scaler=fit_scaler(cohort, placement.indices[placement.cohort_splits == "train"]),
         shards=shards,
         tables={name: sha256_of_file(tables / name) for name in (LABELS_FILE, REJECTED_FILE, FINDINGS_FILE)},
-        num_patients={name: len(set(patients[kept.cohort_splits == name])) for name in COHORT_SPLITS},
-        num_photographs={name: int((kept.cohort_splits == name).sum()) for name in COHORT_SPLITS},
-        num_rejected=len(facts.refusals) - len(kept.indices),
+        num_patients={name: len(set(patients[placement.cohort_splits == name])) for name in COHORT_SPLITS},
+        num_photographs={name: int((placement.cohort_splits == name).sum()) for name in COHORT_SPLITS},
+        num_rejected=len(facts.refusals) - len(placement.indices),
         seed=seed,
         reachable_skill=cohort.reachable_skill,
         quality=cohort.quality,
         known_patterns=cohort.known_patterns,
-        fingerprint=fingerprint_of(cohort, spec, kept, shards),
+        fingerprint=fingerprint_of(cohort, spec, placement, shards),
     )
 
 
-def _to_remember(facts: Facts, kept: Kept, thumbnails: Mapping[int, bytes]) -> Facts:
+def _to_remember(facts: Facts, placement: Placement, thumbnails: Mapping[int, bytes]) -> Facts:
     """The facts with the published places of the pixels, and the thumbnails of the refused."""
     num = facts.table.num_rows
     files, rows = np.full(num, "", object), np.full(num, -1, np.int32)
-    files[kept.indices], rows[kept.indices] = kept.shards, kept.rows
+    files[placement.indices], rows[placement.indices] = placement.shards, placement.rows
     shown = [thumbnails.get(index) for index in range(num)]
     return facts.replacing("file", files).replacing("row", rows).replacing("thumbnail", shown)

@@ -103,10 +103,10 @@ class CohortTable:
         names = [name for name in self.frame.columns if name in wanted]
         return replace(self, frame=self.frame[names])
 
-    def take(self, kept: NDArray[Any]) -> "CohortTable":
+    def take(self, chosen: NDArray[Any]) -> "CohortTable":
         """Some of its rows, by a mask or by indices."""
-        frame = self.frame.iloc[np.flatnonzero(kept) if kept.dtype == bool else kept].reset_index(drop=True)
-        return replace(self, frame=frame, rows=self.rows[kept])
+        frame = self.frame.iloc[np.flatnonzero(chosen) if chosen.dtype == bool else chosen].reset_index(drop=True)
+        return replace(self, frame=frame, rows=self.rows[chosen])
 
 
 def read_table(path: Path, reading: Reading | None = None, columns: Collection[str] | None = None) -> CohortTable:
@@ -141,8 +141,8 @@ def _read_parquet(path: Path, columns: Collection[str] | None) -> CohortTable:
         if columns is None:
             table = file.read()
         else:  # a column of structures is read by its own name, its fields come with it
-            table = file.read(columns=[file.schema_arrow.names[place] for place in names.kept])
-            table = table.select([file.schema_arrow.names[place] for place in names.kept])
+            table = file.read(columns=[file.schema_arrow.names[place] for place in names.places])
+            table = table.select([file.schema_arrow.names[place] for place in names.places])
     fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
     frame = table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     return _finish(path, _without_blank_rows(frame) if columns is None else frame, 1, names)
@@ -175,18 +175,18 @@ class _Names:
         names = [" ".join(text.split()) for text in texts]  # a sheet's may stand on two lines
         self.all = _told_apart(names)
         self.twice = frozenset(name for name in names if names.count(name) > 1)
-        self.kept = [place for place, name in enumerate(self.all) if asked is None or name in asked]
+        self.places = [place for place, name in enumerate(self.all) if asked is None or name in asked]
 
     def others(self) -> tuple[str, ...]:
-        kept = set(self.kept)
-        return tuple(name for place, name in enumerate(self.all) if place not in kept)
+        asked = set(self.places)
+        return tuple(name for place, name in enumerate(self.all) if place not in asked)
 
 
 def _finish(path: Path, frame: pd.DataFrame, first_row: int, names: _Names, **found: Any) -> CohortTable:
     """The asked columns (`frame` has these alone, its index counts rows from 0) with their names."""
     rows = frame.index.to_numpy(np.int64) + first_row
     frame = frame.reset_index(drop=True)
-    frame.columns = pd.Index([names.all[place] for place in names.kept])
+    frame.columns = pd.Index([names.all[place] for place in names.places])
     return CohortTable(path, frame, rows, names.twice, others=names.others(), **found)
 
 
@@ -221,7 +221,7 @@ def _read_csv(path: Path, reading: Reading, columns: Collection[str] | None) -> 
     cells = next(csv.reader(head[reading.header - 1 :], delimiter=delimiter, strict=True))  # an open quote is an error
     names = _Names(cells, columns)
     skipped = reading.header + (1 if told else 0)
-    frame = _read_fields(path, encoding, delimiter, len(cells) + 1, skipped, [*names.kept, len(cells)])
+    frame = _read_fields(path, encoding, delimiter, len(cells) + 1, skipped, [*names.places, len(cells)])
     over = (as_text(frame.iloc[:, -1]) != "").to_numpy(bool)  # a delimiter at the end of rows alone is no field
     if over.any():
         raise ValueError(
@@ -280,9 +280,9 @@ def _read_workbook(path: Path, reading: Reading, columns: Collection[str] | None
     names = _Names(cells[0][:width], columns)
     filled = [index for index, row in enumerate(cells[1:]) if any(row)]
     rows = [
-        [row[place] if place < len(row) else "" for place in names.kept] for row in map(cells[1:].__getitem__, filled)
+        [row[place] if place < len(row) else "" for place in names.places] for row in map(cells[1:].__getitem__, filled)
     ]
-    frame = pd.DataFrame(rows, index=pd.Index(filled, dtype=np.int64), columns=range(len(names.kept)), dtype=str)
+    frame = pd.DataFrame(rows, index=pd.Index(filled, dtype=np.int64), columns=range(len(names.places)), dtype=str)
     return _finish(path, frame, reading.header + 1, names)
 
 

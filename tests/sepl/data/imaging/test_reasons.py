@@ -49,7 +49,7 @@ def test_facts_keep_the_parts_of_a_refusal_whatever_stands_in_them() -> None:
     facts = Facts(facts_table(map(fact_of_error, refusals)))
 
     assert facts.refusals == refusals
-    assert not len(facts.kept)
+    assert not len(facts.usable)
     assert facts.judged_by(QualityThresholds()).refusals == refusals  # not decoded, so there is nothing to judge
 
 

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import settings
 
 # Before anything reads them: networks this small gain nothing from a second thread, and on a busy machine wait long for
-# it; Ray would otherwise ask for a token, write one into the home folder, and report usage to its makers.
+# it; Ray would otherwise ask for a token, write one into the home folder, report usage to its makers, and start its
+# workers at niceness 15, where two busy programs of the same session leave them next to nothing.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 # a busy machine fails no law by being slow, and every run tries the same cases
 settings.register_profile("sepl", deadline=None, derandomize=True)

@@ -3,10 +3,12 @@
 T tasks, in the order of the bundle's task table; scaled units: (value − median) / iqr of a regression task.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sepl.errors import ConfigError
 from sepl.settings import Settings
 from sepl.tasks import TASK_SPLITS, TaskTable
 
@@ -80,3 +82,17 @@ def default_patterns(tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
     wanted = (("age", "sex"), SIMPLE)
     found = (tuple(name for name in tasks.names if name in names) for names in wanted)
     return tuple(dict.fromkeys(names for names in found if names))
+
+
+def parse_pattern(text: str, tasks: TaskTable, option: str) -> tuple[str, ...]:
+    """Tasks that are known at once, written with ',' or '+' between them, in the order of the table.
+
+    Raises ConfigError, naming the option, for what is no task, is said twice, or leaves none to predict.
+    """
+    names = [name.strip() for name in re.split("[,+]", text)]
+    is_of_tasks = set(names) <= set(tasks.names) and len(names) == len(set(names))
+    if not is_of_tasks or len(names) == len(tasks):
+        raise ConfigError(
+            f"{option} should be some of {', '.join(tasks.names)}, each once and with + or , between them; was {text!r}"
+        )
+    return tuple(name for name in tasks.names if name in names)

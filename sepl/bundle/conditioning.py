@@ -21,6 +21,22 @@ SIMPLE = TASK_SPLITS["anthropometric"]
 """What is asked or measured without a laboratory."""
 
 
+class Residuals(Settings):
+    """Means and covariance of label minus output, of patients who trained nothing."""
+
+    means: tuple[Finite, ...]
+    covariance: tuple[tuple[Finite, ...], ...]
+    """T×T, winsorised, shrunk, without a negative eigenvalue; zeros for a task of whom too few patients tell."""
+
+    @model_validator(mode="after")
+    def _covariance_is_square(self) -> Self:
+        size = len(self.means)
+        widths = [len(row) for row in self.covariance]
+        if widths != [size] * size:
+            raise ValueError(f"covariance should be {size} × {size}, as means are {size}; its rows were {widths}")
+        return self
+
+
 class KnownPattern(Settings):
     """A set of tasks that may be known at once, and for which of the others knowing them was seen to help."""
 
@@ -33,28 +49,21 @@ class KnownPattern(Settings):
     """Of whom all of these are known, that guard was judged on."""
     declared: bool = True
     """Whether evaluations have a column for it; false: it only lends guard and quantiles to a set that is near."""
+    residuals: Residuals | None = None
+    """Of outputs of a network that was told these values; None: it was told none, and all patterns share residuals."""
 
 
-class Conditioning(Settings):
-    """Means and covariance of the residuals, label minus output, of patients who trained nothing."""
+class Conditioning(Residuals):
+    """How residuals go together with nothing known to the network, and what that brings by what is known."""
 
-    means: tuple[Finite, ...]
-    covariance: tuple[tuple[Finite, ...], ...]
-    """T×T, winsorised, shrunk, without a negative eigenvalue; zeros for a task of whom too few patients tell."""
     num_patients: int = Field(ge=0)
     fitted_on: FittedOn = ("calibration",)
     """Cohort splits of these patients: on them nothing can be evaluated that rests on the fit."""
     binary_scale: BinaryScale = "probability"
     """What a binary task's output is here: its probability, or its logit with ± 4 for a known value."""
     patterns: tuple[KnownPattern, ...] = ()
-
-    @model_validator(mode="after")
-    def _covariance_is_square(self) -> Self:
-        size = len(self.means)
-        widths = [len(row) for row in self.covariance]
-        if widths != [size] * size:
-            raise ValueError(f"covariance should be {size} × {size}, as means are {size}; its rows were {widths}")
-        return self
+    network_inputs: tuple[str, ...] = ()
+    """Tasks of which the network itself is told known values."""
 
     @property
     def source(self) -> str:
@@ -70,9 +79,11 @@ class Conditioning(Settings):
 
     def check_of(self, tasks: TaskTable) -> None:
         """Raises ValueError when it is of other tasks."""
-        if len(self.means) != len(tasks):
-            raise ValueError(f"conditioning should be of {len(tasks)} tasks, was of {len(self.means)}")
+        for found in (self, *(row.residuals for row in self.patterns if row.residuals is not None)):
+            if len(found.means) != len(tasks):
+                raise ValueError(f"conditioning should be of {len(tasks)} tasks, was of {len(found.means)}")
         named = {name for row in self.patterns for name in (*row.known, *row.guarded, *row.quantiles)}
+        named |= set(self.network_inputs)
         if unknown := sorted(named - set(tasks.names)):
             raise ValueError(f"conditioning should be of {', '.join(tasks.names)}, had {', '.join(unknown)}")
 

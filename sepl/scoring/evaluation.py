@@ -11,11 +11,9 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation, evaluate
-from sepl.metrics.bootstrap import median_of_present
-from sepl.metrics.floor import fit_known_floor
-from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import calibrated_values
-from sepl.scoring.known import NOTHING, Given, check_known, score_known
+from sepl.scoring.known import check_known
+from sepl.scoring.known_evaluation import evaluate_patterns
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
 
@@ -68,10 +66,8 @@ def evaluate_bundle(
     )
     if not patterns:
         return evaluation
-    validation = dataset.photographs("validation")
-    floors = train_labels_PT, validation.per_patient(validation.labels_NT)
-    told = [_evaluate_pattern(names, outputs_PT, labels_PT, floors, manifest, num_bootstrap) for names in patterns]
-    return evaluation.model_copy(update={"known": tuple(row for row in told if row is not None)})
+    told = evaluate_patterns(patterns, scorer, dataset, cohort_split, outputs_PT, num_bootstrap=num_bootstrap)
+    return evaluation.model_copy(update={"known": told})
 
 
 def _declared(manifest: BundleManifest, cohort_split: str) -> Sequence[tuple[str, ...]]:
@@ -101,45 +97,6 @@ def _asked(
                 f"{'was' if len(names) == 1 else 'were'} of {num_patients}"
             )
     return patterns
-
-
-def _evaluate_pattern(
-    names: tuple[str, ...],
-    outputs_PT: Floats,
-    labels_PT: Floats,
-    floor_labels: tuple[Floats, Floats],
-    manifest: BundleManifest,
-    num_bootstrap: int,
-) -> KnownEvaluation | None:
-    """On the patients of whom all of these are known; None when there are no two."""
-    tasks = manifest.tasks
-    places = [tasks.index(name) for name in names]
-    rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2:
-        return None
-    outputs_PT, labels_PT = outputs_PT[rows], labels_PT[rows]
-    given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
-    others = [given[place - 1] for place in range(len(given))]
-    unknown, known, shuffled = (
-        score_known(outputs_PT, told, manifest).found for told in ([NOTHING] * len(given), given, others)
-    )
-    train_PT, validation_PT = floor_labels
-    predictions = KnownPredictions(
-        unknown_PT=unknown.values_NT,
-        known_PT=known.values_NT,
-        low_PT=known.low_NT,
-        high_PT=known.high_NT,
-        shuffled_PT=shuffled.values_NT,
-        floor_PT=fit_known_floor(train_PT, validation_PT, labels_PT, tasks, names),
-    )
-    medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
-    return evaluate_known(names, predictions, labels_PT, medians_T, tasks, num_bootstrap=num_bootstrap)
-
-
-def _given(labels_T: Floats, places: Sequence[int], tasks: TaskTable) -> Given:
-    """A binary label is the mean over a patient's photographs, a known value is 0 or 1."""
-    rows = [(tasks.root[place], float(labels_T[place])) for place in places]
-    return Given({task.name: float(value > 0.5) if task.kind == "binary" else value for task, value in rows})
 
 
 def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:

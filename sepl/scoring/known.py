@@ -94,36 +94,74 @@ def join_known(rows: Sequence[KnownValues], manifest: BundleManifest) -> Given:
     return Given(values, tuple(ignored))
 
 
-def score_known(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> KnownScores:
-    """Calibrated values and intervals of network outputs, given what is known of each row.
+def believe(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> list[Given]:
+    """Of what is given of each row what stays, with what follows from it, and why the rest does not.
 
-    A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
-    as `calibrated_values` has it. Raises ConfigError as `check_known` does.
+    Raises ConfigError as `check_known` does.
     """
-    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
     names = {name for row in given for name in row.values}
     if not names:
-        return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
+        return list(given)
     check_known(sorted(names), manifest)
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
-    outputs_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
-    believed = [
+    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    scaled_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
+    return [
         _believe(row, outputs_T, values_T, manifest, conditioning)
-        for row, outputs_T, values_T in zip(given, outputs_NT, plain.values_NT, strict=True)
+        for row, outputs_T, values_T in zip(given, scaled_NT, plain.values_NT, strict=True)
     ]
+
+
+def network_told(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> Floats:
+    """Of what is believed, what the network itself is told: (N, T) in units, NaN where nothing."""
+    inputs = () if manifest.conditioning is None else manifest.conditioning.network_inputs
+    if not inputs:
+        return np.full(outputs_NT.shape, math.nan)
+    rows = [
+        [row.values.get(name, math.nan) if name in inputs else math.nan for name in manifest.tasks.names]
+        for row in believe(outputs_NT, given, manifest)
+    ]
+    return np.array(rows).reshape(outputs_NT.shape)
+
+
+def score_known(
+    outputs_NT: NDArray[np.floating],
+    given: Sequence[Given],
+    manifest: BundleManifest,
+    told_NT: NDArray[np.floating] | None = None,
+) -> KnownScores:
+    """Calibrated values and intervals of network outputs, given what is known of each row.
+
+    A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
+    as `calibrated_values` has it. `told_NT` are the outputs of a network that was told what `network_told` says. Raises
+    ConfigError as `check_known` does.
+    """
+    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    if not any(row.values for row in given):
+        return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
+    believed = believe(outputs_NT, given, manifest)
     known_NT = np.array([[row.values.get(name, math.nan) for name in manifest.tasks.names] for row in believed])
     known = [tuple(name for name in manifest.tasks.names if name in row.values) for row in believed]
-    moved = _moved(outputs_NT, known_NT, plain, manifest, conditioning)
+    moved = _moved(outputs_NT, outputs_NT if told_NT is None else told_NT, known_NT, plain, manifest)
     return KnownScores(moved, known, [_joined(row.ignored) for row in believed])
 
 
 def _moved(
-    outputs_NT: Floats, known_NT: Floats, plain: CalibratedValues, manifest: BundleManifest, conditioning: Conditioning
+    outputs_NT: NDArray[np.floating],
+    told_NT: NDArray[np.floating],
+    known_NT: Floats,
+    plain: CalibratedValues,
+    manifest: BundleManifest,
 ) -> CalibratedValues:
-    tasks, scaler = manifest.tasks, manifest.scaler
+    tasks, scaler, conditioning = manifest.tasks, manifest.scaler, manifest.conditioning
+    assert conditioning is not None  # `believe` found something known
     scale = conditioning.binary_scale
-    found = condition(conditioning, tasks.names, outputs_NT, scale_known(known_NT, tasks, scaler, scale))
+    scaled_NT, scaled_told_NT = (
+        scale_outputs(rows_NT, tasks, manifest.intervals.temperatures, scale) for rows_NT in (outputs_NT, told_NT)
+    )
+    scaled_known_NT = scale_known(known_NT, tasks, scaler, scale)
+    found = condition(conditioning, tasks.names, scaled_NT, scaled_known_NT, scaled_told_NT)
     is_binary_T = np.array(tasks.is_binary)
     values_NT = np.where(is_binary_T, probabilities(found.values_NT, scale), scaler.unscale(found.values_NT))
     half_NT = np.where(is_binary_T, math.nan, found.half_widths_NT * np.array(scaler.iqrs))

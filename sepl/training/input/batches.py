@@ -4,7 +4,7 @@ N photographs · T tasks · P patients · S steps of an epoch · B photographs o
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Batch:
     photographs_per_row: int = 1
     """More where a row is a patient: then the photographs of the first come first, and so on."""
     labels_BT: Tensor | None = None
-    """Scaled labels, NaN where absent, as an input of the network; see `labels_to_hand`."""
+    """Scaled labels, NaN where absent, as an input of the network; see `labels_to_hand` and `with_known`."""
 
     def context(self, rows: slice = slice(None)) -> Context:
         """What a network is told of these rows beside their photographs."""
@@ -101,6 +101,18 @@ def labels_to_hand(propagation: str, targets_BT: Tensor, present_BT: Tensor) -> 
         return None
     labels_BT = torch.where(present_BT > 0, targets_BT, torch.nan)
     return labels_BT if propagation == "oracle" else labels_BT.roll(1, dims=0)
+
+
+def with_known(batch: Batch, share: float, generator: torch.Generator) -> Batch:
+    """The batch, telling the network each label with this probability, drawn for every row and task by itself.
+
+    A share of 0 draws nothing. `generator` is on the device of the batch.
+    """
+    if share == 0:
+        return batch
+    present_BT = batch.present_BT
+    is_drawn_BT = torch.rand(present_BT.shape, generator=generator, device=present_BT.device) < share
+    return replace(batch, labels_BT=torch.where(is_drawn_BT & (present_BT > 0), batch.targets_BT, torch.nan))
 
 
 @dataclass(frozen=True, eq=False)

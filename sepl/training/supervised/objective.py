@@ -20,7 +20,7 @@ from sepl.models.predict import predict_outputs
 from sepl.training.engine.objective import Objective, Pace
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.augment import Augmenter
-from sepl.training.input.batches import Batch, TrainingData
+from sepl.training.input.batches import Batch, TrainingData, with_known
 from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
@@ -95,7 +95,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         return len(batch.pixels_BHWC)
 
     def inputs(self, batch: Batch) -> Inputs:
-        return self.augment(batch.pixels_BHWC), batch
+        share, streams = self._config.model.known_share, self.passes.streams
+        return self.augment(batch.pixels_BHWC), with_known(batch, share, streams.known)
 
     def backward(self, inputs: Inputs, step: int) -> None:
         self._loss_sums_T += self.gradients(*inputs, step)

@@ -17,6 +17,10 @@ FittedOn = tuple[Literal["calibration", "validation"], ...]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Quantile = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
+LEAST_JUDGED = 25
+"""Validation patients of whom a set of tasks is known, so that a study can be judged on it: four in five of them teach
+how errors go together, and of fewer than twenty nothing is learned."""
+
 SIMPLE = TASK_SPLITS["anthropometric"]
 """What is asked or measured without a laboratory."""
 

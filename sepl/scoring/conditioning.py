@@ -161,19 +161,22 @@ def fit_conditioning(
     fitted_on: FittedOn = ("calibration",),
     network_inputs: Sequence[str] = (),
     told: Mapping[tuple[str, ...], NDArray[np.floating]] | None = None,
+    singles: bool = True,
 ) -> Conditioning:
     """How residuals go together, from patients on whom the network was not trained.
 
     Args:
         outputs_PT: network outputs (scaled values, logits), mean over a patient's photographs.
         labels_PT: in the tasks' units, NaN where absent.
-        patterns: the declared ones, to which `all_patterns` adds.
+        patterns: the declared ones, to which `all_patterns` adds unless `singles` is false.
         is_calibration_P: whose residuals the intervals rest on; None: all.
         fitted_on: cohort splits of the patients.
         network_inputs: tasks of which the network is told known values.
         told: by pattern that has some of these, outputs (P, T) of the network told the labels of the pattern.
     """
     is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
+    every = all_patterns(patterns, tasks) if singles else list(map(tuple, patterns))
+    setting = tasks, every, patterns, intervals.confidence, is_calibration_P, fitted_on, tuple(network_inputs)
     found = [
         _fit_on_scale(
             scale_outputs(outputs_PT, tasks, intervals.temperatures, scale),
@@ -182,7 +185,7 @@ def fit_conditioning(
                 known: scale_outputs(outputs_PT, tasks, intervals.temperatures, scale)
                 for known, outputs_PT in (told or {}).items()
             },
-            _Setting(tasks, scale, patterns, intervals.confidence, is_calibration_P, fitted_on, tuple(network_inputs)),
+            _Setting(scale, *setting),
         )
         for scale in ("probability", "logit")
     ]
@@ -191,8 +194,9 @@ def fit_conditioning(
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    tasks: TaskTable
     scale: BinaryScale
+    tasks: TaskTable
+    patterns: Sequence[tuple[str, ...]]
     declared: Sequence[Sequence[str]]
     confidence: float
     is_calibration_P: NDArray[np.bool_]
@@ -208,7 +212,7 @@ def _fit_on_scale(
     shared = _fit(residuals_PT).residuals()
     held_out = list(_leave_out(residuals_PT))
     patterns, losses = [], []
-    for known in all_patterns(setting.declared, setting.tasks):
+    for known in setting.patterns:
         if known in told:
             pattern, shares = _judge_told(known, outputs_PT, told[known], labels_PT, setting)
         else:

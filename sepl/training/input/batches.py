@@ -3,7 +3,7 @@
 N photographs · T tasks · P patients · S steps of an epoch · B photographs of a batch
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,11 +116,25 @@ def with_known(batch: Batch, share: float, generator: torch.Generator) -> Batch:
 
 
 @dataclass(frozen=True, eq=False)
+class KnownJudge:
+    """How validation patients are judged when some values of theirs are known."""
+
+    known: tuple[str, ...]
+    labels_NT: NDArray[np.floating]
+    """Of the photographs, scaled, NaN beside the known tasks: what a network is told that takes known values."""
+    values: Callable[[NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+    """From outputs (P, T), mean over a patient's photographs, and those of a network that was told (None: it takes
+    nothing), to values in units; NaN of patients of whom not all is known."""
+
+
+@dataclass(frozen=True, eq=False)
 class ValidationSet:
     """The photographs to choose by; per patient, in units."""
 
     photographs: Photographs
     labels_PT: NDArray[np.float64]
+    known: KnownJudge | None = None
+    """With it, epochs are judged by the mean of the skill with nothing known and of that with these values known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +157,11 @@ class TrainingData:
         train_splits: Sequence[str] = ("train",),
         validation_split: str | None = "validation",
         device: str = "auto",
+        known: KnownJudge | None = None,
     ) -> "TrainingData":
         """Loads the cohort splits to train on and the one to validate on; None validates on nothing.
+
+        `known` is of the split to validate on.
 
         Pixels stay on a GPU that has the room, else they are mapped. Raises DatasetError when there are fewer than
         two photographs to train on or none to validate on, ConfigError for a device that is not there.
@@ -157,7 +174,7 @@ class TrainingData:
             fingerprint=dataset.fingerprint,
             device=place,
             train=_train_set(dataset, train_splits, place),
-            validation=_validation_set(dataset, validation_split) if validation_split is not None else None,
+            validation=_validation_set(dataset, validation_split, known) if validation_split is not None else None,
             is_binary_T=torch.tensor(dataset.tasks.is_binary, device=place),
         )
 
@@ -179,11 +196,11 @@ def _train_set(dataset: PreparedDataset, cohort_splits: Sequence[str], device: t
     )
 
 
-def _validation_set(dataset: PreparedDataset, cohort_split: str) -> ValidationSet:
+def _validation_set(dataset: PreparedDataset, cohort_split: str, known: KnownJudge | None) -> ValidationSet:
     photographs = dataset.photographs(cohort_split)
     if photographs.num_photographs == 0:
         raise DatasetError(f"{dataset.uri}: validation should have a photograph or more in {cohort_split}, had none")
-    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT))
+    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT), known)
 
 
 def _on_device(values_NT: NDArray, device: torch.device) -> Tensor:

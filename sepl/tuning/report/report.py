@@ -164,21 +164,24 @@ def _affinity_section(text: bytes | None) -> Markup:
 def _trials_table(board: Leaderboard) -> Markup:
     rows = board.root[:_MOST_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row.params))
+    judged = any(row.known_skill is not None for row in rows)
     heading = [
         "trial",
         "state",
         "skill",
+        *(("nothing known", "known") if judged else ()),
         "epochs",
         "best epoch",
         "seconds",
         *(name.replace("_", " ") for name in names),
     ]
-    return html.table(heading, (_trial_cells(row, names) for row in rows), num_text_columns=2)
+    return html.table(heading, (_trial_cells(row, names, judged) for row in rows), num_text_columns=2)
 
 
-def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[str]:
+def _trial_cells(row: TrialRow, names: Sequence[str], judged: bool) -> list[str]:
     state = f"{row.state}: {row.failure}" if row.failure else row.state
-    figures = [figure(row.best_skill), str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
+    both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()
+    figures = [figure(row.best_skill), *both, str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
     return [str(row.number), state, *figures, *(param(row.params.get(name)) for name in names)]
 
 
@@ -194,6 +197,8 @@ def _reproduction(
         "--num-trials": str(len(board.root)),
         "--seed": str(record.seed),
     }
+    if record.known_pattern is not None:
+        options["--known-pattern"] = record.known_pattern
     if record.affinity_sha256 is not None:
         options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])

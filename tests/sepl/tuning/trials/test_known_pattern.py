@@ -14,6 +14,7 @@ from sepl.scoring.cross_fit import cross_condition
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.tuning.trials.known_pattern import judge_known
+from sepl.tuning.trials.trainable import SeplTrainable
 
 PARAMS: dict[str, Any] = {
     "backbone": "test_efficientnet",
@@ -77,6 +78,36 @@ def test_the_skill_is_the_mean_of_that_with_nothing_known_and_that_with_the_patt
     found = [run.supervised._known_skills[name] for name in ("sbp", "hba1c")]
     assert found == pytest.approx(skills, abs=1e-6)
     assert set(run.supervised._known_skills) == {"sbp", "hba1c", "diabetes"}
+
+
+def test_an_epochs_result_has_both_skills_where_values_are_known_and_neither_elsewhere(
+    dataset: PreparedDataset,
+) -> None:
+    surroundings: dict[str, Any] = {
+        "dataset": dataset.uri,
+        "fingerprint": dataset.fingerprint,
+        "storage": dataset.uri,
+        "cpus": 1,
+        "gpus": 0.0,
+        "checkpoint_seconds": 3600.0,
+    }
+    params = {**PARAMS, "num_epochs": 1}
+    results = [
+        SeplTrainable(
+            {
+                "params": params,
+                "number": 0,
+                "earlier": [],
+                "resume_from": None,
+                "surroundings": {**surroundings, "known_pattern": pattern},
+            }
+        ).step()
+        for pattern in ("sex+age", None)
+    ]
+
+    assert results[0]["best_skill"] == pytest.approx((results[0]["unknown_skill"] + results[0]["known_skill"]) / 2)
+    assert results[0]["unknown_skill"] == pytest.approx(results[1]["best_skill"])
+    assert "known_skill" not in results[1]
 
 
 def test_weights_of_a_trial_do_not_depend_on_how_it_is_judged(dataset: PreparedDataset, data: TrainingData) -> None:

@@ -3,7 +3,9 @@
 T tasks, in the order of the bundle's task table; scaled units: (value − median) / iqr of a regression task.
 """
 
+import operator
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,7 +55,7 @@ class KnownPattern(Settings):
     """Of whom all of these are known, that guard was judged on."""
     declared: bool = True
     """Whether evaluations have a column for it; false: it only lends guard and quantiles to a set that is near."""
-    residuals: Residuals | None = None
+    residuals: Residuals | None = Field(default=None, exclude_if=operator.not_)
     """Of outputs of a network that was told these values; None: it was told none, and all patterns share residuals."""
 
 
@@ -66,7 +68,7 @@ class Conditioning(Residuals):
     binary_scale: BinaryScale = "probability"
     """What a binary task's output is here: its probability, or its logit with ± 4 for a known value."""
     patterns: tuple[KnownPattern, ...] = ()
-    network_inputs: tuple[str, ...] = ()
+    network_inputs: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     """Tasks of which the network itself is told known values."""
 
     @property
@@ -97,6 +99,11 @@ def default_patterns(tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
     wanted = (("age", "sex"), SIMPLE)
     found = (tuple(name for name in tasks.names if name in names) for names in wanted)
     return tuple(dict.fromkeys(names for names in found if names))
+
+
+def all_patterns(declared: Sequence[Sequence[str]], tasks: TaskTable) -> list[tuple[str, ...]]:
+    """The declared ones, and every single task for sets that nobody declared."""
+    return list(dict.fromkeys([*map(tuple, declared), *((name,) for name in tasks.names)]))
 
 
 def parse_pattern(text: str, tasks: TaskTable, option: str) -> tuple[str, ...]:

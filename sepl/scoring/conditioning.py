@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern, Residuals
+from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern, Residuals, all_patterns
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.metrics.measures import mean_error
@@ -142,11 +142,6 @@ def nearest_pattern(
         return len(differing & set(network_inputs)), len(differing), not known >= set(pattern.known)
 
     return min((pattern for pattern in patterns if task not in pattern.known), key=distance, default=None)
-
-
-def all_patterns(declared: Sequence[Sequence[str]], tasks: TaskTable) -> list[tuple[str, ...]]:
-    """The declared ones, and every single task for sets that nobody declared."""
-    return list(dict.fromkeys([*map(tuple, declared), *((name,) for name in tasks.names)]))
 
 
 def fit_conditioning(

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sepl.bundle.conditioning import all_patterns
 from sepl.config import ModelConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import join_patients
-from sepl.scoring.conditioning import all_patterns
 from sepl.tasks import TaskSplit, TaskTable
 
 if TYPE_CHECKING:

@@ -142,7 +142,7 @@ def test_another_question_is_refused_on_resume(
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     """With as many validation patients as a study on known values needs."""
-    return build_dataset(tmp_path_factory.mktemp("large"), num_patients=130, image_size=16)
+    return build_dataset(tmp_path_factory.mktemp("large"), num_patients=160, image_size=16)
 
 
 def test_values_that_a_study_knows_are_kept_and_need_not_be_said_again(large: PreparedDataset, folder: Path) -> None:
@@ -152,7 +152,9 @@ def test_values_that_a_study_knows_are_kept_and_need_not_be_said_again(large: Pr
     assert first.record.known_pattern == "sex+age"
     for said in (None, "age,sex"):
         assert plan(large, folder, resume=True, known_pattern=said).record == first.record
-    with pytest.raises(StudyError, match=r"--known-pattern should be as when study first began; .* was sex.age, is age"):
+    with pytest.raises(
+        StudyError, match=r"--known-pattern should be as when study first began; .* was sex.age, is age"
+    ):
         plan(large, folder, resume=True, known_pattern="age")
 
 

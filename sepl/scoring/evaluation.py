@@ -16,6 +16,7 @@ from sepl.metrics.floor import fit_known_floor
 from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.known import NOTHING, Given, score_known
+from sepl.scoring.relations import implied, relations_of
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
 
@@ -75,11 +76,12 @@ def _evaluate_pattern(
     manifest: BundleManifest,
     num_bootstrap: int,
 ) -> KnownEvaluation | None:
-    """On the patients of whom all of these are known; None when there are no two."""
+    """On the patients of whom all of these are known; None when there are no two, or nothing is left to predict."""
     tasks = manifest.tasks
+    exact = implied(names, relations_of(tasks, manifest.rules))
     places = [tasks.index(name) for name in names]
     rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2:
+    if len(rows) < 2 or len({*names, *exact}) == len(tasks):
         return None
     outputs_PT, labels_PT = outputs_PT[rows], labels_PT[rows]
     given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
@@ -97,7 +99,7 @@ def _evaluate_pattern(
         floor_PT=fit_known_floor(train_PT, validation_PT, labels_PT, tasks, names),
     )
     medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
-    return evaluate_known(names, predictions, labels_PT, medians_T, tasks, num_bootstrap=num_bootstrap)
+    return evaluate_known(names, predictions, labels_PT, medians_T, tasks, exact=exact, num_bootstrap=num_bootstrap)
 
 
 def _given(labels_T: Floats, places: Sequence[int], tasks: TaskTable) -> Given:

@@ -19,7 +19,7 @@ from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
 from sepl.scoring.conditioning import condition, probabilities, scale_known, scale_outputs
 from sepl.scoring.intervals import CalibratedValues, calibrated_values, plausible_limits
-from sepl.scoring.relations import contradiction, derived
+from sepl.scoring.relations import Relation, contradiction, derived, relations_of
 from sepl.tasks import Task
 
 Floats = NDArray[np.float64]
@@ -108,8 +108,9 @@ def score_known(outputs_NT: NDArray[np.floating], given: Sequence[Given], manife
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
     outputs_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
+    relations = relations_of(manifest.tasks, manifest.rules)
     believed = [
-        _believe(row, outputs_T, values_T, manifest, conditioning)
+        _believe(row, outputs_T, values_T, manifest, conditioning, relations)
         for row, outputs_T, values_T in zip(given, outputs_NT, plain.values_NT, strict=True)
     ]
     known_NT = np.array([[row.values.get(name, math.nan) for name in manifest.tasks.names] for row in believed])
@@ -141,7 +142,12 @@ def _moved(
 
 
 def _believe(
-    given: Given, outputs_T: Floats, predicted_T: Floats, manifest: BundleManifest, conditioning: Conditioning
+    given: Given,
+    outputs_T: Floats,
+    predicted_T: Floats,
+    manifest: BundleManifest,
+    conditioning: Conditioning,
+    relations: Sequence[Relation],
 ) -> Given:
     """What stays when the implausible and the contradictory are gone, with what follows from it."""
     if not given.values:
@@ -149,12 +155,12 @@ def _believe(
     tasks = manifest.tasks
     implausible = {name: why for name, value in given.values.items() if (why := _implausible(tasks[name], value))}
     values = {name: value for name, value in given.values.items() if name not in implausible}
-    reasons = contradiction(values, tasks)
+    reasons = contradiction(values, tasks, relations)
     values = {name: value for name, value in values.items() if name not in reasons}
     unlike = _unlike(values, outputs_T, predicted_T, manifest, conditioning)
     values = {name: value for name, value in values.items() if name not in unlike}
     ignored = (*given.ignored, *implausible.values(), *dict.fromkeys(reasons.values()), *unlike.values())
-    return Given({**values, **derived(values, tasks)}, ignored)
+    return Given({**values, **derived(values, tasks, relations)}, ignored)
 
 
 def _implausible(task: Task, value: float) -> str | None:

@@ -20,7 +20,6 @@ from sepl.models.build import build_network
 from sepl.scoring.compose import compose_content, provenance_of_one
 from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.known import Given, score_known
-from sepl.scoring.relations import contradiction, derived
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
 from sepl.scoring.table import score_table
@@ -177,18 +176,6 @@ def test_a_score_table_tells_what_was_known_and_what_was_not_believed(scorer: Sc
 BODY = TaskTable.of(BUILT_IN_TASKS[name] for name in ("height", "weight", "bmi", "sbp"))
 
 
-def test_the_body_mass_index_follows_from_weight_and_height() -> None:
-    assert derived({"height": 180.0, "weight": 81.0}, BODY) == {"bmi": pytest.approx(25.0)}
-    assert derived({"height": 180.0}, BODY) == {}
-    assert derived({"height": 60.0, "weight": 390.0}, BODY) == {}  # 1083 is nobody's
-    assert derived({"height": 180.0, "weight": 81.0}, TASKS) == {}
-
-
-def test_a_body_mass_index_that_contradicts_weight_and_height_takes_all_three_with_it() -> None:
-    assert contradiction({"height": 180.0, "weight": 81.0, "bmi": 25.1}, BODY) == {}
-    assert set(contradiction({"height": 180.0, "weight": 81.0, "bmi": 35.0}, BODY)) == {"height", "weight", "bmi"}
-
-
 def test_what_follows_is_exact_and_marked_as_known() -> None:
     content: Any = {
         **bundle_content(),
@@ -205,6 +192,22 @@ def test_what_follows_is_exact_and_marked_as_known() -> None:
     assert found.known == [("height", "weight", "bmi"), ()]
     np.testing.assert_allclose(found.found.values_NT[0], [180, 81, 25, 120])
     np.testing.assert_allclose(found.found.low_NT[0, :3], [180, 81, 25])
+
+
+def test_a_task_by_threshold_is_exact_where_all_that_it_compares_is_known() -> None:
+    tasks = TaskTable.of([*TASKS.root, Task(name="old", kind="binary", unit="probability", label="Old", low=0, high=1)])
+    rules = {"old": "age >= 65 and sex == 1"}
+    content = {**bundle_content(), "tasks": tasks, "conditioning": planted_conditioning(tasks), "rules": rules}
+    content |= {"scaler": LabelScaler(medians=(0, 50, 120, 6, 0), iqrs=(1, 10, 20, 1, 1)), "state": {}}
+    manifest = compose_bundle(**content)[0].manifest  # type: ignore[arg-type]
+    rows = [{"age": 70.0, "sex": 1.0}, {"age": 60.0, "sex": 1.0}, {"age": 70.0}, {"age": 70.0, "sex": 1.0, "old": 0.0}]
+
+    found = score_known(np.zeros((4, 5)), [Given(row) for row in rows], manifest)
+
+    assert found.known == [("sex", "age", "old"), ("sex", "age", "old"), ("age",), ()]
+    assert found.found.values_NT[:2, 4].tolist() == [1.0, 0.0]
+    assert 0 < found.found.values_NT[2, 4] < 1  # predicted
+    assert found.ignored == [None, None, None, "old 0 contradicts 1 of age 70 and sex 1"]
 
 
 @pytest.fixture(scope="module")

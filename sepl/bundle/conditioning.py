@@ -3,6 +3,7 @@
 T tasks, in the order of the bundle's task table; scaled units: (value − median) / iqr of a regression task.
 """
 
+import operator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -45,6 +46,9 @@ class Conditioning(Settings):
     binary_scale: BinaryScale = "probability"
     """What a binary task's output is here: its probability, or its logit with ± 4 for a known value."""
     patterns: tuple[KnownPattern, ...] = ()
+    limits: tuple[Quantile, ...] = Field(default=(), exclude_if=operator.not_)
+    """By task, how far a known value may be from the output, less the mean, and be believed; 0: any. Empty in bundles
+    that were calibrated before limits were kept: four standard deviations."""
 
     @model_validator(mode="after")
     def _covariance_is_square(self) -> Self:
@@ -52,6 +56,8 @@ class Conditioning(Settings):
         widths = [len(row) for row in self.covariance]
         if widths != [size] * size:
             raise ValueError(f"covariance should be {size} × {size}, as means are {size}; its rows were {widths}")
+        if len(self.limits) not in (0, size):
+            raise ValueError(f"limits should be {size}, as means are, were {len(self.limits)}")
         return self
 
     @property

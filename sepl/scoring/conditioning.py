@@ -22,6 +22,7 @@ from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_half_width
+from sepl.scoring.limits import believable_limits
 from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
@@ -175,6 +176,7 @@ def _fit_on_scale(outputs_PT: Floats, labels_PT: Floats, setting: _Setting) -> t
         fitted_on=setting.fitted_on,
         binary_scale=setting.scale,
         patterns=tuple(patterns),
+        limits=believable_limits(residuals_PT, fit.means_T, np.sqrt(fit.covariance_TT.diagonal())),
     )
     return conditioning, float(np.mean(losses)) if losses else 1.0
 

@@ -19,6 +19,7 @@ from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
 from sepl.scoring.conditioning import condition, probabilities, scale_known, scale_outputs
 from sepl.scoring.intervals import CalibratedValues, calibrated_values, plausible_limits
+from sepl.scoring.limits import MAX_DEVIATIONS
 from sepl.scoring.relations import Relation, contradiction, derived, relations_of
 from sepl.tasks import Task
 
@@ -26,8 +27,6 @@ Floats = NDArray[np.float64]
 KnownValues = Mapping[str, float]
 """By task, in its unit; 0 or 1 of a binary one. What is not known is not in it."""
 
-MAX_DEVIATIONS = 4.0
-"""A given value further from the predicted one, in standard deviations of the residual, is another patient's."""
 _MAX_SCALED = 1e6
 _MAX_SPREAD = 0.5  # of one patient's values, in interquartile ranges: two visits may be a year apart
 
@@ -184,14 +183,19 @@ def _unlike(
     for name, value in values.items():
         index = tasks.index(name)
         off = abs(float(scaled_T[index]) - float(outputs_T[index]) - conditioning.means[index])
-        deviation = math.sqrt(max(conditioning.covariance[index][index], 0.0))
-        is_unlike = deviation > 0 and off > MAX_DEVIATIONS * deviation
-        if is_unlike or not off <= _MAX_SCALED:
+        limit = _limit(conditioning, index)
+        if 0 < limit < off or not off <= _MAX_SCALED:
             reasons[name] = (
                 f"{name}: {value:g} is too far from the predicted {predicted_T[index]:.3g} {tasks[name].unit}, as of a "
                 "wrong patient or unit"
             )
     return reasons
+
+
+def _limit(conditioning: Conditioning, index: int) -> float:
+    if conditioning.limits:
+        return conditioning.limits[index]
+    return MAX_DEVIATIONS * math.sqrt(max(conditioning.covariance[index][index], 0.0))
 
 
 def _number(name: str, value: object) -> float:

@@ -18,6 +18,7 @@ from sepl.errors import ConfigError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network
 from sepl.scoring.compose import compose_content, provenance_of_one
+from sepl.scoring.conditioning import fit_conditioning
 from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.known import Given, score_known
 from sepl.scoring.rows import Score
@@ -102,6 +103,22 @@ def test_a_value_far_from_the_predicted_one_is_another_patients() -> None:
     assert far.given_ignored is not None
     assert far.given_ignored.startswith("age: ")
     assert "wrong patient or unit" in far.given_ignored
+
+
+def test_a_true_extreme_value_of_a_long_tailed_factor_is_believed() -> None:
+    tasks = TaskTable.of(BUILT_IN_TASKS[name] for name in ("age", "sbp", "dbp", "triglycerides"))
+    scaler = LabelScaler(medians=(50.0, 120.0, 75.0, 110.0), iqrs=(14.0, 22.0, 14.0, 80.0))
+    rng = np.random.default_rng(0)
+    labels_PT = scaler.unscale(rng.normal(size=(120, 4)))
+    labels_PT[:, 3] = 110 * np.exp(0.6 * rng.normal(size=120))
+    conditioning = fit_conditioning(np.zeros((120, 4)), labels_PT, tasks, scaler, Intervals(), [("age",)])
+    content = {**bundle_content(), "tasks": tasks, "scaler": scaler, "intervals": Intervals(), "state": {}}
+    manifest = compose_bundle(**{**content, "conditioning": conditioning})[0].manifest  # type: ignore[arg-type]
+    before = manifest.model_copy(update={"conditioning": conditioning.model_copy(update={"limits": ()})})
+    given = [Given({"triglycerides": value}) for value in (500.0, 5600.0)]  # the second is nobody's of such a cohort
+
+    assert score_known(np.zeros((2, 4)), given, manifest).known == [("triglycerides",), ()]
+    assert score_known(np.zeros((2, 4)), given, before).known == [(), ()]
 
 
 def test_a_value_without_limits_and_beyond_reason_is_no_number_to_reckon_with() -> None:

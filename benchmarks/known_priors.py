@@ -100,8 +100,8 @@ class Fresh:
     def judged(self, outputs_PT: Floats, known: Sequence[str]) -> Patients:
         """Those behind, of whom all of these are known."""
         behind = np.arange(max(self.num_fitted), len(self.labels_PT))
-        has_all_P = np.isfinite(self.labels_PT[:, self.learned.places(known)]).all(axis=1)
-        rows = behind[has_all_P[behind]]
+        labels_PK = self.labels_PT[:, self.learned.places(known)]
+        rows = behind[np.isfinite(labels_PK[behind]).all(axis=1)]
         return Patients(outputs_PT[rows], self.labels_PT[rows])
 
     def told(self, known: Sequence[str], another: bool = False) -> Floats:

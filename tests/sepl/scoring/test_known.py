@@ -109,7 +109,7 @@ def test_a_true_extreme_value_of_a_long_tailed_factor_is_believed() -> None:
     tasks = TaskTable.of(BUILT_IN_TASKS[name] for name in ("age", "sbp", "dbp", "triglycerides"))
     scaler = LabelScaler(medians=(50.0, 120.0, 75.0, 110.0), iqrs=(14.0, 22.0, 14.0, 80.0))
     rng = np.random.default_rng(0)
-    labels_PT = scaler.unscale(rng.normal(size=(120, 4)))
+    labels_PT = np.asarray(scaler.unscale(rng.normal(size=(120, 4))), np.float64)
     labels_PT[:, 3] = 110 * np.exp(0.6 * rng.normal(size=120))
     conditioning = fit_conditioning(np.zeros((120, 4)), labels_PT, tasks, scaler, Intervals(), [("age",)])
     content = {**bundle_content(), "tasks": tasks, "scaler": scaler, "intervals": Intervals(), "state": {}}

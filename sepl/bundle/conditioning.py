@@ -68,8 +68,18 @@ class Conditioning(Residuals):
     binary_scale: BinaryScale = "probability"
     """What a binary task's output is here: its probability, or its logit with ± 4 for a known value."""
     patterns: tuple[KnownPattern, ...] = ()
+    limits: tuple[Quantile, ...] = Field(default=(), exclude_if=operator.not_)
+    """By task, how far a known value may be from the output, less the mean, and be believed; 0: any. Empty in bundles
+    that were calibrated before limits were kept: four standard deviations."""
     network_inputs: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     """Tasks of which the network itself is told known values."""
+
+    @model_validator(mode="after")
+    def _limits_are_of_the_tasks(self) -> Self:
+        size = len(self.means)
+        if len(self.limits) not in (0, size):
+            raise ValueError(f"limits should be {size}, as means are, were {len(self.limits)}")
+        return self
 
     @property
     def source(self) -> str:

@@ -81,6 +81,7 @@ def calibrated_content(
         image=dataset.image_spec.for_network(normalisation),
         quality=dataset.manifest.quality,
         scaler=dataset.scaler,
+        rules=dataset.manifest.rules,
         intervals=Intervals(),
         provenance=provenance,
         state=state,
@@ -139,6 +140,7 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
     if not dataset.photographs("calibration").num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split calibration should hold patients, holds none")
     manifest = bundle.manifest
+    is_own = manifest.provenance.fingerprint == dataset.fingerprint
     content = recalibrated_content(
         BundleContent(
             config=manifest.config,
@@ -146,6 +148,7 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
             image=manifest.image,
             quality=manifest.quality,
             scaler=manifest.scaler,
+            rules=dataset.manifest.rules if is_own else manifest.rules,
             intervals=manifest.intervals,
             provenance=manifest.provenance,
             state=bundle.state,

@@ -26,6 +26,7 @@ from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_half_width
+from sepl.scoring.limits import believable_limits
 from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
@@ -204,7 +205,7 @@ def _fit_on_scale(
 ) -> tuple[Conditioning, float]:
     """The conditioning, and its mean loss over patterns and tasks as a share of that without known values."""
     residuals_PT = labels_PT - outputs_PT
-    shared = _fit(residuals_PT).residuals()
+    fit = _fit(residuals_PT)
     held_out = list(_leave_out(residuals_PT))
     patterns, losses = [], []
     for known in setting.patterns:
@@ -215,12 +216,13 @@ def _fit_on_scale(
         patterns.append(pattern)
         losses.extend(shares)
     conditioning = Conditioning(
-        means=shared.means,
-        covariance=shared.covariance,
+        means=fit.residuals().means,
+        covariance=fit.residuals().covariance,
         num_patients=int(np.isfinite(residuals_PT).any(axis=1).sum()),
         fitted_on=setting.fitted_on,
         binary_scale=setting.scale,
         patterns=tuple(patterns),
+        limits=believable_limits(residuals_PT, fit.means_T, np.sqrt(fit.covariance_TT.diagonal())),
         network_inputs=setting.network_inputs,
     )
     return conditioning, float(np.mean(losses)) if losses else 1.0

@@ -19,15 +19,14 @@ from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
 from sepl.scoring.conditioning import condition, probabilities, scale_known, scale_outputs
 from sepl.scoring.intervals import CalibratedValues, calibrated_values, plausible_limits
-from sepl.scoring.relations import contradiction, derived
+from sepl.scoring.limits import MAX_DEVIATIONS
+from sepl.scoring.relations import Relation, contradiction, derived, relations_of
 from sepl.tasks import Task
 
 Floats = NDArray[np.float64]
 KnownValues = Mapping[str, float]
 """By task, in its unit; 0 or 1 of a binary one. What is not known is not in it."""
 
-MAX_DEVIATIONS = 4.0
-"""A given value further from the predicted one, in standard deviations of the residual, is another patient's."""
 _MAX_SCALED = 1e6
 _MAX_SPREAD = 0.5  # of one patient's values, in interquartile ranges: two visits may be a year apart
 
@@ -105,10 +104,11 @@ def believe(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: 
     check_known(sorted(names), manifest)
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
+    relations = relations_of(manifest.tasks, manifest.rules)
     plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
     scaled_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
     return [
-        _believe(row, outputs_T, values_T, manifest, conditioning)
+        _believe(row, outputs_T, values_T, manifest, conditioning, relations)
         for row, outputs_T, values_T in zip(given, scaled_NT, plain.values_NT, strict=True)
     ]
 
@@ -179,7 +179,12 @@ def _moved(
 
 
 def _believe(
-    given: Given, outputs_T: Floats, predicted_T: Floats, manifest: BundleManifest, conditioning: Conditioning
+    given: Given,
+    outputs_T: Floats,
+    predicted_T: Floats,
+    manifest: BundleManifest,
+    conditioning: Conditioning,
+    relations: Sequence[Relation],
 ) -> Given:
     """What stays when the implausible and the contradictory are gone, with what follows from it."""
     if not given.values:
@@ -187,12 +192,12 @@ def _believe(
     tasks = manifest.tasks
     implausible = {name: why for name, value in given.values.items() if (why := _implausible(tasks[name], value))}
     values = {name: value for name, value in given.values.items() if name not in implausible}
-    reasons = contradiction(values, tasks)
+    reasons = contradiction(values, tasks, relations)
     values = {name: value for name, value in values.items() if name not in reasons}
     unlike = _unlike(values, outputs_T, predicted_T, manifest, conditioning)
     values = {name: value for name, value in values.items() if name not in unlike}
     ignored = (*given.ignored, *implausible.values(), *dict.fromkeys(reasons.values()), *unlike.values())
-    return Given({**values, **derived(values, tasks)}, ignored)
+    return Given({**values, **derived(values, tasks, relations)}, ignored)
 
 
 def _implausible(task: Task, value: float) -> str | None:
@@ -216,14 +221,19 @@ def _unlike(
     for name, value in values.items():
         index = tasks.index(name)
         off = abs(float(scaled_T[index]) - float(outputs_T[index]) - conditioning.means[index])
-        deviation = math.sqrt(max(conditioning.covariance[index][index], 0.0))
-        is_unlike = deviation > 0 and off > MAX_DEVIATIONS * deviation
-        if is_unlike or not off <= _MAX_SCALED:
+        limit = _limit(conditioning, index)
+        if 0 < limit < off or not off <= _MAX_SCALED:
             reasons[name] = (
                 f"{name}: {value:g} is too far from the predicted {predicted_T[index]:.3g} {tasks[name].unit}, as of a "
                 "wrong patient or unit"
             )
     return reasons
+
+
+def _limit(conditioning: Conditioning, index: int) -> float:
+    if conditioning.limits:
+        return conditioning.limits[index]
+    return MAX_DEVIATIONS * math.sqrt(max(conditioning.covariance[index][index], 0.0))
 
 
 def _number(name: str, value: object) -> float:

@@ -16,9 +16,9 @@ from sepl.metrics.floor import fit_known_floor
 from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import CalibratedValues
 from sepl.scoring.known import NOTHING, Given, network_told, score_known
+from sepl.scoring.relations import implied, relations_of
 from sepl.scoring.scorer import Scorer
 from sepl.scoring.told import as_known, told_per_patient
-from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,9 @@ def evaluate_patterns(
     *,
     num_bootstrap: int = 1000,
 ) -> tuple[KnownEvaluation, ...]:
-    """Each set of known tasks on the patients of whom all of them are known; a set without two such patients is none.
+    """Each set of known tasks on the patients of whom all of them are known.
+
+    A set without two such patients is left out, and one that leaves nothing to predict.
 
     The floor is fitted on the dataset's train patients.
 
@@ -41,7 +43,7 @@ def evaluate_patterns(
     """
     manifest = scorer.bundle.manifest
     train_PT, validation_PT, labels_PT = (_labels(dataset, name) for name in ("train", "validation", cohort_split))
-    cases = [case for names in patterns for case in _cases(names, outputs_PT, labels_PT, manifest.tasks)]
+    cases = [case for names in patterns for case in _cases(names, outputs_PT, labels_PT, manifest)]
     scored = _score(cases, scorer, dataset, cohort_split)
     medians_T = [median_of_present(train_PT[:, index]) for index in range(len(manifest.tasks))]
     found = []
@@ -57,7 +59,15 @@ def evaluate_patterns(
             floor_PT=fit_known_floor(train_PT, validation_PT, own_RT, manifest.tasks, case.names),
         )
         found.append(
-            evaluate_known(case.names, predictions, own_RT, medians_T, manifest.tasks, num_bootstrap=num_bootstrap)
+            evaluate_known(
+                case.names,
+                predictions,
+                own_RT,
+                medians_T,
+                manifest.tasks,
+                exact=case.exact,
+                num_bootstrap=num_bootstrap,
+            )
         )
     return tuple(found)
 
@@ -70,21 +80,25 @@ class _Case:
     rows: NDArray[np.int64]
     outputs_RT: Floats
     given: Sequence[Given]
+    exact: tuple[str, ...]
+    """Tasks that follow from these by a rule."""
 
 
 _NUM_CASES = 3
 """Of a set: nothing, its values, those of another patient."""
 
 
-def _cases(names: tuple[str, ...], outputs_PT: Floats, labels_PT: Floats, tasks: TaskTable) -> Sequence[_Case]:
+def _cases(names: tuple[str, ...], outputs_PT: Floats, labels_PT: Floats, manifest: BundleManifest) -> Sequence[_Case]:
+    tasks = manifest.tasks
+    exact = implied(names, relations_of(tasks, manifest.rules))
     places = [tasks.index(name) for name in names]
     rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2:
+    if len(rows) < 2 or len({*names, *exact}) == len(tasks):
         return ()
     values_RK = as_known(labels_PT[rows], tasks)[:, places]
     given = [Given(dict(zip(names, values_K, strict=True))) for values_K in values_RK.tolist()]
     others = [given[place - 1] for place in range(len(given))]
-    return [_Case(names, rows, outputs_PT[rows], told) for told in ([NOTHING] * len(given), given, others)]
+    return [_Case(names, rows, outputs_PT[rows], told, exact) for told in ([NOTHING] * len(given), given, others)]
 
 
 def _score(

@@ -104,6 +104,7 @@ def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assemble
         reachable_skill=cohort.reachable_skill,
         quality=cohort.quality,
         known_patterns=cohort.known_patterns,
+        rules=dict(cohort.rules),
         fingerprint=fingerprint_of(cohort, spec, kept, shards),
     )
 

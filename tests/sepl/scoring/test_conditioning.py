@@ -297,3 +297,8 @@ def test_the_default_patterns_are_age_and_sex_and_all_simple_factors_that_there_
 def test_a_covariance_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="covariance should be 2 × 2"):
         Conditioning(means=(0.0, 0.0), covariance=((1.0,),), num_patients=3)
+
+
+def test_limits_of_another_number_than_tasks_are_refused() -> None:
+    with pytest.raises(ValueError, match="limits should be 2, as means are, were 1"):
+        Conditioning(means=(0.0, 0.0), covariance=((1.0, 0.0), (0.0, 1.0)), num_patients=3, limits=(1.0,))

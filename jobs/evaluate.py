@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import tyro
 from rich.console import Console
 
 from jobs._command import run_command
@@ -14,6 +15,7 @@ def main(
     data: str,
     out: str,
     cohort_split: Literal["train", "validation", "calibration", "test"] = "test",
+    known: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
     device: DeviceName = "auto",
 ) -> None:
     """Evaluate a bundle on one cohort split of a prepared dataset, per patient, beside median predictor and floor.
@@ -23,22 +25,30 @@ def main(
         data: The prepared dataset; its tasks, units and image size must be the bundle's.
         out: The JSON file to write.
         cohort_split: Whose patients. The test patients are sealed: choose no model by them.
+        known: Values to be known, such as age,sex, and what they bring; once for each set. Left out: the sets that the
+            bundle was calibrated for.
         device: auto is a GPU when there is one.
     """
+    from sepl.bundle.conditioning import parse_pattern
     from sepl.bundle.registry import open_bundle
-    from sepl.bundle.skills import evaluation_table
+    from sepl.bundle.skills import evaluation_table, known_table
     from sepl.data.dataset.dataset import PreparedDataset
     from sepl.scoring.evaluation import evaluate_bundle
     from sepl.scoring.scorer import Scorer
 
     check_writable(resolve(out))
-    scorer = Scorer(open_bundle(bundle), device)
-    evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split)
+    opened = open_bundle(bundle)
+    tasks = opened.manifest.tasks
+    patterns = [parse_pattern(text, tasks, "--known") for text in known]
+    scorer = Scorer(opened, device)
+    evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split, known=patterns or None)
     resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())
     console = Console()
     if not console.is_terminal:
         console.width = 240  # a log has no width to fit in; a figure should not be broken over lines
     console.print(evaluation_table(evaluation))
+    for pattern in evaluation.known:
+        console.print(known_table(pattern, tasks))
     console.print(f"evaluation of {scorer.bundle.bundle_id}: {out}")
 
 

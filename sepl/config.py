@@ -75,6 +75,9 @@ class ModelConfig(Settings):
     the true priors, 'shuffled' somebody else's, neither of which can be published (`sepl.models.families.sepl`)."""
     binary_prior: BinaryPrior = "logit"
     """How a binary prior is propagated; the released code uses the logit."""
+    known_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Of sepl: how often in training a prior is handed on as it is known instead of as predicted, drawn for each prior
+    and photograph; above 0 the network is told what is known of a patient to score (docs/known_values.md)."""
     drop_path: float = Field(default=0.0, ge=0.0, lt=1.0)
     final_norm: bool = True
     """Whether features pass the backbone's last norm, as its authors have it; the released SePL leaves it out."""
@@ -138,6 +141,8 @@ class ModelConfig(Settings):
     def _check_sepl(self) -> None:
         if self.num_stages == 1 and self.propagation != "none":
             raise ValueError(f"propagation should be 'none' in one stage (num_stages), was {self.propagation!r}")
+        if self.propagation not in ("predicted", "detached"):
+            self._must_stay("known_share", "unless predicted priors are propagated (propagation)")
         if self.propagation == "none":
             for option in ("prior_attention", "binary_prior"):
                 self._must_stay(option, "unless priors are propagated (propagation)")
@@ -159,6 +164,7 @@ _FAMILIES_OF_OPTION: dict[str, tuple[Family, ...]] = {
     "hidden_width": ("sepl", "mmoe", "cgc", "ple", "ctan"),
     "propagation": ("sepl",),
     "binary_prior": ("sepl",),
+    "known_share": ("sepl",),
     "num_stages": ("sepl",),
     "gate_inputs": ("sepl",),
     "prior_attention": ("sepl",),

@@ -1,6 +1,7 @@
 """The library from a notebook (docs/library.md): open a dataset, train one setting, open a bundle, score with it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +15,14 @@ from sepl.bundle import registry
 from sepl.bundle.format import ModelBundle, compose_bundle, write_bundle
 from sepl.bundle.manifest import MANIFEST
 from sepl.config import DeviceName, TrialConfig
+from sepl.data.cohort.known import KnownColumns, name_known_columns
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.tables.table import TABLE_SUFFIXES
 from sepl.errors import ConfigError
 from sepl.execution.progress import track
 from sepl.metrics import Evaluation
 from sepl.scoring.compose import compose_content, provenance_of_one
+from sepl.scoring.known import KnownValues, check_rows
 from sepl.scoring.patients import patient_keys
 from sepl.scoring.readings import Photograph
 from sepl.scoring.rows import Score
@@ -131,6 +134,7 @@ class Model:
         patient_column: str | None = None,
         eye_column: str | None = None,
         images: str | Path | None = None,
+        known: Sequence[KnownValues] | Mapping[str, str] = (),
     ) -> "pd.DataFrame":
         """Scores, one row a photograph in order: the columns of `jobs.score`; `attrs["units"]` has the tasks' units.
 
@@ -141,9 +145,13 @@ class Model:
             eyes: of files and arrays, "left" or "right"; for models that see left eyes mirrored.
             image_column, patient_column, eye_column: of a table or DataFrame, as in `jobs.score`.
             images: where paths begin; by default beside a table's file, else the working folder.
+            known: what is known of the patients beside the photographs (docs/known_values.md). Of files and arrays, one
+                mapping a photograph of values by task, in its unit, 0 or 1 of a binary one; of a table or DataFrame, by
+                task the column that tells it, such as `{"age": "Alter"}`, as in `jobs.score --known-column`.
 
         Raises:
-            ConfigError: an array is no photograph, or there are not as many patients or eyes as photographs.
+            ConfigError: an array is no photograph, there are not as many patients, eyes or known values as photographs,
+                or the bundle cannot be told these.
             CohortError: a table cannot be read or lacks a column.
         """
         import pandas as pd
@@ -151,12 +159,26 @@ class Model:
         columns = {"image_column": image_column, "patient_column": patient_column, "eye_column": eye_column}
         if isinstance(photographs, pd.DataFrame):
             root = "." if images is None else str(images)
-            return self._frame(self._score_source(_of_frame(photographs, columns, root))).set_index(photographs.index)
+            source = _of_frame(photographs, columns, root, self._reader(known))
+            return self._frame(self._score_source(source)).set_index(photographs.index)
         if isinstance(photographs, str | Path) and _is_many(str(photographs)):
-            root = None if images is None else str(images)
-            return self._frame(self._score_source(find_photographs(str(photographs), images=root, **_given(columns))))
+            told = {"images": None if images is None else str(images), "known": self._reader(known)}
+            return self._frame(self._score_source(find_photographs(str(photographs), **told, **_given(columns))))
         named = _of_pictures(photographs, patients, eyes, "." if images is None else str(images))
-        return self._frame(self.scorer.score_photographs(named))
+        if isinstance(known, Mapping):
+            raise ConfigError(f"known should be a sequence of one mapping a photograph, was the mapping {known!r}")
+        rows = check_rows(known, len(named), self.bundle.manifest)
+        return self._frame(
+            self.scorer.score_photographs([replace(one, known=row) for one, row in zip(named, rows, strict=True)])
+        )
+
+    def _reader(self, known: Sequence[KnownValues] | Mapping[str, str]) -> KnownColumns | None:
+        if not known:
+            return None
+        if not isinstance(known, Mapping):
+            raise ConfigError("known should name a column by task where photographs are of a table, was a sequence")
+        self.scorer.check_known(list(known))
+        return name_known_columns(known, self.bundle.manifest.tasks)
 
     def _score_source(self, source: PhotographSource) -> list[Score]:
         return [score for batch in self.scorer.stream(source, source.order) for score in batch]
@@ -180,9 +202,12 @@ def _given(columns: Mapping[str, str | None]) -> dict[str, Any]:
     return {role: column for role, column in columns.items() if column is not None}
 
 
-def _of_frame(frame: "pd.DataFrame", columns: Mapping[str, str | None], root: str) -> PhotographSource:
-    """Read as a file of it would be, so that ids, eyes and absent cells mean the same."""
-    wanted = list(_given(columns).values())
+def _of_frame(
+    frame: "pd.DataFrame", columns: Mapping[str, str | None], root: str, known: KnownColumns | None
+) -> PhotographSource:
+    """Read as a file of it would be, so that ids, eyes, known values and absent cells mean the same."""
+    told = known.columns_among(frame.columns) if known else {}
+    wanted = list(dict.fromkeys([*_given(columns).values(), *told.values()]))
     absent = [column for column in wanted if column not in frame.columns]
     if absent:
         raise ConfigError(f"the DataFrame should have the column {absent[0]!r}, has {', '.join(map(str, frame))}")
@@ -191,7 +216,7 @@ def _of_frame(frame: "pd.DataFrame", columns: Mapping[str, str | None], root: st
         cells = frame[wanted]
         texts = {name: cells[name].map(str, na_action="ignore") for name in wanted if cells[name].dtype == object}
         cells.assign(**texts).to_parquet(path, index=False)
-        return find_photographs(str(path), images=root, **_given(columns))
+        return find_photographs(str(path), images=root, known=known, **_given(columns))
 
 
 def _of_pictures(

@@ -20,7 +20,7 @@ from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp", "hba1c"))
 
 
-_SCALES = {"sex": (0.0, 1.0), "age": (50.0, 10.0), "sbp": (120.0, 20.0), "hba1c": (6.0, 1.0)}
+_SCALES = {"sex": (0.0, 1.0), "age": (50.0, 10.0), "sbp": (120.0, 20.0), "hba1c": (6.0, 1.0), "diabetes": (0.0, 1.0)}
 MODEL = ModelConfig(backbone="test_resnet", task_split="demographic", num_experts=2, hidden_width=8)
 
 

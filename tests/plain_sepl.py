@@ -24,6 +24,7 @@ class Case:
     gate_inputs: GateInputs = "image+prior"
     prior_attention: bool = True
     gate_top_k: int = 0
+    takes_known: bool = False
 
     def build(self) -> SeplHead:
         return SeplHead(
@@ -37,6 +38,7 @@ class Case:
             gate_inputs=self.gate_inputs,
             prior_attention=self.prior_attention,
             gate_top_k=self.gate_top_k,
+            takes_known=self.takes_known,
         )
 
 
@@ -81,7 +83,7 @@ def _plain_gate(network: SeplHead, case: Case, t: int, z_F: Tensor, p_P: Tensor)
 
 
 def _plain_prior(case: Case, k: int, output: Tensor, label: Tensor) -> Tensor:
-    if case.propagation in ("oracle", "shuffled"):
+    if case.propagation in ("oracle", "shuffled") or (case.takes_known and not math.isnan(float(label))):
         return torch.tensor(_plain_truth(case, k, float(label)))
     value = output.detach() if case.propagation == "detached" else output
     return value.sigmoid() if case.is_binary[k] and case.binary_prior == "probability" else value

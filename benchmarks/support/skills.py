@@ -33,7 +33,7 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     The same resamples of patients whatever the setting, so that differences pair. A network that is told true priors
     in training is told those of the test patients too.
     """
-    network = _trained_network(config, data)
+    network = trained_network(config, data)
     test = dataset.photographs("test")
     outputs_NT = predict_outputs(
         network,
@@ -43,6 +43,18 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
         labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
     )
     return skills_of_values(test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64))), dataset)
+
+
+def trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
+    """The network of the best epoch."""
+    run = TrainingRun(config, data)
+    for _ in train(run):
+        pass
+    network = build_network(
+        config.model, data.tasks, data.image_spec.size, initialise=False, normalisation=run.network.normalisation
+    )
+    network.load_state_dict(run.best_state())
+    return network.to(data.device)
 
 
 def skills_of_values(values_PT: Floats, dataset: PreparedDataset) -> Floats:
@@ -99,18 +111,6 @@ def over_seeds(values_SB: Floats) -> Floats:
 def interval(figures_B: Floats) -> dict[str, float]:
     """The sample's own figure and the 95 % percentile interval of its resamples."""
     return estimate(figures_B).model_dump()
-
-
-def _trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
-    """The network of the best epoch."""
-    run = TrainingRun(config, data)
-    for _ in train(run):
-        pass
-    network = build_network(
-        config.model, data.tasks, data.image_spec.size, initialise=False, normalisation=run.network.normalisation
-    )
-    network.load_state_dict(run.best_state())
-    return network.to(data.device)
 
 
 def _task_skills(

@@ -133,10 +133,16 @@ def _describe_known(tasks: TaskTable, conditioning: Conditioning | None, evaluat
     return (
         f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1). How errors go together was fitted "
         f"on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the fit gained "
-        "nothing by stays as predicted.\n\n"
+        f"nothing by stays as predicted.{_told_network(conditioning)}\n\n"
         + _table(["known", "patients", "sharpened by it"], rows)
         + _known_skills(tasks, evaluation)
     )
+
+
+def _told_network(conditioning: Conditioning) -> str:
+    if not conditioning.network_inputs:
+        return ""
+    return f" The network itself is told {', '.join(conditioning.network_inputs)} where they are known."
 
 
 def _known_skills(tasks: TaskTable, evaluation: Evaluation | None) -> str:

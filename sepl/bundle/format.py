@@ -65,6 +65,7 @@ class BundleContent(TypedDict):
     scaler: LabelScaler
     intervals: Intervals
     conditioning: NotRequired[Conditioning | None]
+    rules: NotRequired[Mapping[str, str]]
     provenance: Provenance
     state: Mapping[str, Tensor]
     evaluation: Evaluation | None

@@ -4,6 +4,7 @@ The bundle's id ends with a hash of the manifest's own content, so that an id na
 """
 
 import json
+import operator
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from sepl.config import TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
+from sepl.data.rules import RuleTexts, check_rules
 from sepl.errors import BundleError
 from sepl.settings import Settings
 from sepl.storage import sha256_of
@@ -89,6 +91,8 @@ class BundleManifest(Settings):
     intervals: Intervals
     conditioning: Conditioning | None = None
     """What known values of a patient do to the others; None: the bundle takes none."""
+    rules: RuleTexts = Field(default_factory=dict, exclude_if=operator.not_)
+    """By task that values of others decide, its rule."""
     provenance: Provenance
     files: dict[BundleFile, str]
     """SHA-256 by file name."""
@@ -105,6 +109,7 @@ class BundleManifest(Settings):
             )
         if self.conditioning is not None:
             self.conditioning.check_of(self.tasks)
+        check_rules(self.rules, self.tasks)
         return self
 
     @property

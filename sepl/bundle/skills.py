@@ -38,6 +38,22 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def known_table(evaluation: KnownEvaluation, tasks: TaskTable) -> Table:
+    """For a terminal: what knowing these values brings to the others."""
+    table = Table(
+        title=f"Skill of {evaluation.num_patients} patients with {' and '.join(evaluation.known)} known",
+        title_justify="left",
+        caption="known alone: the same values without a photograph; another's: with another patient's values",
+        caption_justify="left",
+    )
+    for heading in KNOWN_HEADER:
+        table.add_column(heading, justify="left" if heading in ("task", "n") else "right")
+    rows = known_rows(evaluation, tasks)
+    for row in rows:
+        table.add_row(*row, end_section=row is rows[-2])
+    return table
+
+
 KNOWN_HEADER = ("task", "n", "nothing known", "known", "known alone", "known − known alone", "another's", "coverage")
 
 

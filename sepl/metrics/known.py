@@ -75,6 +75,7 @@ def evaluate_known(
     medians_T: Sequence[float],
     tasks: TaskTable,
     *,
+    exact: Sequence[str] = (),
     num_bootstrap: int = 1000,
     seed: int = 0,
 ) -> KnownEvaluation:
@@ -83,9 +84,10 @@ def evaluate_known(
     Args:
         labels_PT: in the tasks' units, NaN where absent.
         medians_T: of the training labels.
+        exact: tasks that follow from the known ones by a rule, which says nothing of a model.
     """
     weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
-    judged = [index for index, task in enumerate(tasks) if task.name not in known]
+    judged = [index for index, task in enumerate(tasks) if task.name not in (*known, *exact)]
     skills = {
         name: skill_resamples(values_PT, labels_PT, medians_T, tasks, weights_BP)
         for name, values_PT in (

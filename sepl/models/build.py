@@ -84,6 +84,10 @@ def _builder(family: Family) -> Callable[[ModelConfig, TaskTable, int, MakeBackb
 def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
     priors = TaskSplit.parse(config.task_split, tasks).priors if config.num_stages == 2 else ()
+    if config.known_share and not priors:
+        raise ConfigError(
+            f"known_share should stay 0 where no task is a prior (task_split), was {config.known_share:g}"
+        )
     head = SeplHead(
         num_features,
         is_binary=tasks.is_binary,
@@ -96,6 +100,7 @@ def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: Ma
         prior_attention=config.prior_attention,
         gate_top_k=config.gate_top_k,
         load_balance=config.load_balance,
+        takes_known=config.known_share > 0,
     )
     network = SeplNetwork(backbone, head, build_fusion(config.fusion, num_features))
     return _in_groups(network, config, tasks, num_features)

@@ -1,6 +1,7 @@
 """A network's outputs for photographs: all stored ones at once, or each patient's in two steps.
 
-    represent_pixels   pixels → what is kept of each photograph: its features with fusion, its outputs without
+    represent_pixels   pixels → what is kept of each photograph: its outputs; of a network that waits for patients, its
+                       features
     join_patients      that → one row of outputs a patient: the network's, or their mean
 
 Both together are what `predict_outputs` and `mean_per_patient` make of all photographs at once.
@@ -44,6 +45,19 @@ def predict_outputs(
         labels_NT: scaled labels, NaN where absent, for a network that `needs_labels`; of a patient's with fusion, those
             of the first photograph are taken.
     """
+    return predict_told(network, shards, [labels_NT], device=device, batch_size=batch_size, patients=patients)[0]
+
+
+def predict_told(
+    network: nn.Module,
+    shards: Sequence[NDArray[np.uint8]],
+    tables: Sequence[NDArray[np.floating] | None],
+    *,
+    device: torch.device,
+    batch_size: int = 64,
+    patients: NDArray[np.int64] | None = None,
+) -> list[NDArray[np.float32]]:
+    """As `predict_outputs`, once for each of `tables` of labels, with the photographs through the backbone once."""
     assert isinstance(network, MultiTaskNetwork), "a network made by build_network"
     was_training = network.training
     network.eval()
@@ -52,7 +66,10 @@ def predict_outputs(
             inputs = (
                 to_input(pixels_BHWC, *network.normalisation) for pixels_BHWC in _batches(shards, device, batch_size)
             )
-            labels = None if labels_NT is None else torch.from_numpy(labels_NT.astype(np.float32)).to(device)
+            labels = [
+                None if table_NT is None else torch.from_numpy(table_NT.astype(np.float32)).to(device)
+                for table_NT in tables
+            ]
             if network.fusion is not None and patients is not None:
                 return _predict_patients(network, inputs, torch.from_numpy(patients).to(device), labels)
             return _predict_photographs(network, inputs, labels)
@@ -77,47 +94,64 @@ def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tenso
 
 
 def represent_pixels(network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """What is kept of each photograph: (N, F), or (N, T, F), with fusion; else its outputs (N, T).
+    """What is kept of each photograph: its outputs (N, T); of a network that waits for patients, its features, (N, F)
+    or (N, T, F).
 
     The network is in evaluation mode on `device`.
     """
     images = to_input(torch.from_numpy(pixels_NHWC).to(device, non_blocking=True), *network.normalisation)
     features = photograph_features(network, images)
-    return network.judge(features).float() if network.fusion is None else features
+    return features if network.waits_for_patients else network.judge(features).float()
 
 
-def join_patients(network: MultiTaskNetwork, kept_N: Tensor, patient_N: NDArray[np.int64]) -> NDArray[np.float64]:
+def join_patients(
+    network: MultiTaskNetwork,
+    kept_N: Tensor,
+    patient_N: NDArray[np.int64],
+    known_PT: NDArray[np.floating] | None = None,
+) -> NDArray[np.float64]:
     """Outputs (P, T) from what was kept: scaled values, logits for binary tasks. Patients are 0 … P−1.
 
-    Each has a photograph.
+    Each has a photograph. `known_PT`, scaled and NaN where unknown, is what a network that takes known values is told.
     """
-    if network.fusion is None:
+    if not network.waits_for_patients:
         return mean_per_patient(kept_N.cpu().numpy(), patient_N)
-    sets = PhotographSets(torch.from_numpy(patient_N).to(kept_N.device), int(patient_N.max()) + 1)
-    return network.judge(kept_N, Context(sets)).double().cpu().numpy()
+    index_N = torch.from_numpy(patient_N).to(kept_N.device)
+    told_PT = None if known_PT is None else torch.from_numpy(known_PT.astype(np.float32)).to(kept_N.device)
+    if network.fusion is not None:
+        sets = PhotographSets(index_N, int(patient_N.max()) + 1)
+        return network.judge(kept_N, Context(sets, told_PT)).double().cpu().numpy()
+    context = NO_CONTEXT if told_PT is None else Context(labels_BT=told_PT.index_select(0, index_N))
+    return mean_per_patient(network.judge(kept_N, context).float().cpu().numpy(), patient_N)
 
 
 def _predict_photographs(
-    network: MultiTaskNetwork, inputs: Iterator[Tensor], labels_NT: Tensor | None
-) -> NDArray[np.float32]:
-    outputs, start = [], 0
+    network: MultiTaskNetwork, inputs: Iterator[Tensor], tables: Sequence[Tensor | None]
+) -> list[NDArray[np.float32]]:
+    outputs: list[list[Tensor]] = [[] for _ in tables]
+    start = 0
     for images_BCHW in inputs:
         rows = slice(start, start := start + len(images_BCHW))
-        context = NO_CONTEXT if labels_NT is None else Context(labels_BT=labels_NT[rows])
-        outputs.append(network.judge(photograph_features(network, images_BCHW), context).float())
-    return torch.cat(outputs).cpu().numpy() if outputs else _no_outputs(network)
+        features = photograph_features(network, images_BCHW)
+        for own, labels_NT in zip(outputs, tables, strict=True):
+            context = NO_CONTEXT if labels_NT is None else Context(labels_BT=labels_NT[rows])
+            own.append(network.judge(features, context).float())
+    return [torch.cat(own).cpu().numpy() if own else _no_outputs(network) for own in outputs]
 
 
 def _predict_patients(
-    network: MultiTaskNetwork, inputs: Iterator[Tensor], patient_N: Tensor, labels_NT: Tensor | None
-) -> NDArray[np.float32]:
+    network: MultiTaskNetwork, inputs: Iterator[Tensor], patient_N: Tensor, tables: Sequence[Tensor | None]
+) -> list[NDArray[np.float32]]:
     """Photographs a batch at a time, then what is left of them, their features, at once."""
-    features = [photograph_features(network, images_BCHW) for images_BCHW in inputs]
-    if not features:
-        return _no_outputs(network)
-    sets = PhotographSets(patient_N, int(patient_N.max()) + 1)
-    outputs_PT = network.judge(torch.cat(features), Context(sets, None if labels_NT is None else sets.first(labels_NT)))
-    return outputs_PT.float().index_select(0, patient_N).cpu().numpy()
+    batches = [photograph_features(network, images_BCHW) for images_BCHW in inputs]
+    if not batches:
+        return [_no_outputs(network) for _ in tables]
+    sets, features = PhotographSets(patient_N, int(patient_N.max()) + 1), torch.cat(batches)
+    outputs = [
+        network.judge(features, Context(sets, None if labels_NT is None else sets.first(labels_NT)))
+        for labels_NT in tables
+    ]
+    return [outputs_PT.float().index_select(0, patient_N).cpu().numpy() for outputs_PT in outputs]
 
 
 def _batches(shards: Sequence[NDArray[np.uint8]], device: torch.device, batch_size: int) -> Iterator[Tensor]:

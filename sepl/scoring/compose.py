@@ -21,6 +21,7 @@ from sepl.scoring.conditioning import fit_conditioning
 from sepl.scoring.evaluation import check_fit, evaluate_bundle, per_patient
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
+from sepl.scoring.told import network_inputs, told_by_pattern
 
 _NUM_BOOTSTRAP = 1000
 
@@ -80,6 +81,7 @@ def calibrated_content(
         image=dataset.image_spec.for_network(normalisation),
         quality=dataset.manifest.quality,
         scaler=dataset.scaler,
+        rules=dataset.manifest.rules,
         intervals=Intervals(),
         provenance=provenance,
         state=state,
@@ -100,6 +102,8 @@ def recalibrated_content(
     outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
     intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
     declared = dataset.manifest.known_patterns
+    declared = default_patterns(tasks) if declared is None else declared
+    told = told_by_pattern(scorer, dataset, "calibration", declared)
     num_calibration = len(outputs_PT)
     fitted_on: FittedOn = ("calibration",)
     if unvalidated is not None:
@@ -107,6 +111,8 @@ def recalibrated_content(
             scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
         outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
         outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
+        told_V = told_by_pattern(scorer, dataset, "validation", declared)
+        told = {known: np.vstack([rows_PT, told_V[known]]) for known, rows_PT in told.items()}
         fitted_on = ("calibration", "validation")
     conditioning = fit_conditioning(
         outputs_PT,
@@ -114,9 +120,11 @@ def recalibrated_content(
         tasks,
         scaler,
         intervals,
-        default_patterns(tasks) if declared is None else declared,
+        declared,
         is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
         fitted_on=fitted_on,
+        network_inputs=network_inputs(content["config"].model, tasks),
+        told=told,
     )
     return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
 
@@ -132,6 +140,7 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
     if not dataset.photographs("calibration").num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split calibration should hold patients, holds none")
     manifest = bundle.manifest
+    is_own = manifest.provenance.fingerprint == dataset.fingerprint
     content = recalibrated_content(
         BundleContent(
             config=manifest.config,
@@ -139,6 +148,7 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
             image=manifest.image,
             quality=manifest.quality,
             scaler=manifest.scaler,
+            rules=dataset.manifest.rules if is_own else manifest.rules,
             intervals=manifest.intervals,
             provenance=manifest.provenance,
             state=bundle.state,

@@ -7,21 +7,26 @@
 Where that did not make patients better who were left out of the fit, a task stays as predicted (the guard). Everything
 is in scaled units; a binary task's output is its probability or its logit, whichever served better.
 
+A network may have been told known values itself. Its outputs are then nearer to the truth and its residuals others: a
+set of known tasks that it is told of has residuals, and so μ and Σ, of its own, of outputs with these values told. What
+the guard holds stays as predicted with nothing known.
+
     P patients · N rows · T tasks · K known ones
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern
+from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern, Residuals, all_patterns
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_half_width
+from sepl.scoring.limits import believable_limits
 from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
@@ -53,6 +58,13 @@ class _Fit:
     means_T: Floats
     covariance_TT: Floats
 
+    @classmethod
+    def of(cls, residuals: Residuals) -> "_Fit":
+        return cls(np.array(residuals.means), np.array(residuals.covariance))
+
+    def residuals(self) -> Residuals:
+        return Residuals(means=tuple(self.means_T.tolist()), covariance=tuple(map(tuple, self.covariance_TT.tolist())))
+
 
 def scale_outputs(
     outputs_NT: NDArray[np.floating], tasks: TaskTable, temperatures: Mapping[str, float], scale: BinaryScale
@@ -75,28 +87,41 @@ def probabilities(values_N: Floats, scale: BinaryScale) -> Floats:
     return np.clip(values_N if scale == "probability" else expit(values_N), *PROBABILITIES)
 
 
-def condition(conditioning: Conditioning, names: Sequence[str], outputs_NT: Floats, known_NT: Floats) -> Conditioned:
+def condition(
+    conditioning: Conditioning,
+    names: Sequence[str],
+    outputs_NT: Floats,
+    known_NT: Floats,
+    told_NT: Floats | None = None,
+) -> Conditioned:
     """Outputs of every row given its known values, whatever these are; a row's result depends on no other row.
 
     Args:
         names: of the tasks.
         outputs_NT: scaled, by `scale_outputs`.
         known_NT: scaled, by `scale_known`; NaN where unknown.
+        told_NT: as `outputs_NT`, of a network that is told what is known; None: it takes nothing.
 
     A known task is its known value. Guard and quantile of another are those of the nearest pattern that does not hold
-    it: the least symmetric difference, of several the one that is part of what is known.
+    it: the least symmetric difference, of several the one that is part of what is known; where the network is told of
+    some, in these first.
     """
+    told_NT = outputs_NT if told_NT is None else told_NT
     found = Conditioned(outputs_NT.copy(), np.full_like(outputs_NT, np.nan), np.zeros(outputs_NT.shape, bool))
-    fit = _Fit(np.array(conditioning.means), np.array(conditioning.covariance))
     is_known_NT = np.isfinite(known_NT)
     for known_T in np.unique(is_known_NT[is_known_NT.any(axis=1)], axis=0):
         rows = np.flatnonzero((is_known_NT == known_T).all(axis=1))
         known = np.flatnonzero(known_T)
-        values_RT, deviations_T = _move(fit, known, outputs_NT[rows], known_NT[rows])
+        told_names = {names[place] for place in known.tolist()}
+        moves: dict[int, tuple[Floats, Floats]] = {}
         for index in np.flatnonzero(~known_T).tolist():
-            pattern = nearest_pattern(conditioning.patterns, {names[place] for place in known.tolist()}, names[index])
+            pattern = nearest_pattern(conditioning.patterns, told_names, names[index], conditioning.network_inputs)
             if pattern is None or names[index] in pattern.guarded:
                 continue
+            residuals = pattern.residuals or conditioning
+            if id(residuals) not in moves:
+                moves[id(residuals)] = _move(_Fit.of(residuals), known, told_NT[rows], known_NT[rows])
+            values_RT, deviations_T = moves[id(residuals)]
             quantile = pattern.quantiles.get(names[index])
             found.values_NT[rows, index] = values_RT[:, index]
             found.is_moved_NT[rows, index] = True
@@ -108,10 +133,16 @@ def condition(conditioning: Conditioning, names: Sequence[str], outputs_NT: Floa
     return found
 
 
-def nearest_pattern(patterns: Sequence[KnownPattern], known: set[str], task: str) -> KnownPattern | None:
+def nearest_pattern(
+    patterns: Sequence[KnownPattern], known: set[str], task: str, network_inputs: Collection[str] = ()
+) -> KnownPattern | None:
     """Of those that do not hold `task`; None where there is none."""
-    others = [pattern for pattern in patterns if task not in pattern.known]
-    return min(others, key=lambda row: (len(known ^ set(row.known)), not known >= set(row.known)), default=None)
+
+    def distance(pattern: KnownPattern) -> tuple[int, int, bool]:
+        differing = known ^ set(pattern.known)
+        return len(differing & set(network_inputs)), len(differing), not known >= set(pattern.known)
+
+    return min((pattern for pattern in patterns if task not in pattern.known), key=distance, default=None)
 
 
 def fit_conditioning(
@@ -124,22 +155,33 @@ def fit_conditioning(
     *,
     is_calibration_P: NDArray[np.bool_] | None = None,
     fitted_on: FittedOn = ("calibration",),
+    network_inputs: Sequence[str] = (),
+    told: Mapping[tuple[str, ...], NDArray[np.floating]] | None = None,
+    singles: bool = True,
 ) -> Conditioning:
     """How residuals go together, from patients on whom the network was not trained.
 
     Args:
         outputs_PT: network outputs (scaled values, logits), mean over a patient's photographs.
         labels_PT: in the tasks' units, NaN where absent.
-        patterns: the declared ones; beside them every single task is one, for sets that nobody declared.
+        patterns: the declared ones, to which `all_patterns` adds unless `singles` is false.
         is_calibration_P: whose residuals the intervals rest on; None: all.
         fitted_on: cohort splits of the patients.
+        network_inputs: tasks of which the network is told known values.
+        told: by pattern that has some of these, outputs (P, T) of the network told the labels of the pattern.
     """
     is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
+    every = all_patterns(patterns, tasks) if singles else list(map(tuple, patterns))
+    setting = tasks, every, patterns, intervals.confidence, is_calibration_P, fitted_on, tuple(network_inputs)
     found = [
         _fit_on_scale(
             scale_outputs(outputs_PT, tasks, intervals.temperatures, scale),
             scale_known(labels_PT, tasks, scaler, scale),
-            _Setting(tasks, scale, patterns, intervals.confidence, is_calibration_P, fitted_on),
+            {
+                known: scale_outputs(outputs_PT, tasks, intervals.temperatures, scale)
+                for known, outputs_PT in (told or {}).items()
+            },
+            _Setting(scale, *setting),
         )
         for scale in ("probability", "logit")
     ]
@@ -148,40 +190,60 @@ def fit_conditioning(
 
 @dataclass(frozen=True, eq=False)
 class _Setting:
-    tasks: TaskTable
     scale: BinaryScale
+    tasks: TaskTable
+    patterns: Sequence[tuple[str, ...]]
     declared: Sequence[Sequence[str]]
     confidence: float
     is_calibration_P: NDArray[np.bool_]
     fitted_on: FittedOn
+    network_inputs: tuple[str, ...]
 
 
-def _fit_on_scale(outputs_PT: Floats, labels_PT: Floats, setting: _Setting) -> tuple[Conditioning, float]:
+def _fit_on_scale(
+    outputs_PT: Floats, labels_PT: Floats, told: Mapping[tuple[str, ...], Floats], setting: _Setting
+) -> tuple[Conditioning, float]:
     """The conditioning, and its mean loss over patterns and tasks as a share of that without known values."""
     residuals_PT = labels_PT - outputs_PT
     fit = _fit(residuals_PT)
-    names = setting.tasks.names
-    singles = [(name,) for name in names if (name,) not in map(tuple, setting.declared)]
     held_out = list(_leave_out(residuals_PT))
     patterns, losses = [], []
-    for known in (*map(tuple, setting.declared), *singles):
-        pattern, shares = _judge(known, outputs_PT, labels_PT, held_out, setting)
+    for known in setting.patterns:
+        if known in told:
+            pattern, shares = _judge_told(known, outputs_PT, told[known], labels_PT, setting)
+        else:
+            pattern, shares = _judge(known, outputs_PT, outputs_PT, labels_PT, held_out, setting)
         patterns.append(pattern)
         losses.extend(shares)
     conditioning = Conditioning(
-        means=tuple(fit.means_T.tolist()),
-        covariance=tuple(map(tuple, fit.covariance_TT.tolist())),
+        means=fit.residuals().means,
+        covariance=fit.residuals().covariance,
         num_patients=int(np.isfinite(residuals_PT).any(axis=1).sum()),
         fitted_on=setting.fitted_on,
         binary_scale=setting.scale,
         patterns=tuple(patterns),
+        limits=believable_limits(residuals_PT, fit.means_T, np.sqrt(fit.covariance_TT.diagonal())),
+        network_inputs=setting.network_inputs,
     )
     return conditioning, float(np.mean(losses)) if losses else 1.0
+
+
+def _judge_told(
+    known: tuple[str, ...], outputs_PT: Floats, told_PT: Floats, labels_PT: Floats, setting: _Setting
+) -> tuple[KnownPattern, list[float]]:
+    """As `_judge`, with residuals of the outputs that the network has when it is told: of patients who have all."""
+    places = [setting.tasks.index(name) for name in known]
+    rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
+    residuals_RT = (labels_PT - told_PT)[rows]
+    held_out = [(rows[out], fit) for out, fit in _leave_out(residuals_RT)]
+    pattern, shares = _judge(known, outputs_PT, told_PT, labels_PT, held_out, setting)
+    return pattern.model_copy(update={"residuals": _fit(residuals_RT).residuals()}), shares
 
 
 def _judge(
     known: tuple[str, ...],
     outputs_PT: Floats,
+    told_PT: Floats,
     labels_PT: Floats,
     held_out: Sequence[tuple[NDArray[np.int64], _Fit]],
     setting: _Setting,
@@ -193,7 +255,7 @@ def _judge(
     has_all_P = np.asarray(np.isfinite(labels_PT[:, places]).all(axis=1))
     for rows, fit in held_out:
         rows = rows[has_all_P[rows]]
-        values_PT[rows], deviations_PT[rows] = _move(fit, places, outputs_PT[rows], labels_PT[rows])
+        values_PT[rows], deviations_PT[rows] = _move(fit, places, told_PT[rows], labels_PT[rows])
     guarded, quantiles, shares = [], {}, []
     for index, task in enumerate(tasks):
         if task.name in known:

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from sepl.bundle.format import BundleManifest, ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
-from sepl.errors import DatasetError
+from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation, evaluate
-from sepl.metrics.bootstrap import median_of_present
-from sepl.metrics.floor import fit_known_floor
-from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import calibrated_values
-from sepl.scoring.known import NOTHING, Given, score_known
+from sepl.scoring.known import check_known
+from sepl.scoring.known_evaluation import evaluate_patterns
 from sepl.scoring.scorer import Scorer
 from sepl.tasks import TaskSplit, TaskTable
 
@@ -24,20 +22,30 @@ Floats = NDArray[np.float64]
 
 
 def evaluate_bundle(
-    scorer: Scorer, dataset: PreparedDataset, cohort_split: str, num_bootstrap: int = 1000
+    scorer: Scorer,
+    dataset: PreparedDataset,
+    cohort_split: str,
+    num_bootstrap: int = 1000,
+    *,
+    known: Sequence[tuple[str, ...]] | None = None,
 ) -> Evaluation:
     """How good the scorer's bundle is on one cohort split; each patient counts once, by the mean of the outputs.
 
     The median predictor and the floor are fitted on the dataset's train patients. A warning tells limits of quality
-    that are not the bundle's: then other photographs are evaluated than would be scored. Nothing is said of known
-    values on patients from whose errors the bundle learned what they bring.
+    that are not the bundle's: then other photographs are evaluated than would be scored.
+
+    Args:
+        known: sets of tasks whose values are known; None: those that the bundle declares, but none on patients from
+            whose errors it learned what they bring.
 
     Raises:
+        ConfigError: `known` is asked of a bundle that takes no such values, or on patients whom it learned from.
         DatasetError: the dataset's tasks, units or image spec are not the bundle's, or the cohort split is unknown or
-            holds nobody.
+            holds nobody, or no two of whom a set of `known` is known.
     """
     manifest = scorer.bundle.manifest
     check_fit(scorer.bundle, dataset)
+    patterns = _declared(manifest, cohort_split) if known is None else _asked(known, manifest, dataset, cohort_split)
     _tell_other_limits(scorer.bundle, dataset)
     if not dataset.photographs(cohort_split).num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
@@ -56,54 +64,39 @@ def evaluate_bundle(
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
-    if manifest.conditioning is None or cohort_split in manifest.conditioning.fitted_on:
+    if not patterns:
         return evaluation
-    validation = dataset.photographs("validation")
-    floors = train_labels_PT, validation.per_patient(validation.labels_NT)
-    known = [
-        _evaluate_pattern(row.known, outputs_PT, labels_PT, floors, manifest, num_bootstrap)
-        for row in manifest.conditioning.declared
-    ]
-    return evaluation.model_copy(update={"known": tuple(row for row in known if row is not None)})
+    told = evaluate_patterns(patterns, scorer, dataset, cohort_split, outputs_PT, num_bootstrap=num_bootstrap)
+    return evaluation.model_copy(update={"known": told})
 
 
-def _evaluate_pattern(
-    names: tuple[str, ...],
-    outputs_PT: Floats,
-    labels_PT: Floats,
-    floor_labels: tuple[Floats, Floats],
-    manifest: BundleManifest,
-    num_bootstrap: int,
-) -> KnownEvaluation | None:
-    """On the patients of whom all of these are known; None when there are no two."""
-    tasks = manifest.tasks
-    places = [tasks.index(name) for name in names]
-    rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2:
-        return None
-    outputs_PT, labels_PT = outputs_PT[rows], labels_PT[rows]
-    given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
-    others = [given[place - 1] for place in range(len(given))]
-    unknown, known, shuffled = (
-        score_known(outputs_PT, told, manifest).found for told in ([NOTHING] * len(given), given, others)
-    )
-    train_PT, validation_PT = floor_labels
-    predictions = KnownPredictions(
-        unknown_PT=unknown.values_NT,
-        known_PT=known.values_NT,
-        low_PT=known.low_NT,
-        high_PT=known.high_NT,
-        shuffled_PT=shuffled.values_NT,
-        floor_PT=fit_known_floor(train_PT, validation_PT, labels_PT, tasks, names),
-    )
-    medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
-    return evaluate_known(names, predictions, labels_PT, medians_T, tasks, num_bootstrap=num_bootstrap)
+def _declared(manifest: BundleManifest, cohort_split: str) -> Sequence[tuple[str, ...]]:
+    conditioning = manifest.conditioning
+    if conditioning is None or cohort_split in conditioning.fitted_on:
+        return ()
+    return [row.known for row in conditioning.declared]
 
 
-def _given(labels_T: Floats, places: Sequence[int], tasks: TaskTable) -> Given:
-    """A binary label is the mean over a patient's photographs, a known value is 0 or 1."""
-    rows = [(tasks.root[place], float(labels_T[place])) for place in places]
-    return Given({task.name: float(value > 0.5) if task.kind == "binary" else value for task, value in rows})
+def _asked(
+    patterns: Sequence[tuple[str, ...]], manifest: BundleManifest, dataset: PreparedDataset, cohort_split: str
+) -> Sequence[tuple[str, ...]]:
+    check_known([name for names in patterns for name in names], manifest)
+    if manifest.conditioning is not None and cohort_split in manifest.conditioning.fitted_on:
+        raise ConfigError(
+            "known values should be evaluated on patients from whose errors the bundle did not learn what they bring, "
+            f"were to be on {cohort_split}"
+        )
+    photographs = dataset.photographs(cohort_split)
+    labels_PT = photographs.per_patient(photographs.labels_NT)
+    for names in patterns:
+        places = [manifest.tasks.index(name) for name in names]
+        num_patients = int(np.isfinite(labels_PT[:, places]).all(axis=1).sum())
+        if num_patients < 2:
+            raise DatasetError(
+                f"{dataset.uri}: {', '.join(names)} should be known of two patients or more in {cohort_split}, "
+                f"{'was' if len(names) == 1 else 'were'} of {num_patients}"
+            )
+    return patterns
 
 
 def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:

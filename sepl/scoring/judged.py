@@ -24,12 +24,19 @@ class Judged:
     """That the outputs rest on."""
     given: Given = NOTHING
     """Of its patient."""
+    told_T: NDArray[np.float64] | None = None
+    """Its patient's outputs of a network that was told what is known; None: it was told nothing."""
 
 
-def judge_photograph(reading: Reading, outputs: tuple[NDArray[np.float64], int] | None, given: Given) -> Judged:
+def judge_photograph(
+    reading: Reading,
+    outputs: tuple[NDArray[np.float64], int] | None,
+    given: Given,
+    told_T: NDArray[np.float64] | None = None,
+) -> Judged:
     """A photograph with its patient's outputs, if the network has finite ones, and what is known of that patient."""
     if outputs is not None:
-        return Judged(reading, *outputs, given)
+        return Judged(reading, *outputs, given, told_T)
     if reading.status == "ok":
         reading = replace(reading, status="failed", reason="the model's output is not finite")
     return Judged(reading, None, 0)
@@ -40,7 +47,9 @@ def score_judged(judged: Sequence[Judged], manifest: BundleManifest) -> list[Sco
     outputs = [row.outputs_T for row in judged if row.outputs_T is not None]
     if not outputs:
         return [_score(row, manifest) for row in judged]
-    scored = score_known(np.stack(outputs), [row.given for row in judged if row.outputs_T is not None], manifest)
+    told = [row.outputs_T if row.told_T is None else row.told_T for row in judged if row.outputs_T is not None]
+    given = [row.given for row in judged if row.outputs_T is not None]
+    scored = score_known(np.stack(outputs), given, manifest, np.stack(told))
     found = scored.found
     ends = (found.values_NT.tolist(), found.low_NT.tolist(), found.high_NT.tolist())
     values = ([_prediction(*triple) for triple in zip(*row, strict=True)] for row in zip(*ends, strict=True))

@@ -19,15 +19,14 @@ from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
 from sepl.scoring.conditioning import condition, probabilities, scale_known, scale_outputs
 from sepl.scoring.intervals import CalibratedValues, calibrated_values, plausible_limits
-from sepl.scoring.relations import contradiction, derived
+from sepl.scoring.limits import MAX_DEVIATIONS
+from sepl.scoring.relations import Relation, contradiction, derived, relations_of
 from sepl.tasks import Task
 
 Floats = NDArray[np.float64]
 KnownValues = Mapping[str, float]
 """By task, in its unit; 0 or 1 of a binary one. What is not known is not in it."""
 
-MAX_DEVIATIONS = 4.0
-"""A given value further from the predicted one, in standard deviations of the residual, is another patient's."""
 _MAX_SCALED = 1e6
 _MAX_SPREAD = 0.5  # of one patient's values, in interquartile ranges: two visits may be a year apart
 
@@ -94,36 +93,75 @@ def join_known(rows: Sequence[KnownValues], manifest: BundleManifest) -> Given:
     return Given(values, tuple(ignored))
 
 
-def score_known(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> KnownScores:
-    """Calibrated values and intervals of network outputs, given what is known of each row.
+def believe(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> list[Given]:
+    """Of what is given of each row what stays, with what follows from it, and why the rest does not.
 
-    A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
-    as `calibrated_values` has it. Raises ConfigError as `check_known` does.
+    Raises ConfigError as `check_known` does.
     """
-    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
     names = {name for row in given for name in row.values}
     if not names:
-        return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
+        return list(given)
     check_known(sorted(names), manifest)
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
-    outputs_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
-    believed = [
-        _believe(row, outputs_T, values_T, manifest, conditioning)
-        for row, outputs_T, values_T in zip(given, outputs_NT, plain.values_NT, strict=True)
+    relations = relations_of(manifest.tasks, manifest.rules)
+    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    scaled_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
+    return [
+        _believe(row, outputs_T, values_T, manifest, conditioning, relations)
+        for row, outputs_T, values_T in zip(given, scaled_NT, plain.values_NT, strict=True)
     ]
+
+
+def network_told(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> Floats:
+    """Of what is believed, what the network itself is told: (N, T) in units, NaN where nothing."""
+    inputs = () if manifest.conditioning is None else manifest.conditioning.network_inputs
+    if not inputs:
+        return np.full(outputs_NT.shape, math.nan)
+    rows = [
+        [row.values.get(name, math.nan) if name in inputs else math.nan for name in manifest.tasks.names]
+        for row in believe(outputs_NT, given, manifest)
+    ]
+    return np.array(rows).reshape(outputs_NT.shape)
+
+
+def score_known(
+    outputs_NT: NDArray[np.floating],
+    given: Sequence[Given],
+    manifest: BundleManifest,
+    told_NT: NDArray[np.floating] | None = None,
+) -> KnownScores:
+    """Calibrated values and intervals of network outputs, given what is known of each row.
+
+    A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
+    as `calibrated_values` has it. `told_NT` are the outputs of a network that was told what `network_told` says. Raises
+    ConfigError as `check_known` does.
+    """
+    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    if not any(row.values for row in given):
+        return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
+    believed = believe(outputs_NT, given, manifest)
     known_NT = np.array([[row.values.get(name, math.nan) for name in manifest.tasks.names] for row in believed])
     known = [tuple(name for name in manifest.tasks.names if name in row.values) for row in believed]
-    moved = _moved(outputs_NT, known_NT, plain, manifest, conditioning)
+    moved = _moved(outputs_NT, outputs_NT if told_NT is None else told_NT, known_NT, plain, manifest)
     return KnownScores(moved, known, [_joined(row.ignored) for row in believed])
 
 
 def _moved(
-    outputs_NT: Floats, known_NT: Floats, plain: CalibratedValues, manifest: BundleManifest, conditioning: Conditioning
+    outputs_NT: NDArray[np.floating],
+    told_NT: NDArray[np.floating],
+    known_NT: Floats,
+    plain: CalibratedValues,
+    manifest: BundleManifest,
 ) -> CalibratedValues:
-    tasks, scaler = manifest.tasks, manifest.scaler
+    tasks, scaler, conditioning = manifest.tasks, manifest.scaler, manifest.conditioning
+    assert conditioning is not None  # `believe` found something known
     scale = conditioning.binary_scale
-    found = condition(conditioning, tasks.names, outputs_NT, scale_known(known_NT, tasks, scaler, scale))
+    scaled_NT, scaled_told_NT = (
+        scale_outputs(rows_NT, tasks, manifest.intervals.temperatures, scale) for rows_NT in (outputs_NT, told_NT)
+    )
+    scaled_known_NT = scale_known(known_NT, tasks, scaler, scale)
+    found = condition(conditioning, tasks.names, scaled_NT, scaled_known_NT, scaled_told_NT)
     is_binary_T = np.array(tasks.is_binary)
     values_NT = np.where(is_binary_T, probabilities(found.values_NT, scale), scaler.unscale(found.values_NT))
     half_NT = np.where(is_binary_T, math.nan, found.half_widths_NT * np.array(scaler.iqrs))
@@ -141,7 +179,12 @@ def _moved(
 
 
 def _believe(
-    given: Given, outputs_T: Floats, predicted_T: Floats, manifest: BundleManifest, conditioning: Conditioning
+    given: Given,
+    outputs_T: Floats,
+    predicted_T: Floats,
+    manifest: BundleManifest,
+    conditioning: Conditioning,
+    relations: Sequence[Relation],
 ) -> Given:
     """What stays when the implausible and the contradictory are gone, with what follows from it."""
     if not given.values:
@@ -149,12 +192,12 @@ def _believe(
     tasks = manifest.tasks
     implausible = {name: why for name, value in given.values.items() if (why := _implausible(tasks[name], value))}
     values = {name: value for name, value in given.values.items() if name not in implausible}
-    reasons = contradiction(values, tasks)
+    reasons = contradiction(values, tasks, relations)
     values = {name: value for name, value in values.items() if name not in reasons}
     unlike = _unlike(values, outputs_T, predicted_T, manifest, conditioning)
     values = {name: value for name, value in values.items() if name not in unlike}
     ignored = (*given.ignored, *implausible.values(), *dict.fromkeys(reasons.values()), *unlike.values())
-    return Given({**values, **derived(values, tasks)}, ignored)
+    return Given({**values, **derived(values, tasks, relations)}, ignored)
 
 
 def _implausible(task: Task, value: float) -> str | None:
@@ -178,14 +221,19 @@ def _unlike(
     for name, value in values.items():
         index = tasks.index(name)
         off = abs(float(scaled_T[index]) - float(outputs_T[index]) - conditioning.means[index])
-        deviation = math.sqrt(max(conditioning.covariance[index][index], 0.0))
-        is_unlike = deviation > 0 and off > MAX_DEVIATIONS * deviation
-        if is_unlike or not off <= _MAX_SCALED:
+        limit = _limit(conditioning, index)
+        if 0 < limit < off or not off <= _MAX_SCALED:
             reasons[name] = (
                 f"{name}: {value:g} is too far from the predicted {predicted_T[index]:.3g} {tasks[name].unit}, as of a "
                 "wrong patient or unit"
             )
     return reasons
+
+
+def _limit(conditioning: Conditioning, index: int) -> float:
+    if conditioning.limits:
+        return conditioning.limits[index]
+    return MAX_DEVIATIONS * math.sqrt(max(conditioning.covariance[index][index], 0.0))
 
 
 def _number(name: str, value: object) -> float:

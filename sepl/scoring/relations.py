@@ -1,8 +1,16 @@
-"""Values that follow from known ones by a rule: exact, and no prediction any more."""
+"""Values that follow from known ones by a rule: exact, and no prediction any more.
 
-from collections.abc import Callable, Mapping
+The body mass index is one of weight and height; a cohort's task by threshold (`sbp >= 140 or dbp >= 90`) is one of what
+it compares, by the rule that preparation labelled it with.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
+
+from sepl.data.rules import parse_rule
 from sepl.tasks import TaskTable
 
 
@@ -33,25 +41,59 @@ def _body_mass_index(known: Mapping[str, float]) -> float:
 RELATIONS = (Relation("bmi", {"bmi": "kg/m2", "weight": "kg", "height": "cm"}, _body_mass_index, tolerance=0.03),)
 
 
-def contradiction(known: Mapping[str, float], tasks: TaskTable) -> dict[str, str]:
+def relations_of(tasks: TaskTable, rules: Mapping[str, str]) -> tuple[Relation, ...]:
+    """All that hold among these tasks. `rules` are the tasks by threshold, by name; each compares tasks alone."""
+    by_rule = (
+        Relation(
+            name,
+            {name: tasks[name].unit, **{other: tasks[other].unit for other in parse_rule(text).names}},
+            partial(_truth, text),
+            tolerance=0.0,
+        )
+        for name, text in rules.items()
+    )
+    return (*(row for row in RELATIONS if row.holds_in(tasks)), *by_rule)
+
+
+def contradiction(known: Mapping[str, float], tasks: TaskTable, relations: Sequence[Relation]) -> dict[str, str]:
     """Reasons, by task, not to believe values that contradict each other: which of them is wrong nobody can tell."""
     reasons: dict[str, str] = {}
-    for relation in _that_hold(known, tasks):
-        if relation.task not in known:
+    everything = {**known, **derived(known, tasks, relations)}
+    for relation in relations:
+        if relation.task not in known or not everything.keys() >= set(relation.inputs):
             continue
-        value, expected = known[relation.task], relation.rule(known)
+        value, expected = known[relation.task], relation.rule(everything)
         if abs(value - expected) > relation.tolerance * abs(expected):
-            of = " and ".join(f"{name} {known[name]:g}" for name in relation.inputs)
+            of = " and ".join(f"{name} {everything[name]:g}" for name in relation.inputs)
             reason = f"{relation.task} {value:g} contradicts {expected:.3g} of {of}"
             reasons |= dict.fromkeys((relation.task, *relation.inputs), reason)
     return reasons
 
 
-def derived(known: Mapping[str, float], tasks: TaskTable) -> dict[str, float]:
-    """What follows from the known values and is not among them; nothing implausible does."""
-    found = {row.task: row.rule(known) for row in _that_hold(known, tasks) if row.task not in known}
-    return {name: value for name, value in found.items() if tasks[name].is_plausible(value)}
+def derived(known: Mapping[str, float], tasks: TaskTable, relations: Sequence[Relation]) -> dict[str, float]:
+    """What follows from the known values, or from what does, and is not among them; nothing implausible does."""
+    found: dict[str, float] = {}
+    while True:
+        everything = {**known, **found}
+        following = {
+            row.task: row.rule(everything)
+            for row in relations
+            if row.task not in everything and everything.keys() >= set(row.inputs)
+        }
+        following = {name: value for name, value in following.items() if tasks[name].is_plausible(value)}
+        if not following:
+            return found
+        found |= following
 
 
-def _that_hold(known: Mapping[str, float], tasks: TaskTable) -> list[Relation]:
-    return [row for row in RELATIONS if row.holds_in(tasks) and all(name in known for name in row.inputs)]
+def implied(names: Sequence[str], relations: Sequence[Relation]) -> tuple[str, ...]:
+    """Tasks that are exact where all of `names` are known, and not among these."""
+    known = set(names)
+    while following := {row.task for row in relations if row.task not in known and known >= set(row.inputs)}:
+        known |= following
+    return tuple(row.task for row in relations if row.task in known - set(names))
+
+
+def _truth(text: str, known: Mapping[str, float]) -> float:
+    rule = parse_rule(text)
+    return float(rule.evaluate({name: np.asarray(known[name]) for name in rule.names}))

@@ -11,7 +11,7 @@ for the others. A photograph without a patient is judged by itself. No value dep
 
 import logging
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -32,9 +32,9 @@ from sepl.execution.cores import num_cores
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork
-from sepl.models.predict import join_patients, predict_outputs, represent_pixels
+from sepl.models.predict import join_patients, predict_told, represent_pixels
 from sepl.scoring.judged import Judged, judge_photograph, score_judged
-from sepl.scoring.known import NOTHING, Given, KnownValues, check_known, check_rows, join_known
+from sepl.scoring.known import NOTHING, Given, KnownValues, check_known, check_rows, join_known, network_told
 from sepl.scoring.patients import (
     Piece,
     group_patients,
@@ -45,8 +45,12 @@ from sepl.scoring.patients import (
 )
 from sepl.scoring.readings import Photograph, Reading, read
 from sepl.scoring.rows import Score
+from sepl.scoring.told import join_told
 
 _log = logging.getLogger(__name__)
+
+_Outputs = dict[int, tuple[NDArray[np.float64], int]]
+"""By patient: outputs (T,), and the number of photographs that they rest on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,13 +204,29 @@ class Scorer:
 
         In full float32: a GPU's TF32 convolutions would make a value depend on the machine in its third digit.
         """
+        return self._predict(shards, [None], patients)[0]
+
+    def told_outputs(
+        self,
+        shards: Sequence[NDArray[np.uint8]],
+        tables: Sequence[NDArray[np.floating]],
+        patients: NDArray[np.int64] | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """As `outputs` of a network that takes known values, once for each table (N, T) of what it is told.
+
+        Tables are scaled, NaN where nothing is known, alike for the photographs of a patient.
+        """
+        return self._predict(shards, tables, patients)
+
+    def _predict(
+        self,
+        shards: Sequence[NDArray[np.uint8]],
+        tables: Sequence[NDArray[np.floating] | None],
+        patients: NDArray[np.int64] | None,
+    ) -> list[NDArray[np.float32]]:
         with _full_precision():
-            return predict_outputs(
-                self.network,
-                shards,
-                device=self.device,
-                batch_size=self.batch_size,
-                patients=patients,
+            return predict_told(
+                self.network, shards, tables, device=self.device, batch_size=self.batch_size, patients=patients
             )
 
     def _judge(self, pieces: Iterable[Piece[Reading]]) -> Iterator[list[Judged]]:
@@ -235,15 +255,19 @@ class Scorer:
         patients = np.array([number for part in parts for number in part.patients], np.int64)
         is_used = np.array([reading.status == "ok" for reading in readings], bool)
         kept = [part.kept for part in parts if part.kept is not None]
-        outputs: dict[int, tuple[NDArray[np.float64], int]] = {}
+        outputs: _Outputs = {}
+        told: dict[int, NDArray[np.float64]] = {}
+        given = self._given(readings, patients)
         if kept:
             kept_N = torch.cat(kept)
             is_finite_N = kept_N.isfinite().flatten(1).all(dim=1)
             is_used[is_used] = is_finite_N.cpu().numpy()
             outputs = self._outputs_of(kept_N[is_finite_N], patients[is_used])
-        given = self._given(readings, patients)
+            told = self._told_of(kept_N[is_finite_N], patients[is_used], outputs, given)
         return [
-            judge_photograph(reading, outputs.get(patient) if used else None, given.get(patient, NOTHING))
+            judge_photograph(
+                reading, outputs.get(patient) if used else None, given.get(patient, NOTHING), told.get(patient)
+            )
             for reading, patient, used in zip(readings, patients.tolist(), is_used.tolist(), strict=True)
         ]
 
@@ -256,7 +280,20 @@ class Scorer:
                 rows.setdefault(patient, []).append(reading.known)
         return {patient: join_known(own, self.bundle.manifest) for patient, own in rows.items()}
 
-    def _outputs_of(self, kept_N: Tensor, patient_N: NDArray[np.int64]) -> dict[int, tuple[NDArray[np.float64], int]]:
+    def _told_of(
+        self, kept_N: Tensor, patient_N: NDArray[np.int64], outputs: "_Outputs", given: Mapping[int, Given]
+    ) -> dict[int, NDArray[np.float64]]:
+        """By patient of whom the network is told something: its outputs (T,) then."""
+        known = {patient: given[patient] for patient in outputs if patient in given}
+        if not self.network.takes_known or not known:
+            return {}
+        manifest = self.bundle.manifest
+        told_PT = network_told(np.stack([outputs[patient][0] for patient in known]), list(known.values()), manifest)
+        scaled = dict(zip(known, manifest.scaler.scale(told_PT), strict=True))
+        with _full_precision(), torch.inference_mode():
+            return join_told(self.network, kept_N, patient_N, scaled)
+
+    def _outputs_of(self, kept_N: Tensor, patient_N: NDArray[np.int64]) -> "_Outputs":
         """By patient: outputs (T,), and the number of photographs that they rest on."""
         if not len(patient_N):
             return {}

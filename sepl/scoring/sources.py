@@ -54,6 +54,7 @@ class KnownReader(Protocol):
     def tasks(self) -> tuple[str, ...]: ...
     @property
     def columns(self) -> tuple[str, ...]: ...
+    def check(self, table: CohortTable) -> None: ...
     def read(self, table: CohortTable) -> NDArray[np.float64]: ...
 
 
@@ -163,9 +164,7 @@ def _table_source(
     ids: IdOptions,
     known: KnownReader | None,
 ) -> PhotographSource:
-    pairs = () if known is None else zip(known.tasks, known.columns, strict=True)
-    told = {f"known {task}": column for task, column in pairs}
-    table = _read_columns(location, columns | told, reading)
+    table = _read_columns(location, columns, reading, known)
     if not len(table.rows):
         raise CohortError(f"{location.uri}: should name photographs, has no row")
     names = _names(table, columns["image"])
@@ -176,12 +175,16 @@ def _table_source(
     return PhotographSource(len(names), _Entries(names, eyes, patients, order, cells), root, order)
 
 
-def _read_columns(location: Location, columns: dict[str, str], reading: Reading) -> CohortTable:
+def _read_columns(
+    location: Location, columns: dict[str, str], reading: Reading, known: KnownReader | None
+) -> CohortTable:
     with _local_copy(location) as path:
         try:
-            table = read_table(path, reading, set(columns.values()))
+            table = read_table(path, reading, {*columns.values(), *(known.columns if known else ())})
             for role, column in columns.items():
                 table.check(column, f"{path}: {role} column")
+            if known:
+                known.check(table)
         except CohortError as problem:
             raise CohortError(str(problem).replace(str(path), location.uri)) from None
     return table

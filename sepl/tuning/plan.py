@@ -3,6 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
+from sepl.bundle.conditioning import LEAST_JUDGED, parse_pattern
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import check_writable, resolve
@@ -27,6 +30,7 @@ _SAME = {
     "space_sha256": "--space",
     "affinity_sha256": "--affinity",
     "optuna_url": "--optuna-url",
+    "known_pattern": "--known-pattern",
 }
 """What a resumed study has to have in common with its beginning, and the options that say so."""
 _NUM_OFFERED = 3
@@ -91,6 +95,21 @@ def _offered_splits(text: bytes, dataset: PreparedDataset, space: SearchSpace) -
     return [split.task_split for split in affinity.splits[:_NUM_OFFERED]]
 
 
+def _known_pattern(text: str, dataset: PreparedDataset) -> str:
+    """As it is kept. Raises ConfigError for one that the dataset's validation patients cannot judge."""
+    known = parse_pattern(text, dataset.tasks, "--known-pattern")
+    photographs = dataset.photographs("validation")
+    labels_PT = photographs.per_patient(photographs.labels_NT)
+    places = [dataset.tasks.index(name) for name in known]
+    num_patients = int(np.isfinite(labels_PT[:, places]).all(axis=1).sum())
+    if num_patients < LEAST_JUDGED:
+        raise ConfigError(
+            f"--known-pattern should be known of {LEAST_JUDGED} validation patients or more, {'+'.join(known)} was of "
+            f"{num_patients}"
+        )
+    return "+".join(known)
+
+
 def _check_numbers(settings: StudySettings) -> None:
     for name, least in _LEAST.items():
         value = getattr(settings, name)
@@ -112,6 +131,7 @@ def _record(
         seed=settings.seed,
         optuna_url=settings.optuna_url,
         affinity_sha256=None if affinity is None else hashlib.sha256(affinity).hexdigest(),
+        known_pattern=None if settings.known_pattern is None else _known_pattern(settings.known_pattern, dataset),
     )
     if not settings.resume:
         if folder.exists():
@@ -119,6 +139,8 @@ def _record(
             raise StudyError(f"study {asked.study} exists at {where}; go on with --resume or choose another --study")
         return asked
     record = folder.read()
+    if settings.known_pattern is None:
+        asked = asked.model_copy(update={"known_pattern": record.known_pattern})
     _check_same_question(record, asked)
     # a dataset that was moved, the same by its fingerprint, is used where it is now
     return record.model_copy(update={"study_id": record.study_id or asked.study_id, "dataset": asked.dataset})

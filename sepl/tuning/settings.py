@@ -22,6 +22,9 @@ class StudySettings(Settings):
     """GPU time of all trials of the study, an interrupted driver's among them."""
     affinity: str | None = None
     """File of `jobs.affinity`: its best task splits are offered beside the search space's own."""
+    known_pattern: str | None = None
+    """Values that will be known of patients, such as age+sex: trials are judged by the mean of their skills with
+    nothing known and with these known."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

@@ -161,6 +161,7 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
         "cpus": packing.cpus,
         "gpus": packing.gpus,
         "checkpoint_seconds": plan.settings.checkpoint_seconds,
+        "known_pattern": plan.record.known_pattern,
     }
 
 

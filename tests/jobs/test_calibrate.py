@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
-from builders import build_dataset
+from builders import build_cohort, build_dataset
 
 from jobs import calibrate
 from sepl.bundle.format import BundleContent, Intervals, Provenance, read_bundle, write_bundle
 from sepl.config import TrialConfig
+from sepl.data.cohort.cohort import read_cohort
 from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.preparation.prepare import prepare
 from sepl.errors import DatasetError, StorageError
 from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.models.build import build_network
+from sepl.scoring.compose import calibrated_anew
 from sepl.scoring.scorer import Scorer
 
 
@@ -54,6 +57,20 @@ def test_a_bundle_calibrated_anew_takes_known_values_and_the_old_one_stays(
     assert new.manifest.conditioning is not None
     assert new.manifest.conditioning.num_patients == dataset.manifest.num_patients["calibration"]
     Scorer(new, device="cpu").check_known(["age"])
+
+
+def test_an_older_bundle_takes_the_rules_of_its_own_dataset_and_of_no_other(tmp_path: Path) -> None:
+    cohort_file = build_cohort(tmp_path / "cohort", num_patients=20)
+    column = 'column = "diabetes"\nkind = "binary"\n'
+    cohort_file.write_text(cohort_file.read_text().replace(column, 'when = "hba1c >= 6.5"\n'))
+    prepare(read_cohort(cohort_file), tmp_path / "dataset", 32, num_workers=1)
+    dataset = PreparedDataset.open(tmp_path / "dataset")
+    for name, fingerprint in (("own", dataset.fingerprint), ("other", "f" * 64)):
+        provenance = Provenance(study="old", dataset_uri="elsewhere", fingerprint=fingerprint)
+        bundle = write_bundle(tmp_path / name, **{**_content(dataset), "provenance": provenance})
+        content = calibrated_anew(Scorer(bundle, device="cpu"), dataset)
+
+        assert content.get("rules") == ({"diabetes": "hba1c >= 6.5"} if name == "own" else {})
 
 
 def test_nothing_is_overwritten(dataset: PreparedDataset, tmp_path: Path) -> None:

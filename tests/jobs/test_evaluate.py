@@ -1,18 +1,20 @@
 """Evaluation of a bundle end to end."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from builders import build_dataset
-from bundles import bundle_content
+from bundles import bundle_content, planted_conditioning
 
 from jobs import evaluate
+from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.format import Intervals, write_bundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import Limits, QualityThresholds
-from sepl.errors import DatasetError
+from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network
 from sepl.tasks import TaskTable
@@ -98,6 +100,54 @@ def test_equal_limits_of_quality_are_not_told(
     assert not [record for record in caplog.records if "quality" in record.getMessage()]
 
 
+@pytest.mark.parametrize(
+    ("known", "patterns"),
+    [((), [("age", "sex")]), (("sbp",), [("sbp",)]), (("age,sex", "hba1c"), [("sex", "age"), ("hba1c",)])],
+)
+def test_known_values_are_those_asked_for_or_else_the_declared_ones(
+    dataset: PreparedDataset,
+    tmp_path: Path,
+    known: tuple[str, ...],
+    patterns: list[tuple[str, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _write_bundle(tmp_path / "bundle", dataset, conditioning=planted_conditioning(dataset.tasks))
+
+    evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "evaluation.json"), known=known, device="cpu")
+
+    evaluation = Evaluation.parse_json((tmp_path / "evaluation.json").read_text(), "evaluation.json")
+    told = capsys.readouterr().out
+    assert [row.known for row in evaluation.known] == patterns
+    for row in evaluation.known:
+        assert f"with {' and '.join(row.known)} known" in told
+        assert str(row.mean_skill.known_over_floor) in told
+
+
+@pytest.mark.parametrize(
+    ("known", "cohort_split", "message"),
+    [
+        ("shoe_size", "test", r"--known should be some of sex, age, .*was 'shoe_size'"),
+        ("age,sex", "calibration", "should be evaluated on patients from whose errors .* were to be on calibration"),
+    ],
+)
+def test_known_values_that_cannot_be_evaluated_are_refused(
+    dataset: PreparedDataset, tmp_path: Path, known: str, cohort_split: Literal["calibration", "test"], message: str
+) -> None:
+    _write_bundle(tmp_path / "bundle", dataset, conditioning=planted_conditioning(dataset.tasks))
+    out = tmp_path / "evaluation.json"
+
+    with pytest.raises(ConfigError, match=message):
+        evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(out), cohort_split, (known,), device="cpu")
+    assert not out.exists()
+
+
+def test_known_values_of_a_bundle_that_takes_none_are_refused(dataset: PreparedDataset, tmp_path: Path) -> None:
+    _write_bundle(tmp_path / "bundle", dataset)
+
+    with pytest.raises(ConfigError, match=r"calibrate anew with `python -m jobs.calibrate"):
+        evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "out.json"), known=("age",), device="cpu")
+
+
 def _write_bundle(
     folder: Path,
     dataset: PreparedDataset,
@@ -106,6 +156,7 @@ def _write_bundle(
     tasks: TaskTable | None = None,
     image: ImageSpec | None = None,
     quality: QualityThresholds | None = None,
+    conditioning: Conditioning | None = None,
 ) -> None:
     content = bundle_content()
     network = build_network(content["config"].model, dataset.tasks, dataset.image_spec.size)
@@ -124,5 +175,6 @@ def _write_bundle(
             "scaler": LabelScaler.fit(train.per_patient(train.labels_NT), dataset.tasks),
             "intervals": Intervals(half_widths={"age": 1000.0, "sbp": 1000.0, "hba1c": None}),
             "state": state,
+            "conditioning": conditioning,
         },
     )

@@ -69,6 +69,7 @@ def test_an_unknown_key_is_refused_by_name():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
+        ({"known_share": 1.5}, r"model.known_share should be less than or equal to 1, was 1.5"),
         ({"num_experts": 0}, r"model.num_experts should be greater than or equal to 1, was 0"),
         ({"learning_rate": -1.0}, r"training.learning_rate should be greater than 0, was -1.0"),
         ({"propagation": "both"}, r"model.propagation should be 'predicted', 'detached', .* or 'shuffled', was 'both'"),
@@ -91,6 +92,10 @@ def test_a_wrong_value_says_what_it_should_be_and_what_it_was(params, message):
         ({"propagation": "none", "prior_attention": False}, r"prior_attention should stay True unless priors are"),
         ({"propagation": "none", "binary_prior": "probability"}, r"binary_prior should stay 'logit' unless priors are"),
         ({"propagation": "none", "gate_inputs": "prior"}, r"gate_inputs should not be 'prior' unless priors are"),
+        ({"propagation": "none", "known_share": 0.5}, r"known_share should stay 0.0 unless predicted priors are"),
+        ({"propagation": "oracle", "known_share": 0.5}, r"known_share should stay 0.0 unless predicted priors are"),
+        ({"propagation": "shuffled", "known_share": 1.0}, r"known_share should stay 0.0 unless predicted priors are"),
+        ({"family": "cgc", "known_share": 0.5}, r"known_share should stay 0.0 unless family is sepl, was 0.5"),
         ({"gate_inputs": "uniform", "gate_top_k": 2}, r"gate_top_k should stay 0 with uniform gates"),
         ({"gate_top_k": 5}, r"gate_top_k should be at most num_experts \(4\), was 5"),
         ({"family": "ctan", "hidden_width": 6}, r"hidden_width should be a multiple of num_attention_heads \(4\)"),

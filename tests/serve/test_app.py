@@ -1,5 +1,6 @@
 """A real server on this machine: what is answered online equals what is scored offline."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +10,11 @@ from pathlib import Path
 from socket import socket
 
 import httpx
+import numpy as np
 import pytest
 import ray
-from bundles import build_bundle, draw_fundus
+from builders import build_dataset
+from bundles import build_bundle, bundle_content, draw_fundus, planted_conditioning
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from ray import cloudpickle
@@ -20,8 +23,10 @@ from ray.serve.config import HTTPOptions
 from ray.serve.handle import DeploymentHandle
 from torch import nn
 
-from sepl.bundle.format import read_bundle
+from sepl.bundle.format import read_bundle, write_bundle
 from sepl.errors import BundleError
+from sepl.scoring.evaluation import evaluate_bundle, per_patient
+from sepl.scoring.known import Given, score_known
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
 from serve.api import build_api
@@ -108,6 +113,41 @@ def test_an_online_row_of_a_patient_equals_the_offline_score(client: httpx.Clien
     for row, score in zip(reply.json()["scores"], expected, strict=True):
         assert (row["patient"] or "", row["num_photographs"]) == (score.patient, score.num_photographs)
         assert_same_row(row, score)
+
+
+def test_known_values_mean_online_what_they_mean_offline_and_in_evaluation(
+    server: str, client: httpx.Client, tmp_path: Path
+) -> None:
+    """Patients of two photographs: by request, by the scorer, and by what evaluation makes of the prepared pixels."""
+    dataset = build_dataset(tmp_path, num_patients=30)
+    tasks, test = dataset.tasks, dataset.photographs("test")
+    content = bundle_content(conditioning=planted_conditioning(tasks), tasks=tasks, scaler=dataset.scaler)
+    image = dataset.image_spec.for_network(content["image"].normalisation)
+    write_bundle(tmp_path / "known", **{**content, "image": image, "quality": dataset.manifest.quality})
+    scorer = Scorer(read_bundle(tmp_path / "known"), device="cpu")
+    settings = ServeSettings(bundle=str(tmp_path / "known"), device="cpu")
+    ray_serve.run(build_app(settings), name="known", route_prefix="/known")
+    outputs_PT, labels_PT = per_patient(scorer, dataset, "test")
+    told = [{"sex": float(row[0]), "age": float(row[1])} for row in labels_PT]
+    rows = [told[patient] for patient in test.patient_index]
+    files = [(name, (tmp_path / "cohort" / "images" / name).read_bytes()) for name in test.images.tolist()]
+
+    offline = scorer.score_bytes(files, test.patients.tolist(), rows)
+    fields = {"patients": test.patients.tolist(), "known": [json.dumps(row) for row in rows]}
+    reply = client.post("/known/v1/score", files=_files(files), data=fields)
+
+    evaluated = score_known(outputs_PT, [Given(row) for row in told], scorer.bundle.manifest)
+    for online, score, patient in zip(reply.json()["scores"], offline, test.patient_index, strict=True):
+        assert online["known"] == list(score.known) == list(evaluated.known[patient]) == ["sex", "age"]
+        assert_same_row(online, score)
+        for values_NT, end in zip(vars(evaluated.found).values(), ("value", "low", "high"), strict=True):
+            given = [online["values"][name][end] for name in tasks.names]
+            np.testing.assert_allclose(np.array(given, float), values_NT[patient], rtol=1e-5, atol=1e-5)
+    sbp_N = np.array([online["values"]["sbp"]["value"] for online in reply.json()["scores"]])
+    off_N = np.array([sbp_N - test.labels_NT[:, 2], dataset.scaler.medians[2] - test.labels_NT[:, 2]])
+    error, error_of_median = np.abs(off_N).mean(axis=1)  # every patient has two photographs and a label
+    skill = evaluate_bundle(scorer, dataset, "test", num_bootstrap=10).known[0]["sbp"].skill.known.value
+    assert skill == pytest.approx(1 - error / error_of_median, abs=1e-5)
 
 
 def test_concurrent_requests_are_each_answered_with_their_own_photographs(

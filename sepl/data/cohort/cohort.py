@@ -31,6 +31,7 @@ from sepl.data.cohort.tasks import reachable_skill, rules_of, task_of, tasks_of
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.data.patients.ids import check_not_rounded, describe_near
 from sepl.data.patients.splits import SplitOptions
+from sepl.data.rules import rules_among
 from sepl.errors import CohortError
 from sepl.storage import Location, resolve
 from sepl.tasks import TaskTable
@@ -73,6 +74,8 @@ class Cohort:
     split: SplitOptions = field(default_factory=SplitOptions)
     known_patterns: tuple[tuple[str, ...], ...] | None = None
     """Sets of tasks that will be known beside the photographs; None: nobody said."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """By task by threshold, its rule, where that compares tasks alone."""
     findings: tuple[Finding, ...] = ()
     """What was noticed and did not stop the run."""
     id_space: str | None = None
@@ -144,6 +147,9 @@ class _Reading:
             quality=spec.quality,
             split=spec.split,
             known_patterns=_known_patterns(spec, self._tasks, self._path),
+            rules=rules_among(
+                {name: self._rules[name].text for name in self._tasks.names if name in self._rules}, self._tasks
+            ),
             findings=self._findings.all(),
             id_space=spec.ids.space,
         )

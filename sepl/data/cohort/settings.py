@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from sepl.data.cohort.rules import parse_rule
 from sepl.data.imaging.quality import NAMES as MEASURES
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.data.label_schema import reserved_names
 from sepl.data.patients.ids import IdOptions
 from sepl.data.patients.splits import SplitOptions
+from sepl.data.rules import parse_rule
 from sepl.data.tables.dates import DateOrder
 from sepl.data.tables.table import Reading
 from sepl.data.tables.units import Unit, quantity_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sepl.data.cohort.rules import Rule, parse_rule
 from sepl.data.cohort.settings import CohortSpec, TaskColumn
+from sepl.data.rules import Rule, parse_rule
 from sepl.errors import CohortError
 from sepl.settings import describe
 from sepl.tasks import Task, TaskTable

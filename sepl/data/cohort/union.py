@@ -63,6 +63,7 @@ def join_cohorts(cohorts: Sequence[Cohort], name: str | None = None) -> Cohort:
         parts=tuple(cohort.name for cohort in cohorts for _ in cohort.images),
         split=_join_splits(cohorts),
         known_patterns=_join_patterns(cohorts),
+        rules=_join_rules(cohorts),
         findings=tuple(
             replace(finding, table=f"{cohort.name}: {finding.table}".removesuffix(": "))
             for cohort in cohorts
@@ -183,6 +184,16 @@ def _join_patterns(cohorts: Sequence[Cohort]) -> tuple[tuple[str, ...], ...] | N
     """Each that any of them declares, once; None: nobody did."""
     declared = [cohort.known_patterns for cohort in cohorts if cohort.known_patterns is not None]
     return tuple(dict.fromkeys(pattern for patterns in declared for pattern in patterns)) if declared else None
+
+
+def _join_rules(cohorts: Sequence[Cohort]) -> dict[str, str]:
+    """Of tasks that every cohort which has them decides by the same rule."""
+    joined: dict[str, str] = {}
+    for name in dict.fromkeys(name for cohort in cohorts for name in cohort.rules):
+        told = [cohort.rules.get(name) for cohort in cohorts if name in cohort.tasks.names]
+        if told[0] is not None and len(set(told)) == 1:
+            joined[name] = told[0]
+    return joined
 
 
 def _join_splits(cohorts: Sequence[Cohort]) -> SplitOptions:

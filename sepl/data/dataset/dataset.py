@@ -6,16 +6,18 @@ A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, 
 
 import json
 import logging
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sepl.data.dataset.cache import CachedDataset, ShardCache
 from sepl.data.dataset.scaling import LabelScaler
@@ -24,6 +26,7 @@ from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.data.patients.index import index_patients, mean_per_patient
 from sepl.data.patients.splits import COHORT_SPLITS
+from sepl.data.rules import RuleTexts, check_rules
 from sepl.errors import DatasetError
 from sepl.settings import Settings
 from sepl.storage import Location, resolve, sha256_of, sha256_of_file
@@ -68,8 +71,15 @@ class Manifest(Settings):
     known_patterns: tuple[tuple[str, ...], ...] | None = None
     """Sets of tasks that will be known beside the photographs; None: age and sex, and all simple factors. No part of
     the fingerprint."""
+    rules: RuleTexts = Field(default_factory=dict, exclude_if=operator.not_)
+    """By task that values of others decide, its rule. No part of the fingerprint: labels and tasks are."""
     fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 over pixels, labels, tasks and splits; the same for the same content, wherever and whenever prepared."""
+
+    @model_validator(mode="after")
+    def _rules_are_of_tasks(self) -> Self:
+        check_rules(self.rules, self.tasks)
+        return self
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,6 +62,7 @@ def _digest_of_inputs(
         "seed": seed,
         "split": cohort.split.model_dump(mode="json"),
         **({} if cohort.known_patterns is None else {"known_patterns": cohort.known_patterns}),
+        **({"rules": dict(cohort.rules)} if cohort.rules else {}),
         "quality": cohort.quality.model_dump(mode="json"),
         "key": pseudonyms.of("key", "patient"),
         "sources": sources,

@@ -116,6 +116,7 @@ def _manifest(cohort: Cohort, spec: ImageSpec, seed: int, facts: Facts, assembly
         reachable_skill=cohort.reachable_skill,
         quality=cohort.quality,
         known_patterns=cohort.known_patterns,
+        rules=dict(cohort.rules),
         fingerprint=fingerprint_of(cohort, spec, placement, shards),
     )
 

@@ -19,6 +19,11 @@ Each of its ideas can be taken away, to see what it is worth:
     gate_top_k        the k strongest gates of a target, and load_balance: see `sepl.models.parts.gates`
     one stage         no task is a prior here (`num_stages` of the config)
 
+A head that `takes_known` is told the priors that are known of a photograph, some or none: true ones stand in p's place,
+the others are predicted. It is trained with some drawn (`known_share` of the config), as RandInt of Espinosa Zarlenga
+et al., Concept Embedding Models, NeurIPS 2022, arXiv 2209.09056, but for each photograph and prior; the prior heads
+learn as ever.
+
 Oracle and shuffled take true priors as an input, in evaluation as in training. Oracle is an upper bound of what better
 priors could bring, shuffled a control: the same inputs and parameters, without what they tell. Neither is a model of
 photographs, and neither is published. Where a true prior is absent its training median takes its place, 0 in scaled
@@ -67,6 +72,7 @@ class SeplHead(nn.Module):
         prior_attention: bool = True,
         gate_top_k: int = 0,
         load_balance: float = 0.0,
+        takes_known: bool = False,
     ) -> None:
         super().__init__()
         assert len(is_binary) == len(is_prior), "one flag a task"
@@ -75,6 +81,7 @@ class SeplHead(nn.Module):
         self.num_tasks = len(is_prior)
         self.num_experts = num_experts
         self.propagation = propagation
+        self.takes_known = takes_known
         self.gate_top_k = gate_top_k
         self._gates_see_image = gate_inputs in ("image", "image+prior")
         self._gates_see_priors = gate_inputs in ("prior", "image+prior")
@@ -101,8 +108,8 @@ class SeplHead(nn.Module):
     def forward(
         self, features_BF: Tensor, labels_BK: Tensor | None = None, penalties: list[Tensor] | None = None
     ) -> Tensor:
-        """`labels_BK`, scaled and NaN where absent, are read by oracle and shuffled alone, which fail without. The
-        balance of the experts is added to `penalties`."""
+        """`labels_BK`, scaled and NaN where absent, are read by oracle and shuffled, which fail without, and by a head
+        that takes known values. The balance of the experts is added to `penalties`."""
         priors_BP = self.prior_heads(features_BF) if self.prior_heads is not None else features_BF[:, :0]
         targets_BT = self._predict_targets(features_BF, self._propagate(priors_BP, labels_BK), penalties)
         outputs_BK = torch.cat([priors_BP, targets_BT], dim=1)
@@ -117,6 +124,9 @@ class SeplHead(nn.Module):
             priors_BP = priors_BP.detach()
         if self._has_probability:
             priors_BP = torch.where(cast(Tensor, self._as_probability_P), priors_BP.sigmoid(), priors_BP)
+        if self.takes_known and labels_BK is not None:
+            is_known_BP = labels_BK.index_select(1, cast(Tensor, self._priors_P)).isfinite()
+            priors_BP = torch.where(is_known_BP, self._true_priors(priors_BP, labels_BK), priors_BP)
         return priors_BP
 
     def _true_priors(self, priors_BP: Tensor, labels_BK: Tensor | None) -> Tensor:
@@ -152,6 +162,7 @@ class SeplNetwork(TrunkNetwork):
     def __init__(self, backbone: nn.Module, head: SeplHead, fusion: Fusion | None = None) -> None:
         super().__init__(backbone, head, head.num_tasks, fusion)
         self.needs_labels = head.propagation in ("oracle", "shuffled")
+        self.takes_known = head.takes_known
 
 
 class Experts(nn.Module):

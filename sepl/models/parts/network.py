@@ -28,7 +28,8 @@ class Context:
     sets: PhotographSets | None = None
     """Which photographs are one patient's. Without it, to a network with fusion, each photograph is a patient."""
     labels_BT: Tensor | None = None
-    """Scaled labels, NaN where absent, a row an output; for networks that `need_labels`."""
+    """Scaled labels, NaN where absent, a row an output; for networks that `need_labels`, and those that `take_known`
+    values, which have the known ones among them."""
     turn: Turn | None = None
     """In cooperative training, which group's it is; for networks with task groups."""
     penalties: list[Tensor] | None = None
@@ -45,6 +46,8 @@ class MultiTaskNetwork(nn.Module):
     """Whether all tasks are predicted from one representation, so that gradients there say how tasks disagree."""
     needs_labels: bool = False
     """Whether labels are an input, even of an evaluation: such a network is an upper bound or a control, no model."""
+    takes_known: bool = False
+    """Whether labels may be an input where they are known; without any it predicts as every network."""
 
     def __init__(self, num_tasks: int, fusion: Fusion | None = None) -> None:
         super().__init__()
@@ -52,6 +55,11 @@ class MultiTaskNetwork(nn.Module):
         self.fusion = fusion
         self.normalisation: Normalisation = IMAGENET
         """Of the pixels that become its images; `sepl.models.build` gives a network its backbone's."""
+
+    @property
+    def waits_for_patients(self) -> bool:
+        """Whether outputs rest on more than a photograph: the patient's others, or what is known of the patient."""
+        return self.fusion is not None or self.takes_known
 
     def forward(self, images_BCHW: Tensor, context: Context = NO_CONTEXT) -> Tensor:
         """Outputs (B, T) of normalised images (see `sepl.models.pixels.to_input`); with fusion and sets, (P, T)."""

@@ -25,7 +25,9 @@ class TrunkNetwork(MultiTaskNetwork):
         return self.backbone(images_BCHW)
 
     def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
-        told: dict[str, object] = {"labels_BK": context.labels_BT} if self.needs_labels else {}
+        told: dict[str, object] = {}
+        if self.needs_labels or self.takes_known:
+            told["labels_BK"] = context.labels_BT
         if self.has_penalty:
             told["penalties"] = context.penalties
         if isinstance(self.head, GroupedHead):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 class RandomStreams:
-    """Separate streams for initial weights and dropout, for the order of photographs, and for augmentation.
+    """Separate streams for initial weights and dropout, for the order of photographs, for augmentation, and for
+    what is told of photographs.
 
     Runs do not disturb each other in one process: torch's global generators, which initial weights, dropout and drop
     path draw from, belong to this run only inside `active()` and are handed back as they were.
@@ -19,6 +20,7 @@ class RandomStreams:
         self._device = device
         self.order = torch.Generator().manual_seed(_derive(seed, "order"))
         self.augmentation = torch.Generator(device).manual_seed(_derive(seed, "augmentation"))
+        self.known = torch.Generator(device).manual_seed(_derive(seed, "known"))
         self._network = self._seeded(_derive(seed, "network"))
         self._is_active = False
 
@@ -49,12 +51,14 @@ class RandomStreams:
         return {
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
+            "known": self.known.get_state(),
             **{f"network.{place}": state for place, state in self.now().items()},
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.order.set_state(state["order"])
         self.augmentation.set_state(state["augmentation"])
+        self.known.set_state(state["known"])
         self._network = {place: state[f"network.{place}"] for place in self._network}
 
     def _seeded(self, seed: int) -> dict[str, Tensor]:

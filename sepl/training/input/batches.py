@@ -3,8 +3,8 @@
 N photographs · T tasks · P patients · S steps of an epoch · B photographs of a batch
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class Batch:
     photographs_per_row: int = 1
     """More where a row is a patient: then the photographs of the first come first, and so on."""
     labels_BT: Tensor | None = None
-    """Scaled labels, NaN where absent, as an input of the network; see `labels_to_hand`."""
+    """Scaled labels, NaN where absent, as an input of the network; see `labels_to_hand` and `with_known`."""
 
     def context(self, rows: slice = slice(None)) -> Context:
         """What a network is told of these rows beside their photographs."""
@@ -103,12 +103,38 @@ def labels_to_hand(propagation: str, targets_BT: Tensor, present_BT: Tensor) -> 
     return labels_BT if propagation == "oracle" else labels_BT.roll(1, dims=0)
 
 
+def with_known(batch: Batch, share: float, generator: torch.Generator) -> Batch:
+    """The batch, telling the network each label with this probability, drawn for every row and task by itself.
+
+    A share of 0 draws nothing. `generator` is on the device of the batch.
+    """
+    if share == 0:
+        return batch
+    present_BT = batch.present_BT
+    is_drawn_BT = torch.rand(present_BT.shape, generator=generator, device=present_BT.device) < share
+    return replace(batch, labels_BT=torch.where(is_drawn_BT & (present_BT > 0), batch.targets_BT, torch.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class KnownJudge:
+    """How validation patients are judged when some values of theirs are known."""
+
+    known: tuple[str, ...]
+    labels_NT: NDArray[np.floating]
+    """Of the photographs, scaled, NaN beside the known tasks: what a network is told that takes known values."""
+    values: Callable[[NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+    """From outputs (P, T), mean over a patient's photographs, and those of a network that was told (None: it takes
+    nothing), to values in units; NaN of patients of whom not all is known."""
+
+
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
     """The photographs to choose by; per patient, in units."""
 
     photographs: Photographs
     labels_PT: NDArray[np.float64]
+    known: KnownJudge | None = None
+    """With it, epochs are judged by the mean of the skill with nothing known and of that with these values known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +157,11 @@ class TrainingData:
         train_splits: Sequence[str] = ("train",),
         validation_split: str | None = "validation",
         device: str = "auto",
+        known: KnownJudge | None = None,
     ) -> "TrainingData":
         """Loads the cohort splits to train on and the one to validate on; None validates on nothing.
+
+        `known` is of the split to validate on.
 
         Pixels stay on a GPU that has the room, else they are mapped. Raises DatasetError when there are fewer than
         two photographs to train on or none to validate on, ConfigError for a device that is not there.
@@ -145,7 +174,7 @@ class TrainingData:
             fingerprint=dataset.fingerprint,
             device=place,
             train=_train_set(dataset, train_splits, place),
-            validation=_validation_set(dataset, validation_split) if validation_split is not None else None,
+            validation=_validation_set(dataset, validation_split, known) if validation_split is not None else None,
             is_binary_T=torch.tensor(dataset.tasks.is_binary, device=place),
         )
 
@@ -167,11 +196,11 @@ def _train_set(dataset: PreparedDataset, cohort_splits: Sequence[str], device: t
     )
 
 
-def _validation_set(dataset: PreparedDataset, cohort_split: str) -> ValidationSet:
+def _validation_set(dataset: PreparedDataset, cohort_split: str, known: KnownJudge | None) -> ValidationSet:
     photographs = dataset.photographs(cohort_split)
     if photographs.num_photographs == 0:
         raise DatasetError(f"{dataset.uri}: validation should have a photograph or more in {cohort_split}, had none")
-    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT))
+    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT), known)
 
 
 def _on_device(values_NT: NDArray, device: torch.device) -> Tensor:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.config import TrialConfig
@@ -16,16 +18,16 @@ from sepl.data.imaging.photograph import IMAGENET, Normalisation
 from sepl.device import autocast
 from sepl.errors import DivergedError
 from sepl.models.parts.network import MultiTaskNetwork
-from sepl.models.predict import predict_outputs
+from sepl.models.predict import predict_told
 from sepl.training.engine.objective import Objective, Pace
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.augment import Augmenter
-from sepl.training.input.batches import Batch, TrainingData
+from sepl.training.input.batches import Batch, TrainingData, ValidationSet, with_known
 from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
 from sepl.training.supervised.passes import Passes
-from sepl.training.supervised.validation import labels_at_hand, validation_skills
+from sepl.training.supervised.validation import known_skills, labels_at_hand, validation_skills
 from sepl.training.weighting.build import build_weighting
 
 Inputs: TypeAlias = tuple[Tensor, Batch]
@@ -39,11 +41,16 @@ class EpochResult(Pace):
     train_loss: float
     """Sum over tasks, mean over steps."""
     validation_skill: float
-    """Per patient, mean over the tasks that the validation patients can judge."""
+    """Per patient, mean over the tasks that the validation patients can judge; where a study knows values of them, the
+    mean of that and of the same with these values known, over the other tasks."""
     best_skill: float
     """The highest validation skill so far; never falls."""
     skill_per_task: dict[str, float]
-    """NaN for a task that the validation patients cannot judge."""
+    """With nothing known; NaN for a task that the validation patients cannot judge."""
+    best_unknown_skill: float | None = None
+    """What `best_skill` is the mean of, where a study knows values: the skill with nothing known,"""
+    best_known_skill: float | None = None
+    """and that with them known."""
 
 
 class Supervised(Objective[Batch, Inputs, EpochResult]):
@@ -74,6 +81,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self._best_skill = math.nan
         self._train_loss = math.nan
         self._skills: dict[str, float] = {}
+        self._known_skills: dict[str, float] = {}
+        self._best_pair = (math.nan, math.nan)  # with nothing known, and with what a study knows
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,7 +104,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         return len(batch.pixels_BHWC)
 
     def inputs(self, batch: Batch) -> Inputs:
-        return self.augment(batch.pixels_BHWC), batch
+        share, streams = self._config.model.known_share, self.passes.streams
+        return self.augment(batch.pixels_BHWC), with_known(batch, share, streams.known)
 
     def backward(self, inputs: Inputs, step: int) -> None:
         self._loss_sums_T += self.gradients(*inputs, step)
@@ -115,12 +125,13 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self._train_loss = sum(losses_T)
 
     def validate(self, network: nn.Module, epoch: int) -> bool | None:
-        self._skills = self._skill_per_task(network, epoch)
+        self._judge(network, epoch)
         if self._data.validation is None:
             return None
         if self._validation_skill <= self._best_skill:  # NaN before the first epoch
             return False
         self._best_skill = self._validation_skill
+        self._best_pair = _mean(self._skills.values()), _mean(self._known_skills.values())
         return True
 
     def epoch_result(self, pace: Pace) -> EpochResult:
@@ -130,6 +141,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
             validation_skill=self._validation_skill,
             best_skill=self._best_skill,
             skill_per_task=self._skills,
+            best_unknown_skill=self._best_pair[0] if self._knows else None,
+            best_known_skill=self._best_pair[1] if self._knows else None,
         )
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -141,12 +154,16 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
             "best_skill": torch.tensor(self._best_skill, dtype=torch.float64),
             "micro_batch_size": torch.tensor(self.passes.micro_batch_size),
             "normalisation": torch.tensor(self.passes.network.normalisation, dtype=torch.float64),
+            **({"best_pair": torch.tensor(self._best_pair, dtype=torch.float64)} if self._knows else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         self.weighting.load_state_dict({name: state[f"weighting.{name}"] for name in self.weighting.state_dict()})
         self._loss_sums_T.copy_(state["loss_sums"])
         self._best_skill = float(state["best_skill"])
+        if self._knows:
+            unknown, known = state["best_pair"].tolist()
+            self._best_pair = unknown, known
         self.passes.micro_batch_size = int(state["micro_batch_size"])
         # Saves that do not tell are of the time when every network was trained as for ImageNet.
         told = state.get("normalisation")
@@ -158,26 +175,44 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self.augment = Augmenter(normalisation, strength, streams.augmentation)
 
     @property
-    def _validation_skill(self) -> float:
-        return _mean(self._skills.values())
+    def _knows(self) -> bool:
+        return self._data.validation is not None and self._data.validation.known is not None
 
-    def _skill_per_task(self, network: nn.Module, epoch: int) -> dict[str, float]:
-        validation = self._data.validation
+    @property
+    def _validation_skill(self) -> float:
+        unknown = _mean(self._skills.values())
+        return (unknown + _mean(self._known_skills.values())) / 2 if self._knows else unknown
+
+    def _judge(self, network: nn.Module, epoch: int) -> None:
+        validation, data = self._data.validation, self._data
         if validation is None:
-            return dict.fromkeys(self._data.tasks.names, math.nan)
+            self._skills = dict.fromkeys(data.tasks.names, math.nan)
+            return
+        outputs_NT, told_NT = self._predict(network, validation)
+        self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
+        self._skills = validation_skills(outputs_NT, validation, data.scaler, data.tasks)
+        if validation.known is not None:
+            self._known_skills = known_skills(outputs_NT, told_NT, validation, data.scaler, data.tasks)
+
+    def _predict(
+        self, network: nn.Module, validation: ValidationSet
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Outputs (N, T), and those of a network that is told what the study knows."""
         assert isinstance(network, MultiTaskNetwork), "the run's own, or the average of its weights"
         network.normalisation = self.passes.network.normalisation  # an average was copied before a run was restored
+        tables = [labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler)]
+        if validation.known is not None and network.takes_known:
+            tables.append(validation.known.labels_NT)
         with autocast(self._config.training.precision, self._data.device):
-            outputs_NT = predict_outputs(
+            outputs_NT, *told = predict_told(
                 network,
                 validation.photographs.shards,
+                tables,
                 device=self._data.device,
                 batch_size=self._validation_batch_size(),
                 patients=validation.photographs.patient_index,
-                labels_NT=labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler),
             )
-        self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
-        return validation_skills(outputs_NT, validation, self._data.scaler, self._data.tasks)
+        return outputs_NT, told[0] if told else None
 
     def _validation_batch_size(self) -> int:
         """Without gradients there is room for more photographs at once than a step has, but not for any number."""

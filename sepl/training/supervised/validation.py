@@ -3,6 +3,8 @@
 N photographs · P patients · T tasks
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,34 @@ def validation_skills(
             "labels that differ in at least one task, had none"
         )
     return dict(zip(tasks.names, skills_T.tolist(), strict=True))
+
+
+def known_skills(
+    outputs_NT: NDArray[np.float32],
+    told_NT: NDArray[np.float32] | None,
+    validation: ValidationSet,
+    scaler: LabelScaler,
+    tasks: TaskTable,
+) -> dict[str, float]:
+    """Skill of every task that is not among the known ones, on the patients of whom all of these are known.
+
+    `told_NT` are the outputs of a network that was told them, None where it takes none. NaN and DatasetError as
+    `validation_skills`.
+    """
+    judge, per_patient = validation.known, validation.photographs.per_patient
+    assert judge is not None, "validation with values known"
+    values_PT = judge.values(per_patient(outputs_NT), None if told_NT is None else per_patient(told_NT))
+    labels_PT = np.where(np.isfinite(values_PT), validation.labels_PT, np.nan)
+    skills_T = skill_per_task(values_PT, labels_PT, scaler.medians, tasks)
+    skills = {
+        name: skill for name, skill in zip(tasks.names, skills_T.tolist(), strict=True) if name not in judge.known
+    }
+    if all(math.isnan(skill) for skill in skills.values()):
+        raise DatasetError(
+            f"validation patients with {', '.join(judge.known)} known should have labels that differ in at least one "
+            "other task, had none"
+        )
+    return skills
 
 
 def labels_at_hand(propagation: str, photographs: Photographs, scaler: LabelScaler) -> NDArray[np.floating] | None:

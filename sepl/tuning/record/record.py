@@ -56,6 +56,8 @@ class StudyRecord(Settings):
     """None: `optuna.db` beside this record."""
     affinity_sha256: str | None = None
     """Of the affinity whose task splits are offered too, kept beside this record."""
+    known_pattern: str | None = None
+    """Values known of patients, such as sex+age, on which trials are judged too."""
 
 
 @dataclass(frozen=True)

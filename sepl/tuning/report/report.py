@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from sepl.bundle.manifest import BundleManifest
 from sepl.bundle.registry import Registry
+from sepl.bundle.skills import KNOWN_HEADER, known_rows
 from sepl.errors import StudyError
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports import page as html
@@ -35,6 +36,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
     sections = [
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
         _skill_section(evaluation),
+        _known_section(evaluation, manifest),
         html.section(
             "Optimisation history",
             html.plot(history_figure(board), "history"),
@@ -68,6 +70,10 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
         mean, floor = evaluation.mean_skill, evaluation.floor_mean_skill
         tiles.append(("test skill", figure(mean.value), f"{mean}, {evaluation.num_patients} patients"))
         tiles.append(("floor", figure(floor.value), f"{floor}, age and sex alone"))
+        for pattern in evaluation.known:
+            skill = pattern.mean_skill
+            told = f"{skill.known}, {figure(skill.unknown.value)} with nothing known"
+            tiles.append((f"{_joined(pattern.known)} known", figure(skill.known.value), told))
     return html.tiles(tiles)
 
 
@@ -79,18 +85,54 @@ def _skill_section(evaluation: Evaluation | None) -> Markup:
         f"patient-bootstrap intervals over {evaluation.num_bootstrap} resamples. Skill is 1 − MAE / MAE of the median "
         "predictor, or 2 · AUC − 1; the median predictor has 0. The floor is what age and sex alone predict."
     )
-    heading = ("factor", "role", "patients", "skill", "floor", "above floor", "reachable", "error", "median's error")
-    table = html.table(heading, (_skill_cells(task) for task in evaluation.tasks), num_text_columns=2)
+    heading = (
+        *("factor", "role", "patients", "skill", *(f"with {_joined(row.known)} known" for row in evaluation.known)),
+        *("floor", "above floor", "reachable", "error", "median's error"),
+    )
+    table = html.table(heading, (_skill_cells(task, evaluation) for task in evaluation.tasks), num_text_columns=2)
     return html.section("Skill per factor", html.plot(skill_figure(evaluation), "skill"), table, note=note)
 
 
-def _skill_cells(task: TaskEvaluation) -> list[str]:
+def _known_section(evaluation: Evaluation | None, manifest: BundleManifest | None) -> Markup:
+    """The tables of the model card."""
+    if evaluation is None or manifest is None or not evaluation.known:
+        return Markup()
+    note = (
+        f"{evaluation.cohort_split} patients of whom all of it is known, and the factors that are not. Known alone is "
+        "what the same values predict without a photograph; another's is with another patient's values, which should "
+        "be worse than nothing known."
+    )
+    parts = []
+    for pattern in evaluation.known:
+        rows = known_rows(pattern, manifest.tasks)
+        parts += [
+            html.paragraph(f"{_joined(pattern.known)} known:"),
+            html.table(KNOWN_HEADER, rows, num_text_columns=1),
+        ]
+    return html.section("Skill when values are known", *parts, note=note)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _known_skills(name: str, evaluation: Evaluation) -> list[str]:
+    """Of one task, a cell a pattern."""
+    cells = []
+    for pattern in evaluation.known:
+        skills = {task.name: task.skill.known for task in pattern.tasks}
+        cells.append(figure(skills[name].value) if name in skills else "given")
+    return cells
+
+
+def _skill_cells(task: TaskEvaluation, evaluation: Evaluation) -> list[str]:
     measure, median = ("auc", "0.500") if task.kind == "binary" else ("mae", figure(task.measures["median_mae"].value))
     return [
         task.label,
         task.role,
         str(task.num_patients),
         str(task.skill),
+        *_known_skills(task.name, evaluation),
         figure(task.floor_skill.value),
         str(task.skill_over_floor),
         figure(task.reachable_skill),
@@ -122,21 +164,24 @@ def _affinity_section(text: bytes | None) -> Markup:
 def _trials_table(board: Leaderboard) -> Markup:
     rows = board.root[:_MOST_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row.params))
+    judged = any(row.known_skill is not None for row in rows)
     heading = [
         "trial",
         "state",
         "skill",
+        *(("nothing known", "known") if judged else ()),
         "epochs",
         "best epoch",
         "seconds",
         *(name.replace("_", " ") for name in names),
     ]
-    return html.table(heading, (_trial_cells(row, names) for row in rows), num_text_columns=2)
+    return html.table(heading, (_trial_cells(row, names, judged) for row in rows), num_text_columns=2)
 
 
-def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[str]:
+def _trial_cells(row: TrialRow, names: Sequence[str], judged: bool) -> list[str]:
     state = f"{row.state}: {row.failure}" if row.failure else row.state
-    figures = [figure(row.best_skill), str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
+    both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()
+    figures = [figure(row.best_skill), *both, str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
     return [str(row.number), state, *figures, *(param(row.params.get(name)) for name in names)]
 
 
@@ -152,6 +197,8 @@ def _reproduction(
         "--num-trials": str(len(board.root)),
         "--seed": str(record.seed),
     }
+    if record.known_pattern is not None:
+        options["--known-pattern"] = record.known_pattern
     if record.affinity_sha256 is not None:
         options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])

@@ -26,7 +26,12 @@ class TrialRow(Settings):
     number: int
     state: State
     best_skill: float | None
-    """Mean skill over tasks on the validation patients, best of its epochs."""
+    """Mean skill over tasks on the validation patients, best of its epochs; in a study that knows values of them, the
+    mean of the next two."""
+    unknown_skill: float | None = None
+    """With nothing known."""
+    known_skill: float | None = None
+    """With these values known, over the other tasks."""
     num_epochs: int
     """Epochs that it ran."""
     best_epoch: int | None
@@ -74,6 +79,8 @@ def _row(trial: FrozenTrial) -> TrialRow:
         number=trial.number,
         state=_STATES[trial.state],
         best_skill=max(curve.values(), default=None),
+        unknown_skill=trial.user_attrs.get("unknown_skill"),
+        known_skill=trial.user_attrs.get("known_skill"),
         num_epochs=max(curve, default=0),
         best_epoch=best_epoch(curve),
         seconds=trial.user_attrs.get("seconds", 0.0),

@@ -21,12 +21,16 @@ def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
     table.add_column("trial", justify="right")
     table.add_column("state")
     table.add_column("skill", justify="right")
+    judged = any(row.known_skill is not None for row in rows)
+    for name in ("nothing known", "known") if judged else ():
+        table.add_column(name, justify="right")
     table.add_column("epochs", justify="right")
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         params = [param(row.params.get(name)) for name in names]
-        table.add_row(str(row.number), row.state, figure(row.best_skill), str(row.num_epochs), *params)
+        both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()
+        table.add_row(str(row.number), row.state, figure(row.best_skill), *both, str(row.num_epochs), *params)
     return table
 
 

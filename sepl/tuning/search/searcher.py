@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
-from sepl.tuning.search.names import IS_LAST, METRIC, TIME_ATTR, WAITS
+from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, TIME_ATTR, WAITS
 
 # Attributes of a trial in Optuna.
 CRASHED = "crashed"
@@ -198,6 +198,9 @@ class TruthfulOptunaSearch(Searcher):
         skills = {name.removeprefix("skills/"): value for name, value in result.items() if name.startswith("skills/")}
         if skills:
             trial.set_user_attr("skills", {name: value for name, value in skills.items() if math.isfinite(value)})
+        for name in JUDGED:
+            if math.isfinite(result.get(name, math.nan)):
+                trial.set_user_attr(name, result[name])
         if error or _is_failed(result):
             trial.set_user_attr(
                 "failure", str(result.get("failure") or f"its process crashed: {self.death_of(trial_id)}")

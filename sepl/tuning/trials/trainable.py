@@ -17,7 +17,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from safetensors import SafetensorError
 
 from sepl.errors import SeplError
-from sepl.tuning.search.names import IS_LAST, METRIC, UNSAVED, WAITS
+from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, UNSAVED, WAITS
 from sepl.tuning.trials.environment import SurroundingsError
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class SeplTrainable(tune.Trainable):
             "photographs_per_second": epoch.photographs_per_second,
             "seconds": epoch.seconds,
             "skills": self._best_skills,
+            **{name: value for name in JUDGED if (value := getattr(epoch, f"best_{name}")) is not None},
             IS_LAST: epoch.is_last,
             "done": epoch.is_last,  # also of a run that stopped early, of which the scheduler knows nothing
             SHOULD_CHECKPOINT: epoch.is_last or is_due,

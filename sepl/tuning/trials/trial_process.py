@@ -21,6 +21,7 @@ from sepl.storage import Location, local_copy, resolve
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
 from sepl.tuning.trials.environment import SurroundingsError
+from sepl.tuning.trials.known_pattern import judge_known
 
 OutOfMemory = torch.OutOfMemoryError
 
@@ -38,6 +39,8 @@ class Surroundings(Settings):
     gpus: float
     checkpoint_seconds: float
     """A trial is saved when this long has passed since it was saved before, and when it has run all its epochs."""
+    known_pattern: str | None = None
+    """Values known of patients, such as age+sex, on which trials are judged too."""
 
 
 def take_share(surroundings: Surroundings) -> None:
@@ -51,7 +54,7 @@ def build_run(params: dict[str, Any], surroundings: Surroundings) -> TrainingRun
     """A trial at epoch 0. Raises ConfigError, or SurroundingsError when the dataset cannot be used."""
     config = TrialConfig.from_params(params)
     with _blaming_the_environment():
-        data = _training_data(surroundings.dataset, surroundings.fingerprint)
+        data = _training_data(surroundings.dataset, surroundings.fingerprint, surroundings.known_pattern)
     return TrainingRun(config, data)
 
 
@@ -77,6 +80,7 @@ def _blaming_the_environment() -> Iterator[None]:
 
 
 @lru_cache(maxsize=1)
-def _training_data(dataset: str, fingerprint: str) -> TrainingData:
+def _training_data(dataset: str, fingerprint: str, known_pattern: str | None) -> TrainingData:
     """Once a process, not once a trial."""
-    return TrainingData.load(PreparedDataset.open(dataset, fingerprint=fingerprint))
+    opened = PreparedDataset.open(dataset, fingerprint=fingerprint)
+    return TrainingData.load(opened, known=None if known_pattern is None else judge_known(known_pattern, opened))

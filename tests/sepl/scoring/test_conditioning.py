@@ -181,6 +181,65 @@ def test_patients_beyond_the_brute_force_are_left_out_in_groups_with_the_same_ou
     assert one_by_one.patterns[0].quantiles["sbp"] == pytest.approx(in_groups.patterns[0].quantiles["sbp"], rel=0.1)
 
 
+def test_of_outputs_that_stay_the_same_when_told_the_fit_is_the_same() -> None:
+    outputs_PT, labels_PT = _patients(150, seed=5)
+    told = {("age",): outputs_PT}
+
+    plain = _fit(150, seed=5)
+    fitted = _fit(150, seed=5, network_inputs=("age",), told=told)
+
+    first, other = fitted.patterns[0], plain.patterns[0]
+    assert first.residuals is not None
+    np.testing.assert_allclose(first.residuals.covariance, plain.covariance, atol=1e-12)
+    assert first.model_copy(update={"residuals": None}) == other
+    assert fitted.patterns[1:] == plain.patterns[1:]
+    known_PT = np.where(np.arange(5) == 0, scale_known(labels_PT, TASKS, SCALER, "probability"), np.nan)
+    values = [condition(made, NAMES, outputs_PT, known_PT, outputs_PT).values_NT for made in (plain, fitted)]
+    np.testing.assert_allclose(values[0], values[1], atol=1e-9)
+
+
+def test_what_the_network_mended_when_told_is_not_mended_twice() -> None:
+    """Told the age, it leaves nothing of the common error in the pressures."""
+    outputs_PT, labels_PT = _patients(4400, seed=6)
+    truth_PT = scale_known(labels_PT, TASKS, SCALER, "probability")
+    told_PT = outputs_PT.copy()
+    told_PT[:, 1:3] += (truth_PT - outputs_PT)[:, [0]]  # errors of pressures are age's and their own
+    half = slice(None, 400)
+    fitted = fit_conditioning(
+        outputs_PT[half],
+        labels_PT[half],
+        TASKS,
+        SCALER,
+        Intervals(),
+        [("age",)],
+        network_inputs=("age",),
+        told={("age",): told_PT[half]},
+    )
+    known_PT = np.where(np.arange(5) == 0, truth_PT, np.nan)[400:]
+
+    found = condition(fitted, NAMES, outputs_PT[400:], known_PT, told_PT[400:])
+    shared = fitted.model_copy(
+        update={"patterns": tuple(row.model_copy(update={"residuals": None}) for row in fitted.patterns)}
+    )
+    twice = condition(shared, NAMES, outputs_PT[400:], known_PT, told_PT[400:])
+
+    def error(values_NT: Floats) -> Floats:
+        return np.abs(truth_PT[400:] - values_NT)[:, 1:3].mean(axis=0)
+
+    assert (error(found.values_NT) <= error(told_PT[400:]) * 1.01).all()
+    assert (error(found.values_NT) < 0.9 * error(twice.values_NT)).all()
+    covered_T = (np.abs(truth_PT[400:] - found.values_NT) <= found.half_widths_NT).mean(axis=0)
+    assert (np.abs(covered_T[1:3] - 0.9) < 0.04).all()
+
+
+def test_the_nearest_pattern_is_first_that_of_what_the_network_is_told() -> None:
+    patterns = [KnownPattern(known=("sbp",)), KnownPattern(known=("age",)), KnownPattern(known=("sbp", "bun"))]
+
+    found = [nearest_pattern(patterns, {"age", "sbp", "bun"}, "dbp", inputs) for inputs in ((), ("age",))]
+
+    assert [row.known for row in found if row is not None] == [("sbp", "bun"), ("age",)]
+
+
 def test_too_few_patients_move_nothing() -> None:
     fitted = _fit(12)
 
@@ -238,3 +297,8 @@ def test_the_default_patterns_are_age_and_sex_and_all_simple_factors_that_there_
 def test_a_covariance_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="covariance should be 2 × 2"):
         Conditioning(means=(0.0, 0.0), covariance=((1.0,),), num_patients=3)
+
+
+def test_limits_of_another_number_than_tasks_are_refused() -> None:
+    with pytest.raises(ValueError, match="limits should be 2, as means are, were 1"):
+        Conditioning(means=(0.0, 0.0), covariance=((1.0, 0.0), (0.0, 1.0)), num_patients=3, limits=(1.0,))

@@ -18,9 +18,9 @@ from sepl.errors import ConfigError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network
 from sepl.scoring.compose import compose_content, provenance_of_one
+from sepl.scoring.conditioning import fit_conditioning
 from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.known import Given, score_known
-from sepl.scoring.relations import contradiction, derived
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
 from sepl.scoring.table import score_table
@@ -105,6 +105,22 @@ def test_a_value_far_from_the_predicted_one_is_another_patients() -> None:
     assert "wrong patient or unit" in far.given_ignored
 
 
+def test_a_true_extreme_value_of_a_long_tailed_factor_is_believed() -> None:
+    tasks = TaskTable.of(BUILT_IN_TASKS[name] for name in ("age", "sbp", "dbp", "triglycerides"))
+    scaler = LabelScaler(medians=(50.0, 120.0, 75.0, 110.0), iqrs=(14.0, 22.0, 14.0, 80.0))
+    rng = np.random.default_rng(0)
+    labels_PT = np.asarray(scaler.unscale(rng.normal(size=(120, 4))), np.float64)
+    labels_PT[:, 3] = 110 * np.exp(0.6 * rng.normal(size=120))
+    conditioning = fit_conditioning(np.zeros((120, 4)), labels_PT, tasks, scaler, Intervals(), [("age",)])
+    content = {**bundle_content(), "tasks": tasks, "scaler": scaler, "intervals": Intervals(), "state": {}}
+    manifest = compose_bundle(**{**content, "conditioning": conditioning})[0].manifest  # type: ignore[arg-type]
+    before = manifest.model_copy(update={"conditioning": conditioning.model_copy(update={"limits": ()})})
+    given = [Given({"triglycerides": value}) for value in (500.0, 5600.0)]  # the second is nobody's of such a cohort
+
+    assert score_known(np.zeros((2, 4)), given, manifest).known == [("triglycerides",), ()]
+    assert score_known(np.zeros((2, 4)), given, before).known == [(), ()]
+
+
 def test_a_value_without_limits_and_beyond_reason_is_no_number_to_reckon_with() -> None:
     content = bundle_content()
     tasks = TaskTable.of([*TASKS.root[:3], Task(name="hba1c", kind="regression", unit="%", label="No limits")])
@@ -177,18 +193,6 @@ def test_a_score_table_tells_what_was_known_and_what_was_not_believed(scorer: Sc
 BODY = TaskTable.of(BUILT_IN_TASKS[name] for name in ("height", "weight", "bmi", "sbp"))
 
 
-def test_the_body_mass_index_follows_from_weight_and_height() -> None:
-    assert derived({"height": 180.0, "weight": 81.0}, BODY) == {"bmi": pytest.approx(25.0)}
-    assert derived({"height": 180.0}, BODY) == {}
-    assert derived({"height": 60.0, "weight": 390.0}, BODY) == {}  # 1083 is nobody's
-    assert derived({"height": 180.0, "weight": 81.0}, TASKS) == {}
-
-
-def test_a_body_mass_index_that_contradicts_weight_and_height_takes_all_three_with_it() -> None:
-    assert contradiction({"height": 180.0, "weight": 81.0, "bmi": 25.1}, BODY) == {}
-    assert set(contradiction({"height": 180.0, "weight": 81.0, "bmi": 35.0}, BODY)) == {"height", "weight", "bmi"}
-
-
 def test_what_follows_is_exact_and_marked_as_known() -> None:
     content: Any = {
         **bundle_content(),
@@ -205,6 +209,22 @@ def test_what_follows_is_exact_and_marked_as_known() -> None:
     assert found.known == [("height", "weight", "bmi"), ()]
     np.testing.assert_allclose(found.found.values_NT[0], [180, 81, 25, 120])
     np.testing.assert_allclose(found.found.low_NT[0, :3], [180, 81, 25])
+
+
+def test_a_task_by_threshold_is_exact_where_all_that_it_compares_is_known() -> None:
+    tasks = TaskTable.of([*TASKS.root, Task(name="old", kind="binary", unit="probability", label="Old", low=0, high=1)])
+    rules = {"old": "age >= 65 and sex == 1"}
+    content = {**bundle_content(), "tasks": tasks, "conditioning": planted_conditioning(tasks), "rules": rules}
+    content |= {"scaler": LabelScaler(medians=(0, 50, 120, 6, 0), iqrs=(1, 10, 20, 1, 1)), "state": {}}
+    manifest = compose_bundle(**content)[0].manifest  # type: ignore[arg-type]
+    rows = [{"age": 70.0, "sex": 1.0}, {"age": 60.0, "sex": 1.0}, {"age": 70.0}, {"age": 70.0, "sex": 1.0, "old": 0.0}]
+
+    found = score_known(np.zeros((4, 5)), [Given(row) for row in rows], manifest)
+
+    assert found.known == [("sex", "age", "old"), ("sex", "age", "old"), ("age",), ()]
+    assert found.found.values_NT[:2, 4].tolist() == [1.0, 0.0]
+    assert 0 < found.found.values_NT[2, 4] < 1  # predicted
+    assert found.ignored == [None, None, None, "old 0 contradicts 1 of age 70 and sex 1"]
 
 
 @pytest.fixture(scope="module")

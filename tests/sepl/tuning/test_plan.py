@@ -139,6 +139,43 @@ def test_another_question_is_refused_on_resume(
         plan(dataset, folder, resume=True, **changes[option])
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    """With as many validation patients as a study on known values needs."""
+    return build_dataset(tmp_path_factory.mktemp("large"), num_patients=160, image_size=16)
+
+
+def test_values_that_a_study_knows_are_kept_and_need_not_be_said_again(large: PreparedDataset, folder: Path) -> None:
+    first = plan(large, folder, known_pattern="age+sex")
+    first.folder.write(first.record)
+
+    assert first.record.known_pattern == "sex+age"
+    for said in (None, "age,sex"):
+        assert plan(large, folder, resume=True, known_pattern=said).record == first.record
+    with pytest.raises(
+        StudyError, match=r"--known-pattern should be as when study first began; .* was sex.age, is age"
+    ):
+        plan(large, folder, resume=True, known_pattern="age")
+
+
+def test_a_study_that_knows_nothing_cannot_go_on_knowing_something(large: PreparedDataset, folder: Path) -> None:
+    first = plan(large, folder)
+    first.folder.write(first.record)
+
+    assert first.record.known_pattern is None
+    with pytest.raises(StudyError, match="--known-pattern should be as when study first began"):
+        plan(large, folder, resume=True, known_pattern="age")
+
+
+def test_known_values_that_nobody_could_judge_are_refused(dataset: PreparedDataset, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^--known-pattern should be some of sex, age, .*; was 'shoe_size'$"):
+        plan(dataset, folder, known_pattern="shoe_size")
+    with pytest.raises(
+        ConfigError, match=r"^--known-pattern should be known of 25 validation patients or more, age was"
+    ):
+        plan(dataset, folder, known_pattern="age")
+
+
 def test_an_affinitys_best_splits_are_offered_beside_the_spaces_and_kept_with_the_study(
     dataset: PreparedDataset, folder: Path
 ) -> None:

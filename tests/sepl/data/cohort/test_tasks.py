@@ -41,6 +41,7 @@ def test_a_rule_makes_a_task_whose_inputs_are_never_its_priors(write):
     np.testing.assert_array_equal(cohort.labels_NT[:, 4], [1, 0, 0, np.nan])
     assert cohort.tasks["hypertension"].derived_from == ("sbp",)
     assert cohort.tasks["worse"].derived_from == ("hypertension", "sbp", "age")
+    assert cohort.rules == {"worse": "hypertension == 1 and age > 60"}  # the other compares what nobody predicts
 
 
 def test_a_rule_may_be_written_in_short(write):

@@ -160,3 +160,15 @@ def test_a_refused_photograph_says_whose_it_is(built: Path, cohort: Cohorts, tmp
 
     with (tmp_path / "out" / "rejected.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["row"], row["cohort"]) for row in csv.DictReader(stream)] == [(str(south.rows[3]), "south")]
+
+
+def test_a_rule_is_kept_where_every_cohort_that_has_its_task_decides_by_it(cohort: Cohorts) -> None:
+    column = '[tasks.diabetes]\ncolumn = "diabetes"\nkind = "binary"\nlabel = "Diabetes"\n'
+    rules = '[tasks]\ndiabetes = "hba1c >= 6.5"\n[tasks.age]'
+    by_rule = ((column, ""), ("[tasks.age]", rules))
+    north, south = cohort("north", *by_rule), cohort("south", *by_rule, end='[tasks.old]\nwhen = "age > 60"\n')
+
+    assert join_cohorts([north, south]).rules == {"diabetes": "hba1c >= 6.5", "old": "age > 60"}
+    assert join_cohorts([north, cohort("south")]).rules == {}
+    other = cohort("south", (column, ""), ("[tasks.age]", rules.replace("6.5", "6.4")))
+    assert join_cohorts([north, other]).rules == {}

@@ -37,6 +37,7 @@ def cases(draw: st.DrawFn) -> Case:
         gate_inputs=draw(gate_inputs),
         prior_attention=draw(st.booleans()),
         gate_top_k=draw(st.integers(0, num_experts)),
+        takes_known=propagation in ("predicted", "detached") and draw(st.booleans()),
     )
 
 
@@ -196,6 +197,38 @@ def test_true_priors_move_the_targets_alone_and_their_absence_is_an_error(propag
     assert torch.equal(outputs_BK, network(features_BF, same_BK))
     with pytest.raises(ConfigError, match="should be given true priors"):
         network(features_BF)
+
+
+@pytest.mark.parametrize("binary_prior", get_args(BinaryPrior))
+def test_known_priors_stand_in_for_the_predicted_ones_and_the_rest_stays_predicted(binary_prior: BinaryPrior) -> None:
+    network, oracle = (
+        head(takes_known=True, binary_prior=binary_prior),
+        head(propagation="oracle", binary_prior=binary_prior),
+    )
+    oracle.load_state_dict(network.state_dict())
+    features_BF, labels_BK = torch.randn(4, 16), torch.randn(4, 15)
+    labels_BK[:, 0] = (labels_BK[:, 0] > 0).float()
+    unknown_BK = torch.full_like(labels_BK, torch.nan)
+    targets_alone_BK = torch.where(torch.arange(15) >= 6, labels_BK, torch.nan)
+
+    nothing_BK, all_BK = network(features_BF), network(features_BF, labels_BK)
+
+    assert torch.equal(all_BK[:, :6], nothing_BK[:, :6])  # what the prior heads learn from
+    assert torch.equal(all_BK, oracle(features_BF, labels_BK))
+    for told_BK in (unknown_BK, targets_alone_BK):
+        assert torch.equal(network(features_BF, told_BK), nothing_BK)
+
+
+def test_a_prior_that_is_known_has_no_gradient_from_the_targets_and_another_has() -> None:
+    network, labels_BK = head(takes_known=True), torch.full((4, 15), torch.nan)
+    labels_BK[:, 2] = 0.5
+
+    network(torch.randn(4, 16), labels_BK)[:, 6:].sum().backward()
+
+    assert network.prior_heads is not None
+    gradient_P = network.prior_heads.weight.grad
+    assert gradient_P is not None
+    assert gradient_P.any(dim=1).tolist() == [True, True, False, True, True, True]
 
 
 def test_gates_of_priors_alone_need_priors() -> None:

@@ -12,7 +12,7 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.patients.splits import assign_cohort_splits
 from sepl.data.preparation.prepare import prepare
 from sepl.errors import ConfigError, DatasetError
-from sepl.training.input.batches import TrainingData, TrainSet
+from sepl.training.input.batches import Batch, TrainingData, TrainSet, with_known
 from sepl.training.input.pixels import MappedPixels
 
 
@@ -62,6 +62,32 @@ def test_targets_are_scaled_labels_and_absent_ones_are_marked(dataset: PreparedD
     np.testing.assert_array_equal(present_NT, ~absent_NT)
     assert (targets_NT[absent_NT] == 0).all()
     np.testing.assert_allclose(targets_NT[~absent_NT], dataset.scaler.scale(labels_NT)[~absent_NT], rtol=1e-6)
+
+
+@given(share=st.floats(0.01, 1.0), seed=st.integers(0, 99))
+def test_labels_are_told_with_the_share_that_was_asked_for_and_only_where_they_are(share: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    targets_BT = torch.randn(500, 6, generator=generator)
+    present_BT = (torch.rand(500, 6, generator=generator) < 0.7).float()
+    batch = Batch(torch.empty(500), targets_BT * present_BT, present_BT)
+
+    told_BT = with_known(batch, share, generator).labels_BT
+
+    assert told_BT is not None
+    is_told_BT = told_BT.isfinite()
+    assert torch.equal(told_BT[is_told_BT], batch.targets_BT[is_told_BT])
+    assert not (is_told_BT & (present_BT == 0)).any()
+    found = float(is_told_BT.sum() / present_BT.sum())
+    assert abs(found - share) < 4.5 * (share * (1 - share) / float(present_BT.sum())) ** 0.5 + 1e-6
+
+
+def test_a_share_of_nothing_draws_nothing_and_leaves_the_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    batch = Batch(torch.empty(3), torch.zeros(3, 2), torch.ones(3, 2))
+
+    assert with_known(batch, 0.0, generator) is batch
+    assert torch.equal(generator.get_state(), before)
 
 
 def test_validation_labels_are_per_patient(dataset: PreparedDataset, data: TrainingData) -> None:

@@ -84,6 +84,8 @@ EVERY_MEMORY: dict[str, Any] = {"ema_decay": 0.9, "layer_decay": 0.7, "frozen_st
         ("test_vit", {"drop_path": 0.2, **EVERY_MEMORY, "weighting": "famo", "micro_batch_size": 5}),
         ("test_vit", {"weighting": "uncertainty_laplace", "num_epochs": 3, "deterministic": True}),
         ("test_convnext", {"fusion": "attention", "propagation": "shuffled"}),
+        ("test_vit", {"known_share": 0.5, "micro_batch_size": 5, "weighting": "upgrad", "drop_path": 0.2}),
+        ("test_convnext", {"known_share": 0.3, "fusion": "attention", "binary_prior": "probability"}),
     ],
 )
 def test_a_run_stopped_after_any_step_ends_with_the_same_bits(

@@ -8,13 +8,17 @@ import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
+from bundles import TASKS, bundle_content, planted_conditioning
 from optuna.trial import TrialState, create_trial
 
+from sepl.bundle.registry import Registry
 from sepl.errors import StudyError
-from sepl.metrics import Estimate, Evaluation, TaskEvaluation
+from sepl.metrics import Estimate, Evaluation, TaskEvaluation, evaluate
+from sepl.metrics.known import KnownPredictions, evaluate_known
 from sepl.storage import resolve
+from sepl.tasks import TaskSplit
 from sepl.training.affinity.record import Affinity, RankedSplit
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import BUNDLE_ID, StudyFolder, StudyRecord
 from sepl.tuning.report.figures import affinity_figure, curves_figure, history_figure, skill_figure
 from sepl.tuning.report.report import write_report
 from sepl.tuning.results.importance import importance
@@ -132,6 +136,41 @@ def test_a_study_without_a_winner_yet_says_so(tmp_path: Path) -> None:
     make_study(tmp_path, num_full=2)
 
     assert "No model has been selected yet" in report_of(tmp_path)
+
+
+def test_a_winners_skill_with_values_known_is_a_column_and_a_table_of_its_own(tmp_path: Path) -> None:
+    study = make_study(tmp_path, num_full=2)
+    registry = Registry(StudyFolder.at(str(tmp_path), "made").registry.uri)
+    evaluation = _evaluated_with_age_and_sex_known()
+    added = registry.add(**bundle_content(conditioning=planted_conditioning(), evaluation=evaluation))
+    study.set_user_attr(BUNDLE_ID, added.bundle_id)
+
+    page = report_of(tmp_path)
+
+    assert "with sex and age known" in page
+    assert page.count(">given</td>") == 2  # age and sex themselves
+    assert "Skill when values are known" in page
+    skill = evaluation.known[0]["sbp"].skill
+    assert str(skill.known_over_floor) in page
+    assert str(skill.shuffled) in page
+
+
+def _evaluated_with_age_and_sex_known() -> Evaluation:
+    rng = np.random.default_rng(0)
+    labels_PT = np.column_stack([rng.random(40) < 0.5, *rng.normal(50, 10, (3, 40))]).astype(float)
+    guesses_PT = np.column_stack([rng.random(40), *rng.normal(50, 10, (3, 40))])
+    told = KnownPredictions(guesses_PT, labels_PT, *([guesses_PT] * 4))
+    evaluation = evaluate(
+        guesses_PT,
+        labels_PT,
+        labels_PT,
+        TASKS,
+        cohort_split="test",
+        task_split=TaskSplit.parse("demographic", TASKS),
+        num_bootstrap=20,
+    )
+    known = evaluate_known(("sex", "age"), told, labels_PT, [0.5, 50, 50, 50], TASKS, num_bootstrap=20)
+    return evaluation.model_copy(update={"known": (known,)})
 
 
 def test_a_study_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 from sepl.tuning.results.tables import leaderboard_table, varying_params
 
 
-def row(number: int, skill: float | None = 0.5, **params: Any) -> TrialRow:
+def row(number: int, skill: float | None = 0.5, known: float | None = None, **params: Any) -> TrialRow:
     return TrialRow(
+        unknown_skill=None if known is None else 0.123,
+        known_skill=known,
         number=number,
         state="complete" if skill is not None else "failed",
         best_skill=skill,
@@ -46,6 +48,15 @@ def test_a_table_shows_the_best_with_the_params_that_differ_and_no_trial_that_to
     assert "rate" in text
     assert "width" not in text
     assert "failed" not in text
+
+
+def test_a_study_that_knows_values_shows_both_skills_and_another_none() -> None:
+    text = shown(row(4, 0.7, known=0.456, rate=0.1), row(2, 0.6, rate=0.2))
+
+    assert "nothing known" in text
+    assert "0.123" in text
+    assert "0.456" in text
+    assert "known" not in shown(row(4, 0.7, rate=0.1), row(2, 0.6, rate=0.2))
 
 
 def test_no_more_rows_than_asked_for_and_no_more_than_six_params() -> None:

@@ -99,6 +99,15 @@ def test_a_trial_that_ended_itself_early_is_complete(searcher: TruthfulOptunaSea
     assert only_trial(searcher).value == 0.4
 
 
+def test_a_trial_judged_on_known_values_keeps_both_skills(searcher: TruthfulOptunaSearch) -> None:
+    searcher.suggest("a")
+
+    searcher.on_trial_complete("a", result(1, 0.4, unknown_skill=0.3, known_skill=0.5, **{IS_LAST: True}))
+
+    (row,) = leaderboard(searcher.study).root
+    assert (row.best_skill, row.unknown_skill, row.known_skill) == (0.4, 0.3, 0.5)
+
+
 def test_a_diverged_trial_fails_and_says_why(searcher: TruthfulOptunaSearch) -> None:
     searcher.suggest("a")
     searcher.on_trial_result("a", result(1, 0.1))

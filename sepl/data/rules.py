@@ -3,14 +3,20 @@
 A rule is comparisons of names and numbers joined by and, or, not and parentheses, as in Python and with its precedence,
 and nothing else: it is read with Python's own grammar, checked node by node, and never handed to the interpreter.
 Where an input is absent, three-valued logic decides (Kleene): true or absent is true, false and absent is false.
+Preparation labels by it, scoring tells by it what follows from known values.
 """
 
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
+
+from sepl.tasks import TaskTable
 
 MOST_CHARACTERS = 1000
 """A rule is a line; Python's reader is not asked to nest deeper than this many parentheses could."""
@@ -42,6 +48,7 @@ class Rule:
         return _logic(self._root, values)
 
 
+@lru_cache(maxsize=256)
 def parse_rule(text: str) -> Rule:
     """The rule that a text spells. Raises ValueError saying what a rule is made of."""
     if len(text) > MOST_CHARACTERS:
@@ -55,6 +62,29 @@ def parse_rule(text: str) -> Rule:
     if not names:
         raise ValueError(f"a rule should compare at least one task, was {text!r}")
     return Rule(text.strip(), tuple(names), root)
+
+
+def _as_text(text: str) -> str:
+    return parse_rule(text).text
+
+
+RuleTexts = dict[str, Annotated[str, AfterValidator(_as_text)]]
+"""By binary task, the rule that decides it from other tasks, as a manifest keeps it."""
+
+
+def check_rules(rules: Mapping[str, str], tasks: TaskTable) -> None:
+    """Raises ValueError for a rule of no binary task, or on what is no task."""
+    for name, text in rules.items():
+        if name not in tasks.names or tasks[name].kind != "binary":
+            raise ValueError(f"rules should be of binary tasks, had one of {name}")
+        for other in parse_rule(text).names:
+            if other not in tasks.names:
+                raise ValueError(f"rule of {name} should compare {', '.join(tasks.names)}, was {text!r}")
+
+
+def rules_among(rules: Mapping[str, str], tasks: TaskTable) -> dict[str, str]:
+    """Those that compare tasks alone, so that values of tasks decide them."""
+    return {name: text for name, text in rules.items() if set(parse_rule(text).names) <= set(tasks.names)}
 
 
 def _check_logic(node: ast.expr) -> None:

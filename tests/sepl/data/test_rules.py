@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepl.data.cohort.rules import parse_rule
+from sepl.data.rules import check_rules, parse_rule, rules_among
+from sepl.tasks import BUILT_IN_TASKS, TaskTable
 
 NAMES = ("sbp", "dbp", "age")
 OPERATORS = ("<", "<=", ">", ">=", "==", "!=")
@@ -108,3 +109,14 @@ def test_a_rule_that_compares_no_task_or_is_too_long_is_refused():
         parse_rule("1 < 2")
     with pytest.raises(ValueError, match="at most 1000 characters, had 1001"):
         parse_rule("a" * 1001)
+
+
+def test_a_manifests_rules_are_of_binary_tasks_and_compare_tasks():
+    tasks = TaskTable.of([*(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp"))])
+
+    check_rules({"sex": "sbp >= 140"}, tasks)
+    assert rules_among({"a": "sbp > 1", "b": "drug == 1 or sbp > 1"}, tasks) == {"a": "sbp > 1"}
+    with pytest.raises(ValueError, match="rules should be of binary tasks, had one of age"):
+        check_rules({"age": "sbp >= 140"}, tasks)
+    with pytest.raises(ValueError, match="rule of sex should compare sex, age, sbp, was 'drug == 1'"):
+        check_rules({"sex": "drug == 1"}, tasks)

@@ -5,14 +5,26 @@ A sixteenth factor is one more row of `CARDIOMETABOLIC_TASKS`, or one `[tasks.NA
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from itertools import accumulate
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from sepl.errors import ConfigError
 
-TaskKind = Literal["regression", "binary"]
+TaskKind = Literal["regression", "binary", "ordinal", "categorical"]
+PatientValue = Literal["mean", "worst"]
 TaskRole = Literal["prior", "target"]
+
+_OF_GRADED_TASKS = ("levels", "patient")
 
 
 def _reject_joiner(name: str) -> str:
@@ -38,6 +50,24 @@ class Task(BaseModel):
     """Highest plausible value, inclusive."""
     derived_from: tuple[str, ...] = ()
     """Tasks whose values decide this one's by a rule; they are never its priors, which would hand it the answer."""
+    levels: tuple[str, ...] = ()
+    """Names of the grades of an ordinal task, the mildest first, or of the classes of a categorical one. A label is the
+    place of its level here: 0, 1, …"""
+    patient: PatientValue = "mean"
+    """What an ordinal task's patient has of several photographs: the mean of their outputs, or the worst grade."""
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether its labels are levels, each with a probability."""
+        return self.kind in ("ordinal", "categorical")
+
+    @property
+    def num_outputs(self) -> int:
+        """Columns of a network's outputs that are this task's: one, a logit for each step between the grades of an
+        ordinal task, or a logit a class."""
+        if self.kind == "ordinal":
+            return len(self.levels) - 1
+        return len(self.levels) if self.kind == "categorical" else 1
 
     def is_plausible(self, value: float) -> bool:
         """Whether a finite value lies in its range."""
@@ -48,6 +78,26 @@ class Task(BaseModel):
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"task {self.name}: plausible range should rise, was {self.low} to {self.high}")
         return self
+
+    @model_validator(mode="after")
+    def _levels_suit_the_kind(self) -> Self:
+        if self.is_graded != bool(self.levels):
+            few = "at least two levels" if self.is_graded else f"no levels, being {self.kind}"
+            raise ValueError(f"task {self.name} should have {few}, had {', '.join(self.levels) or 'none'}")
+        twice = sorted({level for level in self.levels if self.levels.count(level) > 1})
+        if twice or len(self.levels) == 1:
+            raise ValueError(
+                f"task {self.name} should have at least two different levels, had {', '.join(self.levels)}"
+            )
+        if self.patient != "mean" and self.kind != "ordinal":
+            raise ValueError(f"task {self.name}: patient should be mean unless it is ordinal, was {self.patient}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_levels_where_none_are(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fingerprints and files of tasks that are not graded stay as they were before there were levels."""
+        values = serialize(self)
+        return values if self.is_graded else {name: values[name] for name in values if name not in _OF_GRADED_TASKS}
 
 
 def _binary(name: str, label: str) -> Task:
@@ -124,6 +174,17 @@ class TaskTable(RootModel[tuple[Task, ...]]):
     @property
     def is_binary(self) -> tuple[bool, ...]:
         return tuple(task.kind == "binary" for task in self.root)
+
+    @property
+    def num_outputs(self) -> int:
+        """Columns O of a network's outputs; T where no task is graded."""
+        return sum(task.num_outputs for task in self.root)
+
+    @property
+    def outputs(self) -> tuple[slice, ...]:
+        """Of each task, its columns of an (…, O) array of outputs: those of a task stand together, tasks in order."""
+        ends = tuple(accumulate(task.num_outputs for task in self.root))
+        return tuple(slice(end - task.num_outputs, end) for task, end in zip(self.root, ends, strict=True))
 
     def index(self, name: str) -> int:
         """Position of a task; raises ConfigError naming the choices."""

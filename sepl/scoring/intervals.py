@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
+from sepl.levels import output_values, plausible_limits
 from sepl.tasks import Task, TaskTable
 
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ def calibrate(
         A half width is None ("not calibrated") when there are too few labels for a finite interval: fewer than
         confidence / (1 − confidence), 9 for 90 %.
     """
-    values_PT = _values(outputs_PT, tasks, scaler, temperatures={})
+    values_PT = output_values(outputs_PT, tasks, scaler)
     half_widths, temperatures = {}, {}
     for index, task in enumerate(tasks):
         present = np.isfinite(labels_PT[:, index])
@@ -99,7 +99,7 @@ def calibrated_values(
     Everything is clipped to the tasks' plausible ranges: labels lie inside them, so that clipping loses no coverage. A
     binary task has a probability and no interval.
     """
-    values_NT = _values(outputs_NT, tasks, scaler, intervals.temperatures)
+    values_NT = output_values(outputs_NT, tasks, scaler, intervals.temperatures)
     half_widths_T = np.array([_half_width(task, intervals) for task in tasks])
     low_T, high_T = plausible_limits(tasks)
     return CalibratedValues(
@@ -109,23 +109,6 @@ def calibrated_values(
     )
 
 
-def _values(
-    outputs_NT: NDArray[np.floating], tasks: TaskTable, scaler: LabelScaler, temperatures: dict[str, float]
-) -> Floats:
-    is_binary_T = np.array(tasks.is_binary)
-    temperatures_T = np.array([temperatures.get(name, 1.0) for name in tasks.names])
-    outputs_NT = outputs_NT.astype(np.float64)
-    values_NT = np.where(is_binary_T, expit(outputs_NT / temperatures_T), scaler.unscale(outputs_NT))
-    return np.clip(values_NT, *plausible_limits(tasks))
-
-
 def _half_width(task: Task, intervals: Intervals) -> float:
     half_width = intervals.half_widths.get(task.name)
     return math.nan if half_width is None else half_width
-
-
-def plausible_limits(tasks: TaskTable) -> tuple[Floats, Floats]:
-    """Lowest and highest plausible values (T,), infinite where a task has none."""
-    low_T = np.array([-math.inf if task.low is None else task.low for task in tasks])
-    high_T = np.array([math.inf if task.high is None else task.high for task in tasks])
-    return low_T, high_T

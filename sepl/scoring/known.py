@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
+from sepl.levels import plausible_limits
 from sepl.scoring.conditioning import condition, probabilities, scale_known, scale_outputs
-from sepl.scoring.intervals import CalibratedValues, calibrated_values, plausible_limits
+from sepl.scoring.intervals import CalibratedValues, calibrated_values
 from sepl.scoring.limits import MAX_DEVIATIONS
 from sepl.scoring.relations import Relation, contradiction, derived, relations_of
 from sepl.tasks import Task

@@ -87,6 +87,8 @@ def name_known_columns(columns: Mapping[str, str], tasks: TaskTable) -> KnownCol
     for name, column in columns.items():
         if name not in tasks.names:
             raise ConfigError(f"known column should be of {', '.join(tasks.names)}; was of {name!r}")
+        if tasks[name].is_graded:
+            raise ConfigError(f"known column should be of a task that is a number, {name} is {tasks[name].kind}")
         if not isinstance(column, str) or not column:
             raise ConfigError(f"known column of {name} should be a column's name, was {column!r}")
     return KnownColumns(tasks, tuple(columns.items()))

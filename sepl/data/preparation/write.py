@@ -17,7 +17,7 @@ from sepl.data.preparation.facts import Facts, write_sources
 from sepl.data.preparation.judge import Verdicts
 from sepl.data.preparation.output import sources_file
 from sepl.data.preparation.plan import Plan
-from sepl.data.preparation.splits import fit_scaler
+from sepl.data.preparation.splits import fit_scaler, unseen_levels
 from sepl.data.preparation.tables import (
     Placement,
     Rejected,
@@ -50,7 +50,8 @@ def write_dataset(
     facts, placement, thumbnails = verdicts.facts, assembly.placement, _thumbnails(verdicts.facts, plan.spec.size)
     _write_tables(cohort, facts, placement, tables, thumbnails, pseudonyms)
     _seal(cohort, sealed, placement).write(resolve(tables / SEALED_FILE))
-    write_findings(tables / FINDINGS_FILE, verdicts.findings)
+    unseen = unseen_levels(cohort, placement.indices[placement.cohort_splits == "train"])
+    write_findings(tables / FINDINGS_FILE, (*verdicts.findings, *unseen))
     manifest = _manifest(cohort, plan.spec, seed, facts, assembly, tables)
     write_prepare_report(tables, manifest=manifest, shards=shards, thresholds=cohort.quality)
     remembered = _to_remember(facts, placement, thumbnails)

@@ -78,5 +78,6 @@ class Conditioning(Settings):
 def default_patterns(tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
     """Age and sex, which are never unknown, and all simple factors; of these the ones that the table has."""
     wanted = (("age", "sex"), SIMPLE)
-    found = (tuple(name for name in tasks.names if name in names) for names in wanted)
+    numbers = [task.name for task in tasks if not task.is_graded]
+    found = (tuple(name for name in numbers if name in names) for names in wanted)
     return tuple(dict.fromkeys(names for names in found if names))

@@ -10,6 +10,7 @@ from sepl.bundle.format import BundleManifest, ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import DatasetError
+from sepl.levels import worst_outputs
 from sepl.metrics import Evaluation, evaluate
 from sepl.metrics.bootstrap import median_of_present
 from sepl.metrics.floor import fit_known_floor
@@ -17,6 +18,7 @@ from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.known import NOTHING, Given, score_known
 from sepl.scoring.scorer import Scorer
+from sepl.scoring.set_evaluation import with_sets
 from sepl.tasks import TaskSplit, TaskTable
 
 _log = logging.getLogger(__name__)
@@ -41,8 +43,8 @@ def evaluate_bundle(
     _tell_other_limits(scorer.bundle, dataset)
     if not dataset.photographs(cohort_split).num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_PT, labels_PT = per_patient(scorer, dataset, cohort_split)
-    found = calibrated_values(outputs_PT, manifest.tasks, manifest.scaler, manifest.intervals)
+    outputs_PO, labels_PT = per_patient(scorer, dataset, cohort_split)
+    found = calibrated_values(outputs_PO, manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
     train_labels_PT = train.per_patient(train.labels_NT)
     evaluation = evaluate(
@@ -56,12 +58,13 @@ def evaluate_bundle(
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
+    evaluation = with_sets(evaluation, found.levels, labels_PT, manifest.tasks)
     if manifest.conditioning is None or cohort_split in manifest.conditioning.fitted_on:
         return evaluation
     validation = dataset.photographs("validation")
     floors = train_labels_PT, validation.per_patient(validation.labels_NT)
     known = [
-        _evaluate_pattern(row.known, outputs_PT, labels_PT, floors, manifest, num_bootstrap)
+        _evaluate_pattern(row.known, outputs_PO, labels_PT, floors, manifest, num_bootstrap)
         for row in manifest.conditioning.declared
     ]
     return evaluation.model_copy(update={"known": tuple(row for row in known if row is not None)})
@@ -69,31 +72,35 @@ def evaluate_bundle(
 
 def _evaluate_pattern(
     names: tuple[str, ...],
-    outputs_PT: Floats,
+    outputs_PO: Floats,
     labels_PT: Floats,
     floor_labels: tuple[Floats, Floats],
     manifest: BundleManifest,
     num_bootstrap: int,
 ) -> KnownEvaluation | None:
-    """On the patients of whom all of these are known; None when there are no two."""
+    """On the patients of whom all of these are known, of the tasks that are no grades; None when there are no two."""
     tasks = manifest.tasks
     places = [tasks.index(name) for name in names]
     rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
     if len(rows) < 2:
         return None
-    outputs_PT, labels_PT = outputs_PT[rows], labels_PT[rows]
+    outputs_PO, labels_PT = outputs_PO[rows], labels_PT[rows]
     given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
     others = [given[place - 1] for place in range(len(given))]
     unknown, known, shuffled = (
-        score_known(outputs_PT, told, manifest).found for told in ([NOTHING] * len(given), given, others)
+        score_known(outputs_PO, told, manifest).found for told in ([NOTHING] * len(given), given, others)
     )
-    train_PT, validation_PT = floor_labels
+    # grades and classes are neither known nor moved by what is
+    plain = TaskTable.of(task for task in tasks if not task.is_graded)
+    numbers = slice(None) if len(plain) == len(tasks) else [tasks.index(name) for name in plain.names]
+    tasks, labels_PT = plain, labels_PT[:, numbers]
+    train_PT, validation_PT = (own_PT[:, numbers] for own_PT in floor_labels)
     predictions = KnownPredictions(
-        unknown_PT=unknown.values_NT,
-        known_PT=known.values_NT,
-        low_PT=known.low_NT,
-        high_PT=known.high_NT,
-        shuffled_PT=shuffled.values_NT,
+        unknown_PT=unknown.values_NT[:, numbers],
+        known_PT=known.values_NT[:, numbers],
+        low_PT=known.low_NT[:, numbers],
+        high_PT=known.high_NT[:, numbers],
+        shuffled_PT=shuffled.values_NT[:, numbers],
         floor_PT=fit_known_floor(train_PT, validation_PT, labels_PT, tasks, names),
     )
     medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
@@ -107,10 +114,12 @@ def _given(labels_T: Floats, places: Sequence[int], tasks: TaskTable) -> Given:
 
 
 def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:
-    """Network outputs (P, T), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
+    """Network outputs (P, O), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
     photographs = dataset.photographs(cohort_split)
-    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
-    return photographs.per_patient(outputs_NT), photographs.per_patient(photographs.labels_NT)
+    outputs_NO = scorer.outputs(photographs.shards, photographs.patient_index)
+    means_PO = photographs.per_patient(outputs_NO)
+    outputs_PO = worst_outputs(means_PO, outputs_NO, photographs.patient_index, dataset.tasks)
+    return outputs_PO, photographs.per_patient(photographs.labels_NT)
 
 
 def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
@@ -137,7 +146,9 @@ def _tell_other_limits(bundle: ModelBundle, dataset: PreparedDataset) -> None:
 
 
 def _describe_tasks(tasks: TaskTable) -> str:
-    return ", ".join(f"{task.name} ({task.kind}, {task.unit})" for task in tasks)
+    return ", ".join(
+        f"{task.name} ({task.kind}, {' < '.join(task.levels) if task.is_graded else task.unit})" for task in tasks
+    )
 
 
 def _describe_image(image: ImageSpec) -> str:

@@ -56,10 +56,18 @@ class KnownScores:
 
 
 def check_known(names: Sequence[str], manifest: BundleManifest) -> None:
-    """Raises ConfigError for a task that the bundle does not have, or a bundle that cannot take known values."""
+    """Raises ConfigError for a task that the bundle does not have or that is graded, or a bundle that cannot take known
+    values."""
     unknown = sorted(set(names) - set(manifest.tasks.names))
     if unknown:
         raise ConfigError(f"known should be of {', '.join(manifest.tasks.names)}; was of {', '.join(unknown)}")
+    graded = [
+        f"{name} ({manifest.tasks[name].kind})" for name in dict.fromkeys(names) if manifest.tasks[name].is_graded
+    ]
+    if graded:
+        raise ConfigError(
+            f"known should be of tasks that are a number; grades and classes cannot be given, were {', '.join(graded)}"
+        )
     if names and manifest.conditioning is None:
         raise ConfigError(
             f"known should be given to a bundle that is calibrated for it, {manifest.bundle_id} is not: calibrate anew "
@@ -95,20 +103,20 @@ def join_known(rows: Sequence[KnownValues], manifest: BundleManifest) -> Given:
     return Given(values, tuple(ignored))
 
 
-def score_known(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> KnownScores:
+def score_known(outputs_NO: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> KnownScores:
     """Calibrated values and intervals of network outputs, given what is known of each row.
 
     A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
     as `calibrated_values` has it. Raises ConfigError as `check_known` does.
     """
-    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    plain = calibrated_values(outputs_NO, manifest.tasks, manifest.scaler, manifest.intervals)
     names = {name for row in given for name in row.values}
     if not names:
         return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
     check_known(sorted(names), manifest)
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
-    outputs_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
+    outputs_NT = scale_outputs(outputs_NO, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
     believed = [
         _believe(row, outputs_T, values_T, manifest, conditioning)
         for row, outputs_T, values_T in zip(given, outputs_NT, plain.values_NT, strict=True)
@@ -130,15 +138,16 @@ def _moved(
     half_NT = np.where(is_binary_T, math.nan, found.half_widths_NT * np.array(scaler.iqrs))
     limits = plausible_limits(tasks)
     is_known_NT = np.isfinite(known_NT)
+    is_moved_NT = found.is_moved_NT & ~np.array([task.is_graded for task in tasks])
     values_NT, low_NT, high_NT = (
-        np.where(is_known_NT, known_NT, np.where(found.is_moved_NT, np.clip(moved_NT, *limits), plain_NT))
+        np.where(is_known_NT, known_NT, np.where(is_moved_NT, np.clip(moved_NT, *limits), plain_NT))
         for moved_NT, plain_NT in (
             (values_NT, plain.values_NT),
             (np.clip(values_NT, *limits) - half_NT, plain.low_NT),
             (np.clip(values_NT, *limits) + half_NT, plain.high_NT),
         )
     )
-    return CalibratedValues(values_NT, low_NT, high_NT)
+    return CalibratedValues(values_NT, low_NT, high_NT, plain.levels)
 
 
 def _believe(

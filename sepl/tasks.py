@@ -6,15 +6,25 @@ A sixteenth factor is one more row of `CARDIOMETABOLIC_TASKS`, or one `[tasks.NA
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from sepl.errors import ConfigError
 
 TaskKind = Literal["regression", "binary", "ordinal", "categorical"]
 PatientValue = Literal["mean", "worst"]
 TaskRole = Literal["prior", "target"]
+
+_OF_GRADED_TASKS = ("levels", "patient")
 
 
 def _reject_joiner(name: str) -> str:
@@ -82,6 +92,12 @@ class Task(BaseModel):
         if self.patient != "mean" and self.kind != "ordinal":
             raise ValueError(f"task {self.name}: patient should be mean unless it is ordinal, was {self.patient}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_levels_where_none_are(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fingerprints and files of tasks that are not graded stay as they were before there were levels."""
+        values = serialize(self)
+        return values if self.is_graded else {name: values[name] for name in values if name not in _OF_GRADED_TASKS}
 
 
 def _binary(name: str, label: str) -> Task:

@@ -46,8 +46,7 @@ def planted_data(seed: int, num_train: int = 500, num_validation: int = 150, siz
         cameras=blank,
     )
     validation = ValidationSet(photographs, labels_NT[num_train:])
-    spec, is_binary_T = ImageSpec(size=size), torch.tensor(TASKS.is_binary)
-    return TrainingData(TASKS, scaler, spec, "planted", device, train, validation, is_binary_T)
+    return TrainingData(TASKS, scaler, ImageSpec(size=size), "planted", device, train, validation)
 
 
 def _draw(num: int, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:

@@ -40,7 +40,7 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
         test.shards,
         device=data.device,
         patients=test.patient_index,
-        labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
+        labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler, dataset.tasks),
     )
     return skills_of_values(test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64))), dataset)
 

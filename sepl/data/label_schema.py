@@ -9,8 +9,11 @@
 | `shard`, `row` | text, integer | where the pixels stand |
 | `quality_NAME` | number | the measures of the photograph |
 | each task | number | the label in the unit of the field's metadata; null where absent |
+
+The label of a graded task is the place, 0, 1, …, of its level in `levels` of the field's metadata, a JSON list.
 """
 
+import json
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -43,4 +46,7 @@ def reserved_names(measures: Sequence[str]) -> frozenset[str]:
 
 
 def _field_of(task: Task) -> pa.Field:
-    return pa.field(task.name, pa.float64(), metadata={"unit": task.unit, "kind": task.kind, "label": task.label})
+    said = {"unit": task.unit, "kind": task.kind, "label": task.label}
+    if task.is_graded:
+        said["levels"] = json.dumps(task.levels, ensure_ascii=False)
+    return pa.field(task.name, pa.float64(), metadata=said)

@@ -5,14 +5,18 @@ P patients · B resamples · T tasks
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from sepl.metrics.bootstrap import Estimate, estimate, mean_estimate, median_of_present, resample_patients
 from sepl.metrics.floor import fit_floor
+from sepl.metrics.grades import count_confusions, usual_level
 from sepl.metrics.known import KnownEvaluation
 from sepl.metrics.measures import measures_of, skill_resamples
+from sepl.metrics.weighted import weighted_mean
 from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
 
@@ -38,9 +42,26 @@ class TaskEvaluation(Settings):
     reachable_skill: float | None
     """Best skill that photographs allow, known for simulated cohorts only."""
     measures: dict[str, Estimate]
-    """mae, median_mae (the median predictor's), rmse, r2; or auc, brier."""
+    """mae, median_mae (the median predictor's), rmse, r2; or auc, brier; of an ordinal task kappa, accuracy, mae, of a
+    categorical one balanced_accuracy, accuracy, and as usual_… what the most frequent training level has."""
     interval_coverage: Estimate | None
-    """Share of labels inside the model's prediction interval, if it has one for this task."""
+    """Share of labels inside the model's prediction interval, or set of levels, if it has one for this task."""
+    levels: tuple[str, ...] = ()
+    """Of a graded task."""
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    """Of a graded task, its patients by level: rows the true one, columns the predicted one."""
+
+    @model_validator(mode="after")
+    def _confusion_suits_the_levels(self) -> Self:
+        if self.confusion is None:
+            return self
+        sizes = {len(self.confusion), *map(len, self.confusion)}
+        if sizes != {len(self.levels)} or min(count for row in self.confusion for count in row) < 0:
+            raise ValueError(
+                f"confusion of {self.name} should be {len(self.levels)} rows of as many counts, one a level, was "
+                f"{self.confusion}"
+            )
+        return self
 
 
 class Evaluation(Settings):
@@ -72,9 +93,10 @@ class _Sample:
     values_PT: Floats
     labels_PT: Floats
     medians_T: Sequence[float]
-    """Of the training labels."""
+    """Of the training labels; of graded tasks the most frequent level."""
     weights_BP: Floats
     half_widths: Mapping[str, float | None]
+    in_sets: Mapping[str, NDArray[np.bool_]]
     reachable_skill: Mapping[str, float]
 
 
@@ -95,6 +117,7 @@ def evaluate(
     cohort_split: str,
     task_split: TaskSplit,
     half_widths: Mapping[str, float | None] | None = None,
+    in_sets: Mapping[str, NDArray[np.bool_]] | None = None,
     reachable_skill: Mapping[str, float] | None = None,
     num_bootstrap: int = 1000,
     seed: int = 0,
@@ -105,15 +128,22 @@ def evaluate(
     floor share the resamples, so that differences are paired.
 
     Args:
-        values_PT: predictions in the tasks' units, probabilities for binary tasks, mean over a patient's photographs.
-        labels_PT: labels in the tasks' units, NaN where absent.
+        values_PT: predictions in the tasks' units, probabilities for binary tasks, mean over a patient's photographs;
+            places of the predicted levels for graded tasks.
+        labels_PT: labels in the tasks' units, NaN where absent; places of levels for graded tasks.
         train_labels_PT: the training patients' labels, for the median predictor and the floor.
         half_widths: half widths of the prediction intervals, in units, by task.
+        in_sets: of graded tasks that have sets of levels instead, by task, whether each patient's (P,) holds the label.
         reachable_skill: by task, where known.
     """
     weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
-    medians_T = [median_of_present(train_labels_PT[:, index]) for index in range(len(tasks))]
-    sample = _Sample(values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, reachable_skill or {})
+    medians_T = [
+        (usual_level if task.is_graded else median_of_present)(train_labels_PT[:, index])
+        for index, task in enumerate(tasks)
+    ]
+    sample = _Sample(
+        values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, in_sets or {}, reachable_skill or {}
+    )
     floor_PT = fit_floor(train_labels_PT, labels_PT, tasks)
     skills = _Skills(
         model_BT=skill_resamples(values_PT, labels_PT, medians_T, tasks, weights_BP),
@@ -151,7 +181,9 @@ def _evaluate_task(index: int, task: Task, role: TaskRole, sample: _Sample, skil
         skill_over_floor=estimate(skills.model_BT[:, index] - skills.floor_BT[:, index]),
         reachable_skill=sample.reachable_skill.get(task.name),
         measures=_measures(task, values_P, labels_P, sample.medians_T[index], sample.weights_BP),
-        interval_coverage=_coverage(sample.half_widths.get(task.name), values_P, labels_P, sample.weights_BP),
+        interval_coverage=_coverage(_is_inside(task, sample, values_P, labels_P), labels_P, sample.weights_BP),
+        levels=task.levels,
+        confusion=count_confusions(values_P, labels_P, len(task.levels)) if task.is_graded else None,
     )
 
 
@@ -167,11 +199,16 @@ def _measures(task: Task, values_P: Floats, labels_P: Floats, median: float, wei
     return {name: estimate(measure(values, labels, weights)) for name, measure in measures_of(task, median).items()}
 
 
-def _coverage(half_width: float | None, values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Estimate | None:
+def _is_inside(task: Task, sample: _Sample, values_P: Floats, labels_P: Floats) -> NDArray[np.bool_] | None:
+    """(P,) whether the interval or set holds the label; None where the model has none for this task."""
+    half_width = sample.half_widths.get(task.name)
+    if half_width is None:
+        return sample.in_sets.get(task.name)
+    return np.abs(values_P - labels_P) <= half_width
+
+
+def _coverage(is_inside_P: NDArray[np.bool_] | None, labels_P: Floats, weights_BP: Floats) -> Estimate | None:
     present = np.isfinite(labels_P)
-    if half_width is None or not present.any():
+    if is_inside_P is None or not present.any():
         return None
-    is_inside_P = (np.abs(values_P[present] - labels_P[present]) <= half_width).astype(float)
-    weights = weights_BP[:, present]
-    total_B = weights.sum(axis=1)
-    return estimate(weights @ is_inside_P / np.where(total_B == 0, np.nan, total_B))
+    return estimate(weighted_mean(is_inside_P[present].astype(float), weights_BP[:, present]))

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.metrics.grades import accuracy, balanced_accuracy, grade_skill, quadratic_kappa
+from sepl.metrics.weighted import nan_where, weighted_mean
 from sepl.tasks import Task, TaskTable
 
 Floats = NDArray[np.float64]
@@ -20,24 +22,24 @@ Measure = Callable[[Floats, Floats, Floats], Floats]
 
 def mae(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
     """Mean absolute error in the task's unit."""
-    return _mean(np.abs(values_P - labels_P), weights_BP)
+    return weighted_mean(np.abs(values_P - labels_P), weights_BP)
 
 
 def rmse(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
     """Root mean squared error in the task's unit."""
-    return np.sqrt(_mean((values_P - labels_P) ** 2, weights_BP))
+    return np.sqrt(weighted_mean((values_P - labels_P) ** 2, weights_BP))
 
 
 def r2(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
     """Share of variance explained, 1 − SSE/SST, over the same patients."""
-    mean_B = _mean(labels_P, weights_BP)
-    variance_B = _mean(labels_P**2, weights_BP) - mean_B**2
-    return 1.0 - _mean((values_P - labels_P) ** 2, weights_BP) / _nan_where(variance_B <= 0, variance_B)
+    mean_B = weighted_mean(labels_P, weights_BP)
+    variance_B = weighted_mean(labels_P**2, weights_BP) - mean_B**2
+    return 1.0 - weighted_mean((values_P - labels_P) ** 2, weights_BP) / nan_where(variance_B <= 0, variance_B)
 
 
 def brier(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
     """Mean squared difference between probability and outcome (Brier 1950)."""
-    return _mean((values_P - labels_P) ** 2, weights_BP)
+    return weighted_mean((values_P - labels_P) ** 2, weights_BP)
 
 
 def auc(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
@@ -49,27 +51,30 @@ def auc(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
     cases_BG = np.add.reduceat(weights_BP[:, order] * is_case, first_of_tie, axis=1)
     below_BG = np.cumsum(controls_BG, axis=1) - 0.5 * controls_BG
     pairs_B = cases_BG.sum(axis=1) * controls_BG.sum(axis=1)
-    return (cases_BG * below_BG).sum(axis=1) / _nan_where(pairs_B == 0, pairs_B)
+    return (cases_BG * below_BG).sum(axis=1) / nan_where(pairs_B == 0, pairs_B)
 
 
 def skill(task: Task, values_P: Floats, labels_P: Floats, weights_BP: Floats, median: float) -> Floats:
-    """1 − MAE/MAE(median of train) for a regression task, 2·AUC − 1 for a binary one.
+    """1 − MAE/MAE(median of train) for a regression task, 2·AUC − 1 for a binary one, `grade_skill` of a graded one.
 
     0 is what a predictor that never looks at the photograph reaches, 1 is perfect; NaN where it is not defined.
     """
     if task.kind == "binary":
         return 2.0 * auc(values_P, labels_P, weights_BP) - 1.0
+    if task.is_graded:
+        return grade_skill(task, values_P, labels_P, weights_BP)
     reference_B = mae(np.full_like(labels_P, median), labels_P, weights_BP)
-    return 1.0 - mae(values_P, labels_P, weights_BP) / _nan_where(reference_B <= 0, reference_B)
+    return 1.0 - mae(values_P, labels_P, weights_BP) / nan_where(reference_B <= 0, reference_B)
 
 
 def skill_per_task(values_PT: Floats, labels_PT: Floats, medians_T: Sequence[float], tasks: TaskTable) -> Floats:
     """Skill of every task on the patients that have its label.
 
     Args:
-        values_PT: predictions in the tasks' units; a binary task's probability or logit (only its order matters).
+        values_PT: predictions in the tasks' units; a binary task's probability or logit (only its order matters), the
+            place of a graded task's level.
         labels_PT: labels in the tasks' units, NaN where absent.
-        medians_T: medians of the training labels.
+        medians_T: medians of the training labels; not read of binary and graded tasks.
 
     Returns:
         (T,) skills; NaN for a task without labels, with one class only, or without spread.
@@ -97,13 +102,30 @@ def skill_resamples(
 
 
 def measures_of(task: Task, median: float) -> dict[str, Measure]:
-    """The measures that a reader of this task's kind expects, beside its skill."""
+    """The measures that a reader of this task's kind expects, beside its skill.
+
+    `median` is what the constant predictor says: of a graded task the most frequent level, otherwise the median.
+    """
     if task.kind == "binary":
         return {"auc": auc, "brier": brier}
+
+    def usual_accuracy(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
+        return accuracy(np.full_like(values_P, median), labels_P, weights_BP)
+
+    if task.kind == "categorical":
+        return {"balanced_accuracy": balanced_accuracy, "accuracy": accuracy, "usual_accuracy": usual_accuracy}
 
     def median_mae(values_P: Floats, labels_P: Floats, weights_BP: Floats) -> Floats:
         return mae(np.full_like(values_P, median), labels_P, weights_BP)
 
+    if task.kind == "ordinal":
+        return {
+            "kappa": quadratic_kappa,
+            "accuracy": accuracy,
+            "usual_accuracy": usual_accuracy,
+            "mae": mae,
+            "usual_mae": median_mae,
+        }
     return {"mae": mae, "median_mae": median_mae, "rmse": rmse, "r2": r2}
 
 
@@ -113,12 +135,3 @@ def mean_error(values_P: Floats, labels_P: Floats, is_binary: bool) -> float:
     if not len(off_P):
         return float("inf")
     return float((off_P**2).mean() if is_binary else off_P.mean())
-
-
-def _mean(values_P: Floats, weights_BP: Floats) -> Floats:
-    total_B = weights_BP.sum(axis=1)
-    return weights_BP @ values_P / _nan_where(total_B == 0, total_B)
-
-
-def _nan_where(condition: NDArray[np.bool_], values: Floats) -> Floats:
-    return np.where(condition, np.nan, values)

@@ -1,11 +1,11 @@
 """A network's outputs for photographs: all stored ones at once, or each patient's in two steps.
 
     represent_pixels   pixels → what is kept of each photograph: its features with fusion, its outputs without
-    join_patients      that → one row of outputs a patient: the network's, or their mean
+    join_patients      that → one row of outputs a patient: the network's, or their mean or worst
 
-Both together are what `predict_outputs` and `mean_per_patient` make of all photographs at once.
+Both together are what `predict_outputs` and `patient_outputs` make of all photographs at once.
 
-Axes: B, N photograph, P patient, T task, F feature.
+Axes: B, N photograph, P patient, T task, O output, F feature.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.data.patients.index import mean_per_patient
+from sepl.levels import worst_outputs
 from sepl.memory import free_memory
 from sepl.models.parts.fusion import PhotographSets
 from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
+from sepl.tasks import TaskTable
 
 
 def predict_outputs(
@@ -31,7 +33,7 @@ def predict_outputs(
     patients: NDArray[np.int64] | None = None,
     labels_NT: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """Outputs (N, T) of all photographs in the order of the shards: scaled values, logits for binary tasks.
+    """Outputs (N, O) of all photographs in the order of the shards: scaled values, logits for tasks of other kinds.
 
     Shards are (n, H, W, 3) uint8, possibly memory-mapped: only a batch of them is in memory at a time. The network, one
     of `build_network` already on `device`, is used in evaluation mode, so that a photograph's outputs do not depend on
@@ -77,7 +79,7 @@ def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tenso
 
 
 def represent_pixels(network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """What is kept of each photograph: (N, F), or (N, T, F), with fusion; else its outputs (N, T).
+    """What is kept of each photograph: (N, F), or (N, T, F), with fusion; else its outputs (N, O).
 
     The network is in evaluation mode on `device`.
     """
@@ -87,14 +89,28 @@ def represent_pixels(network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], 
 
 
 def join_patients(network: MultiTaskNetwork, kept_N: Tensor, patient_N: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Outputs (P, T) from what was kept: scaled values, logits for binary tasks. Patients are 0 … P−1.
+    """Outputs (P, O) from what was kept: scaled values, logits for tasks of other kinds. Patients are 0 … P−1.
 
-    Each has a photograph.
+    Each has a photograph. Without fusion they are those of `patient_outputs`; with it the network itself judges all of
+    a patient's photographs together, also where a task would take the worst of them.
     """
     if network.fusion is None:
-        return mean_per_patient(kept_N.cpu().numpy(), patient_N)
+        return patient_outputs(kept_N.cpu().numpy(), patient_N, network.tasks)
     sets = PhotographSets(torch.from_numpy(patient_N).to(kept_N.device), int(patient_N.max()) + 1)
     return network.judge(kept_N, Context(sets)).double().cpu().numpy()
+
+
+def patient_outputs(
+    outputs_NO: NDArray[np.floating], patient_N: NDArray[np.int64], tasks: TaskTable | None
+) -> NDArray[np.float64]:
+    """Outputs (P, O) of patients from those of their photographs: the mean, NaN left out.
+
+    Of a task whose patients have their worst grade (`patient` is "worst"), all outputs are those of the photograph with
+    the highest expected grade. Where a network with fusion has given a patient's photographs the patient's outputs, the
+    mean and the worst are these.
+    """
+    means_PO = mean_per_patient(outputs_NO, patient_N)
+    return means_PO if tasks is None else worst_outputs(means_PO, outputs_NO, patient_N, tasks)
 
 
 def _predict_photographs(
@@ -128,4 +144,4 @@ def _batches(shards: Sequence[NDArray[np.uint8]], device: torch.device, batch_si
 
 
 def _no_outputs(network: MultiTaskNetwork) -> NDArray[np.float32]:
-    return np.empty((0, network.num_tasks), dtype=np.float32)
+    return np.empty((0, network.num_outputs), dtype=np.float32)

@@ -227,6 +227,8 @@ def _known_patterns(spec: CohortSpec, tasks: TaskTable, path: Path) -> tuple[tup
     for name in (name for names in spec.known.patterns or () for name in names):
         if name not in tasks.names:
             raise CohortError(f"{path}, [known]: patterns should be of {', '.join(tasks.names)}; was of {name!r}")
+        if tasks[name].is_graded:
+            raise CohortError(f"{path}, [known]: patterns should have no levels, {name} is {tasks[name].kind}")
     return spec.known.patterns
 
 

@@ -62,6 +62,8 @@ def parse_known_columns(texts: Sequence[str], tasks: TaskTable) -> KnownColumns:
             raise ConfigError(f"known column should be TASK=COLUMN or TASK=COLUMN:UNIT, was {text!r}")
         if name not in tasks.names:
             raise ConfigError(f"known column should be of {', '.join(tasks.names)}; was of {name!r}")
+        if tasks[name].is_graded:
+            raise ConfigError(f"known column should be of a task that is a number, {name} is {tasks[name].kind}")
         if name in entries:
             raise ConfigError(f"known column of {name} should be one, was {entries[name].column!r} and {column!r}")
         entries[name] = _entry(name, column)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sepl.data.cohort.findings import FEW, Findings, is_too_many
 from sepl.data.cohort.settings import TaskColumn
+from sepl.data.tables.levels import meanings_of, read_levels
 from sepl.data.tables.sexes import read_sexes
 from sepl.data.tables.table import CohortTable
 from sepl.data.tables.units import FEET_AND_INCHES, Quantity, Unit, quantity_of
@@ -69,6 +70,8 @@ def read_labels(
     assert entry.column is not None
     if task.kind == "regression":
         return _read_measurements(table, entry, task, missing, decimal, findings)
+    if task.is_graded:
+        return _read_grades(table, entry, task, missing, findings)
     text = table.texts(entry.column)
     if task.name == "sex" and entry.positive is None:
         try:
@@ -84,6 +87,35 @@ def read_labels(
         should = f"one of {', '.join(str(code) for code in (*positive, *(negative or ())))}"
     _refuse(table, entry.column, wrong, int((~is_absent(text, missing)).sum()), should)
     findings.note_cells("unknown value", wrong, f"should be {should}", table.rows, entry.column, table.name)
+    return labels
+
+
+def _read_grades(
+    table: CohortTable, entry: TaskColumn, task: Task, missing: Sequence[Code], findings: Findings
+) -> NDArray[np.float64]:
+    column, meanings = str(entry.column), meanings_of(task.levels, entry.cells)
+    text = table.texts(column)
+    both = [code for code in missing if key_of(code) in meanings]
+    if both:
+        raise CohortError(
+            f"{table.path}, column {column!r}: {both[0]!r} should mean a level of [tasks.{task.name}] or be missing, "
+            f"was both"
+        )
+    labels, wrong = read_levels(text, meanings, missing)
+    should, unknown = f"one of {', '.join(task.levels)}", text[wrong]
+    told = f"; say which level each means in cells of [tasks.{task.name}], or missing: {_frequent(unknown)}"
+    _refuse(table, column, wrong, int((wrong | np.isfinite(labels)).sum()), should, told)
+    counts = unknown.value_counts()
+    common = [str(value) for value in counts.index[counts >= FEW]]
+    for value in common:
+        detail = f"{value!r} should be {should}"
+        findings.note_cells("unknown value", np.asarray(text == value, bool), detail, table.rows, column, table.name)
+    rest = wrong & ~np.asarray(text.isin(common), bool)
+    findings.note_cells("unknown value", rest, f"should be {should}", table.rows, column, table.name)
+    in_cells = {key_of(cell) for cell in text.unique()}
+    for code in (code for codes in entry.cells.values() for code in codes if key_of(code) not in in_cells):
+        detail = f"{code!r}, in cells of [tasks.{task.name}], stands in none"
+        findings.note_column("unused value", column, detail, table.name)
     return labels
 
 

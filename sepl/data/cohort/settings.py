@@ -14,12 +14,13 @@ from sepl.data.label_schema import reserved_names
 from sepl.data.patients.ids import IdOptions
 from sepl.data.patients.splits import SplitOptions
 from sepl.data.tables.dates import DateOrder
+from sepl.data.tables.levels import level_name, meanings_of
 from sepl.data.tables.table import Reading
 from sepl.data.tables.units import Unit, quantity_of
 from sepl.data.tables.values import Code, Decimal, key_of
 from sepl.errors import CohortError
 from sepl.settings import Settings
-from sepl.tasks import BUILT_IN_TASKS, Task, TaskKind
+from sepl.tasks import BUILT_IN_TASKS, PatientValue, Task, TaskKind
 
 PATTERN_GROUPS = ("patient", "eye", "visit", "site", "camera")
 
@@ -28,7 +29,14 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def _named(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(level_name(name) if isinstance(name, Code) else name for name in value)
+
+
 Codes = Annotated[tuple[Code, ...], BeforeValidator(_listed)]
+Levels = Annotated[tuple[str, ...], BeforeValidator(_named)]
 
 
 class Columns(Settings):
@@ -120,6 +128,12 @@ class TaskColumn(Settings):
     male: Codes = ()
     """Spellings in the column of sex that mean male; others are read as goes with them."""
     female: Codes = ()
+    levels: Levels = ()
+    """Names of the grades of an ordinal task, the mildest first, or of the classes of a categorical one."""
+    cells: dict[str, Codes] = Field(default_factory=dict)
+    """By level, values that mean it beside its name."""
+    patient: PatientValue | None = None
+    """Of an ordinal task: a patient has the mean of several photographs' grades, or the worst."""
     when: str | None = None
     """A binary task by threshold on other tasks, such as "sbp >= 140 or dbp >= 90"."""
     reachable_skill: float | None = Field(default=None, le=1.0)
@@ -145,6 +159,9 @@ class TaskColumn(Settings):
             raise ValueError("positive and negative are for binary tasks")
         if self.negative and not self.positive:
             raise ValueError("negative needs positive beside it")
+        if not task.is_graded and (self.levels or self.cells or self.patient):
+            raise ValueError("levels, cells and patient are for ordinal and categorical tasks")
+        meanings_of(task.levels, self.cells)
         self._check_sexes(name)
         return task
 
@@ -164,7 +181,7 @@ class TaskColumn(Settings):
     def _derived(self, name: str) -> Task:
         allowed = {"when", "label", "reachable_skill", "kind"}
         others = sorted(self.model_fields_set - allowed)
-        if others or self.kind == "regression":
+        if others or self.kind not in (None, "binary"):
             raise ValueError(f"a task with when is binary and has no {', '.join(others) or 'other kind'}")
         if name in BUILT_IN_TASKS:
             raise ValueError(f"{name} is built in; a task with when needs a name of its own")
@@ -183,10 +200,13 @@ class TaskColumn(Settings):
         if self.kind is None:
             raise ValueError(f"{name} is not built in ({', '.join(BUILT_IN_TASKS)}), so it needs kind")
         label = self.label or name
+        if self.kind != "regression" and not (self.unit is None and self.low is None and self.high is None):
+            raise ValueError(f"a task that is {self.kind} has no unit, low or high of its own")
         if self.kind == "binary":
-            if self.unit is not None or self.low is not None or self.high is not None:
-                raise ValueError("a binary task has no unit, low or high of its own")
             return Task(name=name, kind="binary", unit="probability", label=label, low=0.0, high=1.0)
+        if self.kind != "regression":
+            patient = self.patient or "mean"
+            return Task(name=name, kind=self.kind, unit="level", label=label, levels=self.levels, patient=patient)
         if self.unit is None:
             raise ValueError("a regression task needs its unit")
         return Task(name=name, kind="regression", unit=self.unit, label=label, low=self.low, high=self.high)

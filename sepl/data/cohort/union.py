@@ -115,6 +115,11 @@ def _check_task(known: Task, task: Task, section: str, where: str) -> None:
         raise CohortError(f"{section}: kind should be {known.kind}, as in {where}, was {task.kind}")
     if known.unit != task.unit:
         raise CohortError(f"{section}: unit should be {known.unit}, as in {where}, was {task.unit}")
+    if known.levels != task.levels:
+        levels = ", ".join(known.levels)
+        raise CohortError(f"{section}: levels should be {levels}, as in {where}, were {', '.join(task.levels)}")
+    if known.patient != task.patient:
+        raise CohortError(f"{section}: patient should be {known.patient}, as in {where}, was {task.patient}")
 
 
 def _labels_in(tasks: TaskTable, cohort: Cohort) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ A folder: `manifest.json` (written last), `labels.parquet` (a row a photograph, 
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,12 +22,12 @@ from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.dataset.shards import Shard, map_shard
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
-from sepl.data.patients.index import index_patients, mean_per_patient
+from sepl.data.patients.index import index_patients, labels_per_patient, mean_per_patient
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.errors import DatasetError
 from sepl.settings import Settings
 from sepl.storage import Location, resolve, sha256_of, sha256_of_file
-from sepl.tasks import TaskTable
+from sepl.tasks import Task, TaskTable
 
 FORMAT = 2
 """Since 2 the label table has the day of each photograph's visit."""
@@ -110,6 +110,10 @@ class Photographs:
     def per_patient(self, values_NT: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (P, T): the mean over a patient's photographs, NaN left out; NaN where all are."""
         return mean_per_patient(values_NT, self.patient_index)
+
+    def labels_per_patient(self, tasks: Iterable[Task]) -> NDArray[np.float64]:
+        """Labels (P, T) of patients for the dataset's tasks: as `per_patient`, but levels of graded tasks."""
+        return labels_per_patient(self.labels_NT, self.patient_index, tasks)
 
 
 @dataclass(frozen=True, eq=False)

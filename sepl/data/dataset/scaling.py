@@ -15,7 +15,7 @@ _IQR_PER_STD = 1.349  # of a normal distribution
 class LabelScaler(Settings):
     """Maps labels in clinical units to what a network predicts, (label − median) / iqr, and back.
 
-    In the order of the task table; a binary task passes as it is (median 0, iqr 1). NaN passes through.
+    In the order of the task table; a binary or graded task passes as it is (median 0, iqr 1). NaN passes through.
     """
 
     medians: tuple[float, ...]
@@ -49,7 +49,7 @@ def _scale_of(labels_N: NDArray[np.float64], task: Task) -> tuple[float, float]:
     known = labels_N[np.isfinite(labels_N)]
     if len(known) == 0:
         raise DatasetError(f"task {task.name} should have a label in the train split, had none")
-    if task.kind == "binary":
+    if task.kind != "regression":
         return 0.0, 1.0
     low, median, high = np.quantile(known, [0.25, 0.5, 0.75])
     spread = float(high - low) or _IQR_PER_STD * float(known.std()) or 1.0

@@ -13,12 +13,13 @@ __all__ = [
     "assign_cohort_splits",
     "days_since_first_visit",
     "index_patients",
+    "labels_per_patient",
     "mean_per_patient",
 ]
 
 if TYPE_CHECKING:
     from sepl.data.patients.ids import IdOptions
-    from sepl.data.patients.index import index_patients, mean_per_patient
+    from sepl.data.patients.index import index_patients, labels_per_patient, mean_per_patient
     from sepl.data.patients.pseudonyms import Pseudonyms
     from sepl.data.patients.sealed import SealedPatients
     from sepl.data.patients.splits import COHORT_SPLITS, SplitOptions, assign_cohort_splits
@@ -28,7 +29,7 @@ else:
         __name__,
         {
             "ids": ["IdOptions"],
-            "index": ["index_patients", "mean_per_patient"],
+            "index": ["index_patients", "labels_per_patient", "mean_per_patient"],
             "pseudonyms": ["Pseudonyms"],
             "sealed": ["SealedPatients"],
             "splits": ["COHORT_SPLITS", "SplitOptions", "assign_cohort_splits"],

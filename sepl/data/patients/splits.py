@@ -17,10 +17,11 @@ from pydantic import BeforeValidator, field_validator
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from sepl.data.patients.index import labels_per_patient
 from sepl.data.patients.strata import take_share
 from sepl.errors import CohortError
 from sepl.settings import Settings
-from sepl.tasks import TaskTable
+from sepl.tasks import Task, TaskTable
 
 COHORT_SPLITS = ("train", "validation", "calibration", "test")
 COHORT_FRACTIONS = {"train": 0.65, "validation": 0.10, "calibration": 0.05, "test": 0.20}
@@ -46,8 +47,8 @@ class SplitOptions(Settings):
     """The `[split]` section of a cohort file."""
 
     stratify_by: Names = ()
-    """'site', 'camera' or names of binary tasks: every cohort split then has its share of each of their values. A
-    patient new to such a cohort may move others between the splits, but nobody out of the test split."""
+    """'site', 'camera' or names of binary or graded tasks: every cohort split then has its share of each of their
+    values. A patient new to such a cohort may move others between the splits, but nobody out of the test split."""
     external_test_sites: Names = ()
     """Sites whose patients are all tested, beside the usual share of every other site."""
 
@@ -84,7 +85,7 @@ def assign_cohort_splits(
         sites: Of each photograph (N,), "" where unknown; for `options`, as are the next three.
         cameras: Of each photograph (N,).
         labels_NT: Labels in the order of `tasks`, NaN where absent. A patient is 1 in a binary task when any of the
-            photographs is.
+            photographs is, and has the worst grade of an ordinal one.
         tasks: The cohort's.
         sealed: Patients who were tested before; they are tested again, whatever the options.
         keys: Of each photograph (N,) what decides by chance in place of its patient's id, the same for all of a
@@ -202,19 +203,19 @@ def _strata(
     tasks: TaskTable | None,
 ) -> NDArray[np.int64]:
     """(G,) a number for each combination of values of the named attributes."""
-    binary = [task.name for task in tasks or () if task.kind == "binary"]
+    strata = [task.name for task in tasks or () if task.kind != "regression"]
     keys: list[Iterator[str]] = []
     for name in names:
         values = {"site": sites, "camera": cameras}.get(name)
         if values is not None and any(values):
             keys.append(_usual_text(group_N, values))
-        elif name in binary and tasks is not None and labels_NT is not None:
-            keys.append(_outcome(group_N, labels_NT[:, tasks.index(name)]))
+        elif name in strata and tasks is not None and labels_NT is not None:
+            keys.append(_outcome(group_N, labels_NT[:, tasks.index(name)], tasks[name]))
         else:
             has = [kind for kind, texts in (("site", sites), ("camera", cameras)) if texts is not None and any(texts)]
             raise CohortError(
-                f"split.stratify_by should name what the cohort has of site, camera and binary tasks "
-                f"({_listed([*has, *binary])}), was {name!r}"
+                f"split.stratify_by should name what the cohort has of site, camera and binary or graded tasks "
+                f"({_listed([*has, *strata])}), was {name!r}"
             )
     return _number(["\x1f".join(values) for values in zip(*keys, strict=True)])[1]
 
@@ -231,8 +232,12 @@ def _usual_text(group_N: NDArray[np.int64], texts: Sequence[str]) -> Iterator[st
     return (names[rank] for rank in ranks[first_G])
 
 
-def _outcome(group_N: NDArray[np.int64], labels_N: NDArray[np.float64]) -> Iterator[str]:
-    """Of each group "1" when any photograph is, else "0" when any is, else ""."""
+def _outcome(group_N: NDArray[np.int64], labels_N: NDArray[np.float64], task: Task) -> Iterator[str]:
+    """Of each group "1" when any photograph is, else "0" when any is, else ""; of a graded task its level's place."""
+    if task.is_graded:
+        worst = task if task.kind == "categorical" else task.model_copy(update={"patient": "worst"})
+        levels_G = labels_per_patient(labels_N[:, None], group_N, [worst])[:, 0]
+        return (f"{level:g}" if np.isfinite(level) else "" for level in levels_G)
     ones_G, zeros_G = _any_in(group_N, labels_N >= 0.5), _any_in(group_N, labels_N < 0.5)
     return ("1" if one else "0" if zero else "" for one, zero in zip(ones_G, zeros_G, strict=True))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.data.cohort.cohort import Cohort
+from sepl.data.cohort.cohort import Cohort, Finding
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.patients.index import index_patients, mean_per_patient
 from sepl.data.patients.sealed import SealedPatients
@@ -43,3 +43,13 @@ def fit_scaler(cohort: Cohort, train_indices: NDArray[np.int64]) -> LabelScaler:
     if unlabelled:
         raise CohortError(f"{cohort.source}: no train patient has a label for {', '.join(unlabelled)}")
     return LabelScaler.fit(labels_PT, cohort.tasks)
+
+
+def unseen_levels(cohort: Cohort, train_indices: NDArray[np.int64]) -> tuple[Finding, ...]:
+    """A finding for each level that no photograph of a train patient has: a model cannot learn it."""
+    return tuple(
+        Finding("level without train patients", 0, task.name, f"no train patient has {level!r}: it cannot be learned")
+        for index, task in enumerate(cohort.tasks)
+        for place, level in enumerate(task.levels)
+        if not (cohort.labels_NT[train_indices, index] == place).any()
+    )

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepl.data.cohort.cohort import Cohort
 from sepl.data.dataset.dataset import FINDINGS_FILE, Manifest
@@ -28,7 +29,10 @@ class PrepareSummary:
     missing: dict[str, float]
     """Share of the kept photographs without a label, by task."""
     typical: dict[str, float]
-    """Median of a regression task in its unit, share of ones of a binary task, over the kept photographs."""
+    """Median of a regression task in its unit, share of ones of a binary task, place of the most frequent level of a
+    graded one, over the kept photographs."""
+    levels: dict[str, dict[str, float]]
+    """By graded task, the share of each level among the kept photographs that have one."""
     num_decoded: int
     """Photographs that this run decoded; the others were known from a run before."""
     unchanged: bool
@@ -53,13 +57,17 @@ def summarise(
     findings = csv.DictReader(io.StringIO((target / FINDINGS_FILE).read_bytes().decode()))
     labels_KT = cohort.labels_NT[facts.kept]
     typical_T = np.where(tasks.is_binary, np.nanmean(labels_KT, axis=0), np.nanmedian(labels_KT, axis=0))
+    typical = dict(zip(tasks.names, typical_T.tolist(), strict=True))
+    levels = {task.name: _shares(task, labels_KT[:, i]) for i, task in enumerate(tasks) if task.is_graded}
+    typical |= {name: float(np.argmax(list(shares.values()))) for name, shares in levels.items()}
     seconds = time.monotonic() - start
     return PrepareSummary(
         manifest=manifest,
         rejected=dict(kinds.most_common()),
         findings=dict(Counter(row["kind"] for row in findings).most_common()),
         missing=dict(zip(tasks.names, np.isnan(labels_KT).mean(axis=0).tolist(), strict=True)),
-        typical=dict(zip(tasks.names, typical_T.tolist(), strict=True)),
+        typical=typical,
+        levels=levels,
         num_decoded=num_decoded,
         unchanged=unchanged,
         seconds=seconds,
@@ -88,9 +96,16 @@ def _row(name: str, num_patients: int, num_photographs: int) -> str:
     return f"{name:<14}{num_patients:>10}{num_photographs:>13}"
 
 
+def _shares(task: Task, labels_K: NDArray[np.float64]) -> dict[str, float]:
+    labels = labels_K[np.isfinite(labels_K)]
+    return {level: float((labels == place).mean()) for place, level in enumerate(task.levels)}
+
+
 def _labels(task: Task, summary: PrepareSummary) -> str:
     typical = summary.typical[task.name]
     said = f"{typical:.1%} are 1" if task.kind == "binary" else f"median {typical:.4g} {task.unit}"
+    if task.is_graded:
+        said = ", ".join(f"{share:.1%} {level}" for level, share in summary.levels[task.name].items())
     return f"  {task.name:<18}{summary.missing[task.name]:>8.1%}  {said}"
 
 

@@ -17,7 +17,7 @@ from sepl.data.preparation.facts import Facts, write_sources
 from sepl.data.preparation.judge import Judged
 from sepl.data.preparation.output import sources_file
 from sepl.data.preparation.plan import Plan
-from sepl.data.preparation.splits import fit_scaler
+from sepl.data.preparation.splits import fit_scaler, unseen_levels
 from sepl.data.preparation.tables import Kept, Rejected, fingerprint_of, write_findings, write_labels, write_rejected
 from sepl.data.preparation.thumbnails import encode_thumbnail, first_of_each
 from sepl.data.report.report import write_prepare_report
@@ -43,7 +43,8 @@ def write_dataset(
     facts, kept, thumbnails = judged.facts, assembled.kept, _thumbnails(judged.facts, plan.spec.size)
     _write_tables(cohort, facts, kept, tables, thumbnails, pseudonyms)
     _seal(cohort, sealed, kept).write(resolve(tables / SEALED_FILE))
-    write_findings(tables / FINDINGS_FILE, judged.findings)
+    unseen = unseen_levels(cohort, kept.indices[kept.cohort_splits == "train"])
+    write_findings(tables / FINDINGS_FILE, (*judged.findings, *unseen))
     manifest = _manifest(cohort, plan.spec, seed, facts, assembled, tables)
     write_prepare_report(tables, manifest=manifest, shards=shards, thresholds=cohort.quality)
     remembered = _to_remember(facts, kept, thumbnails)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sepl.data.patients.index import mean_per_patient
+from sepl.data.patients.index import labels_per_patient
 from sepl.data.patients.splits import COHORT_SPLITS
 from sepl.tasks import Task, TaskTable
 
@@ -105,14 +105,14 @@ class PreparedLabels:
     def patient_splits(self) -> NDArray[np.int64]:
         return self.photograph_splits[self.first_photographs]
 
-    def per_patient(self, values_N: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(P,) the mean over a patient's photographs, NaN where all are."""
-        return mean_per_patient(values_N[:, None], self.photograph_patients)[:, 0]
+    def per_patient(self, values_N: NDArray[np.float64], task: Task) -> NDArray[np.float64]:
+        """(P,) the mean over a patient's photographs, a level where the task is graded; NaN where all are."""
+        return labels_per_patient(values_N[:, None], self.photograph_patients, [task])[:, 0]
 
 
 @dataclass(frozen=True)
 class TaskCounts:
-    """What is known of one task. S cohort splits; patients' values are means over their photographs."""
+    """What is known of one task. S cohort splits; patients' values are means over their photographs, or levels."""
 
     task: Task
     histogram: Histogram
@@ -128,6 +128,8 @@ class TaskCounts:
     """Standard deviation over all patients; NaN below two."""
     missing_G: NDArray[np.float64]
     """Share of photographs without a label in each column of the missingness matrix."""
+    levels: tuple["TaskCounts", ...] = ()
+    """Of a graded task, each level as the binary task of having it."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class LabelCounts:
     columns: list["MatrixColumn"]
     """Of the missingness matrix."""
     correlation_TT: NDArray[np.float64]
-    """Spearman's, over patients; NaN where fewer than ten have both labels."""
+    """Spearman's, over patients; NaN where fewer than ten have both labels, and of classes, which have no order."""
     num_correlated: int
     """Patients it was taken from."""
 
@@ -165,8 +167,8 @@ def count_labels(labels: PreparedLabels, tasks: TaskTable, groups: dict[str, Gro
     counted = []
     for index, task in enumerate(tasks):
         values_N = labels.numbers(task.name)
-        values_P = labels.per_patient(values_N)
-        sampled[:, index] = values_P[sample_P]
+        values_P = labels.per_patient(values_N, task)
+        sampled[:, index] = np.nan if task.kind == "categorical" else values_P[sample_P]
         counted.append(_count_task(task, values_N, values_P, labels.patient_splits, columns))
     frame = pd.DataFrame(sampled)
     with np.errstate(all="ignore"):
@@ -195,9 +197,13 @@ def _count_task(
     known_P = np.isfinite(values_P)
     known, of_known = values_P[known_P], split_P[known_P]
     parts = [known[of_known == split] for split in range(len(COHORT_SPLITS))]
+    having = {
+        level: np.where(known_P, values_P == place, np.nan).astype(np.float64)
+        for place, level in enumerate(task.levels)
+    }
     return TaskCounts(
         task=task,
-        histogram=two_bars(known) if task.kind == "binary" else histogram(known),
+        histogram=_histogram_of(task, known),
         median=float(np.median(known)) if len(known) else np.nan,
         num_missing=int(missing_N.sum()),
         num_S=np.array([len(part) for part in parts]),
@@ -205,7 +211,23 @@ def _count_task(
         deviation_S=np.array([part.std(ddof=1) if len(part) > 1 else np.nan for part in parts]),
         deviation=float(known.std(ddof=1)) if len(known) > 1 else np.nan,
         missing_G=np.array([_share(missing_N[column.mask_N]) for column in columns]),
+        levels=tuple(
+            _count_task(_level_task(task, level), values_N, having_P, split_P, columns)
+            for level, having_P in having.items()
+        ),
     )
+
+
+def _level_task(task: Task, level: str) -> Task:
+    return Task(name=task.name, kind="binary", unit="probability", label=f"{task.label}: {level}")
+
+
+def _histogram_of(task: Task, known: NDArray[np.float64]) -> Histogram:
+    if task.is_graded:
+        num_levels = len(task.levels)
+        counts = np.bincount(known.astype(np.int64), minlength=num_levels)
+        return Histogram(np.arange(-0.5, num_levels), counts)
+    return two_bars(known) if task.kind == "binary" else histogram(known)
 
 
 def _share(holds: NDArray[np.bool_]) -> float:

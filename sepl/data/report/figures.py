@@ -25,6 +25,7 @@ from sepl.reports.plots import (
 )
 from sepl.tasks import Task
 
+_LONGEST_LEVEL = 14
 SPLIT_COLOURS = {"train": "#9aa5b1", "validation": "#1c7ed6", "calibration": "#f59f00", "test": "#0b7285"}
 
 
@@ -34,9 +35,11 @@ def label_histograms(counts: LabelCounts) -> go.Figure:
     figure = panels(titles, "patients")
     for index, entry in enumerate(counts.tasks):
         row, column = place(index)
-        if entry.task.kind == "binary":
+        names = ("0", "1") if entry.task.kind == "binary" else entry.task.levels
+        if names:
             _add_bars(figure, index, entry.histogram, "", fill=0.5)
-            figure.update_xaxes(tickvals=[0, 1], ticktext=["0", "1"], row=row, col=column)
+            shown = [escape(cut(name, _LONGEST_LEVEL)) for name in names]
+            figure.update_xaxes(tickvals=list(range(len(names))), ticktext=shown, row=row, col=column)
             continue
         _add_bars(figure, index, entry.histogram, entry.task.unit)
         _add_limits(figure, index, entry.histogram, (entry.task.low, entry.task.high), FAINT)
@@ -182,4 +185,4 @@ def _task_title(task: Task) -> str:
 
 
 def _unit_of(task: Task) -> str:
-    return "" if task.kind == "binary" else task.unit
+    return task.unit if task.kind == "regression" else ""

@@ -99,11 +99,16 @@ def _tiles(
         ("photographs", f"{kept:,}", f"of {labels.num_patients:,} patients, kept at {manifest.image.size} pixels"),
         ("refused", f"{refused:,}", f"{percent(refused, kept + refused)} of all photographs, see below"),
         ("findings", f"{sum(entry.num for entry in findings):,}", "noticed, but did not stop the run"),
-        ("tasks", str(len(manifest.tasks)), f"{sum(manifest.tasks.is_binary)} of them binary"),
+        ("tasks", str(len(manifest.tasks)), _kinds(manifest.tasks)),
     ]
     for name, found in groups.items():
         entries.append((f"{name}s", str(found.num_different), ", ".join(found.names)))
     return html.tiles(entries)
+
+
+def _kinds(tasks: TaskTable) -> str:
+    num_graded = sum(task.is_graded for task in tasks)
+    return f"{sum(tasks.is_binary)} of them binary" + (f", {num_graded} graded" if num_graded else "")
 
 
 def _refused(refusals: Sequence[Refusals], num_kept: int, folder: Path) -> Markup:
@@ -170,6 +175,10 @@ def _task_row(entry: TaskCounts, num_photographs: int) -> tuple[str, ...]:
     task, num = entry.task, int(entry.num_S.sum())
     if task.kind == "binary":
         unit, plausible, typical = "0 or 1", "", f"{percent(int(entry.histogram.counts[1]), num)} are 1"
+    elif task.is_graded:
+        shares = zip(entry.histogram.counts.tolist(), task.levels, strict=True)
+        typical = ", ".join(f"{percent(count, num)} {level}" for count, level in shares)
+        unit, plausible = task.kind, ", ".join(task.levels)
     else:
         unit, plausible, typical = task.unit, value_range(task.low, task.high), f"{short(entry.median)} {task.unit}"
     return (
@@ -200,7 +209,12 @@ def _correlations(counts: LabelCounts, labels: PreparedLabels) -> Markup:
     note = (
         f"Spearman's rank correlation over {whose}. What belongs together should go together, such as both blood "
         "pressures, or glucose and HbA1c. If it does not, look for columns that were exchanged or rows that were "
-        "shifted. A cell is empty where fewer than ten patients have both labels, or all have the same."
+        "shifted. A cell is empty where fewer than ten patients have both labels, or all have the same"
+        + (
+            ", or of classes, which have no order."
+            if any(entry.task.kind == "categorical" for entry in counts.tasks)
+            else "."
+        )
     )
     return html.section("Correlations of labels", html.plot(correlation_figure(counts), "correlations"), note=note)
 
@@ -211,6 +225,7 @@ def _balance(counts: LabelCounts, labels: PreparedLabels, groups: dict[str, Grou
         "noticeably; the test split is larger on purpose when external test sites were asked for."
     )
     parts = [html.table(("cohort split", "patients", "share", "expected", "photographs"), _split_rows(labels))]
+    entries = [part for entry in counts.tasks for part in entry.levels or (entry,)]
     parts += [
         html.subheading("Labels by cohort split"),
         html.paragraph(
@@ -218,8 +233,8 @@ def _balance(counts: LabelCounts, labels: PreparedLabels, groups: dict[str, Grou
             "same as a difference from train, with its 95 % interval: about one in twenty misses 0 by chance alone; a "
             "point that lies far from 0 in a large split means that this split is of another kind of patient."
         ),
-        html.table(("task", *COHORT_SPLITS), [_balance_row(entry) for entry in counts.tasks]),
-        html.plot(balance_figure(counts.tasks), "balance"),
+        html.table(("task", *COHORT_SPLITS), [_balance_row(entry) for entry in entries]),
+        html.plot(balance_figure(entries), "balance"),
     ]
     for name, title in _GROUPS.items():
         if name in groups and len(groups[name]) > 1:

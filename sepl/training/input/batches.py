@@ -105,7 +105,7 @@ def labels_to_hand(propagation: str, targets_BT: Tensor, present_BT: Tensor) -> 
 
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
-    """The photographs to choose by; per patient, in units."""
+    """The photographs to choose by; labels per patient, in units or places of levels."""
 
     photographs: Photographs
     labels_PT: NDArray[np.float64]
@@ -122,7 +122,6 @@ class TrainingData:
     device: torch.device
     train: TrainSet
     validation: ValidationSet | None
-    is_binary_T: Tensor
 
     @classmethod
     def load(
@@ -146,7 +145,6 @@ class TrainingData:
             device=place,
             train=_train_set(dataset, train_splits, place),
             validation=_validation_set(dataset, validation_split) if validation_split is not None else None,
-            is_binary_T=torch.tensor(dataset.tasks.is_binary, device=place),
         )
 
 
@@ -171,7 +169,7 @@ def _validation_set(dataset: PreparedDataset, cohort_split: str) -> ValidationSe
     photographs = dataset.photographs(cohort_split)
     if photographs.num_photographs == 0:
         raise DatasetError(f"{dataset.uri}: validation should have a photograph or more in {cohort_split}, had none")
-    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT))
+    return ValidationSet(photographs, photographs.labels_per_patient(dataset.tasks))
 
 
 def _on_device(values_NT: NDArray, device: torch.device) -> Tensor:

@@ -1,6 +1,6 @@
 """The objective of a trial: the tasks' losses weighed against each other, validated by skill per patient.
 
-B photographs · T tasks
+B, N photographs · T tasks · O outputs
 """
 
 import math
@@ -24,6 +24,7 @@ from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.validation import labels_at_hand, validation_skills
 from sepl.training.weighting.build import build_weighting
@@ -59,7 +60,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self.passes = Passes(
             network,
             self.weighting,
-            data.is_binary_T,
+            TaskLosses(data.tasks, data.device),
             precision=training.precision,
             streams=streams,
             micro_batch_size=training.micro_batch_size,
@@ -69,7 +70,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self.gradients = BatchBackward(self.passes, turns)
         self._normalise_as(network.normalisation)
         fused = model.fusion != "none"
-        self._train = PatientTrainSet.of(data.train, model.photographs_per_patient) if fused else data.train
+        self._train = PatientTrainSet.of(data.train, model.photographs_per_patient, data.tasks) if fused else data.train
         self._loss_sums_T = torch.zeros(len(data.tasks), device=data.device)  # over the epoch's steps so far
         self._best_skill = math.nan
         self._train_loss = math.nan
@@ -168,16 +169,20 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         assert isinstance(network, MultiTaskNetwork), "the run's own, or the average of its weights"
         network.normalisation = self.passes.network.normalisation  # an average was copied before a run was restored
         with autocast(self._config.training.precision, self._data.device):
-            outputs_NT = predict_outputs(
+            outputs_NO = predict_outputs(
                 network,
                 validation.photographs.shards,
                 device=self._data.device,
                 batch_size=self._validation_batch_size(),
                 patients=validation.photographs.patient_index,
-                labels_NT=labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler),
+                labels_NT=labels_at_hand(
+                    self._config.model.propagation, validation.photographs, self._data.scaler, self._data.tasks
+                ),
             )
-        self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
-        return validation_skills(outputs_NT, validation, self._data.scaler, self._data.tasks)
+        sums_O = outputs_NO.sum(axis=0)
+        sums_T = [float(sums_O[columns].sum()) for columns in self._data.tasks.outputs]
+        self._check_finite(sums_T, "output for validation photographs", epoch)
+        return validation_skills(outputs_NO, validation, self._data.scaler, self._data.tasks)
 
     def _validation_batch_size(self) -> int:
         """Without gradients there is room for more photographs at once than a step has, but not for any number."""

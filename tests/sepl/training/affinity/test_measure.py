@@ -17,7 +17,7 @@ from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
 from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.run import TrainingRun, train
 
 SETTING = TrialConfig.from_params(
@@ -53,7 +53,7 @@ def test_a_measurement_is_its_formula() -> None:
     data = planted_data(0, num_train=64)
     config = SETTING.with_params(batch_size=64)
     run = TrainingRun(config, data)
-    network = run.network
+    network, task_losses = run.network, TaskLosses(data.tasks, data.device)
     probe = AffinityProbe(network, data, config, every=2)
 
     for _ in range(4):
@@ -66,7 +66,7 @@ def test_a_measurement_is_its_formula() -> None:
     targets_BT, present_BT = data.train.targets_NT, data.train.present_NT
 
     def losses() -> torch.Tensor:
-        return task_losses(network(images_BCHW), targets_BT, present_BT, data.is_binary_T)
+        return task_losses(network(images_BCHW), targets_BT, present_BT)
 
     before_T, lookahead_TT = losses(), probe.lookahead()
     trunk = list(network.get_submodule("backbone").parameters())
@@ -83,7 +83,7 @@ def test_a_measurement_is_its_formula() -> None:
     features_BF = network.represent(images_BCHW)
     assert isinstance(features_BF, torch.Tensor)
     features_BF = features_BF.detach().requires_grad_()
-    losses_T = task_losses(network.predict(features_BF), targets_BT, present_BT, data.is_binary_T)
+    losses_T = task_losses(network.predict(features_BF), targets_BT, present_BT)
     gradients = [torch.autograd.grad(loss, features_BF, retain_graph=True)[0].flatten() for loss in losses_T]
     cosine = nn.functional.cosine_similarity(gradients[1], gradients[4], dim=0)
     assert probe.cosine()[1, 4] == pytest.approx(float(cosine), abs=1e-4)

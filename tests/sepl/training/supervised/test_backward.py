@@ -14,6 +14,7 @@ from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.augment import Augmenter
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.weighting.build import build_weighting
 
@@ -29,7 +30,7 @@ class Pass:
         with self.streams.active():
             self.network = build_network(config.model, data.tasks, data.image_spec.size)
         self.weighting = build_weighting(config.training, data.tasks, self.network, data.device)
-        self.is_binary_T, self.training = data.is_binary_T, config.training
+        self.task_losses, self.training = TaskLosses(data.tasks, data.device), config.training
         self.prepare()
         self.batch = _batch(data)
         self.images_BCHW = Augmenter(self.network.normalisation, 0.0, torch.Generator())(self.batch.pixels_BHWC)
@@ -38,7 +39,7 @@ class Pass:
         self.passes = Passes(
             self.network,
             self.weighting,
-            self.is_binary_T,
+            self.task_losses,
             precision="float32",
             streams=self.streams,
             micro_batch_size=self.training.micro_batch_size,

@@ -65,6 +65,6 @@ def test_priors_of_a_patient_who_is_alone_cannot_be_shuffled(dataset: PreparedDa
         shards=(photographs.shards[0][:1],),
     )
 
-    assert labels_at_hand("oracle", alone, dataset.scaler) is not None
+    assert labels_at_hand("oracle", alone, dataset.scaler, dataset.tasks) is not None
     with pytest.raises(DatasetError, match=r"test should have two patients or more, .* had 1"):
-        labels_at_hand("shuffled", alone, dataset.scaler)
+        labels_at_hand("shuffled", alone, dataset.scaler, dataset.tasks)

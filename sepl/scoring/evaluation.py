@@ -10,15 +10,15 @@ from sepl.bundle.format import BundleManifest, ModelBundle
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import DatasetError
-from sepl.levels import worst_outputs
 from sepl.metrics import Evaluation, evaluate
 from sepl.metrics.bootstrap import median_of_present
 from sepl.metrics.floor import fit_known_floor
 from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
+from sepl.models.predict import patient_outputs
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.known import NOTHING, Given, score_known
 from sepl.scoring.scorer import Scorer
-from sepl.scoring.set_evaluation import with_sets
+from sepl.scoring.set_evaluation import sets_that_hold, with_set_sizes
 from sepl.tasks import TaskSplit, TaskTable
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def evaluate_bundle(
     outputs_PO, labels_PT = per_patient(scorer, dataset, cohort_split)
     found = calibrated_values(outputs_PO, manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
-    train_labels_PT = train.per_patient(train.labels_NT)
+    train_labels_PT = train.labels_per_patient(manifest.tasks)
     evaluation = evaluate(
         found.values_NT,
         labels_PT,
@@ -55,14 +55,15 @@ def evaluate_bundle(
         cohort_split=cohort_split,
         task_split=TaskSplit.parse(manifest.config.model.task_split, manifest.tasks),
         half_widths=manifest.intervals.half_widths,
+        in_sets=sets_that_hold(found.levels, labels_PT, manifest.tasks),
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
-    evaluation = with_sets(evaluation, found.levels, labels_PT, manifest.tasks)
+    evaluation = with_set_sizes(evaluation, found.levels, labels_PT, manifest.tasks)
     if manifest.conditioning is None or cohort_split in manifest.conditioning.fitted_on:
         return evaluation
     validation = dataset.photographs("validation")
-    floors = train_labels_PT, validation.per_patient(validation.labels_NT)
+    floors = train_labels_PT, validation.labels_per_patient(manifest.tasks)
     known = [
         _evaluate_pattern(row.known, outputs_PO, labels_PT, floors, manifest, num_bootstrap)
         for row in manifest.conditioning.declared
@@ -117,9 +118,8 @@ def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> 
     """Network outputs (P, O), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
     photographs = dataset.photographs(cohort_split)
     outputs_NO = scorer.outputs(photographs.shards, photographs.patient_index)
-    means_PO = photographs.per_patient(outputs_NO)
-    outputs_PO = worst_outputs(means_PO, outputs_NO, photographs.patient_index, dataset.tasks)
-    return outputs_PO, photographs.per_patient(photographs.labels_NT)
+    outputs_PO = patient_outputs(outputs_NO, photographs.patient_index, dataset.tasks)
+    return outputs_PO, photographs.labels_per_patient(dataset.tasks)
 
 
 def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:

@@ -30,7 +30,6 @@ from sepl.config import DeviceName
 from sepl.device import pick_device
 from sepl.errors import BundleError
 from sepl.execution.cores import num_cores
-from sepl.levels import worst_outputs
 from sepl.memory import keep_freed_memory
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork
@@ -265,8 +264,6 @@ class Scorer:
         found_P, index_N, counts_P = np.unique(patient_N, return_inverse=True, return_counts=True)
         with _full_precision(), torch.inference_mode():
             outputs_PO = join_patients(self.network, kept_N, index_N)
-        if self.network.fusion is None:
-            outputs_PO = worst_outputs(outputs_PO, kept_N.cpu().numpy(), index_N, self.bundle.manifest.tasks)
         rows = zip(found_P.tolist(), outputs_PO, counts_P.tolist(), strict=True)
         # copies, since a row that waits should not keep the others
         return {patient: (row_O.copy(), count) for patient, row_O, count in rows if np.isfinite(row_O).all()}

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.bundle.manifest import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.levels import level_probabilities
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
@@ -19,6 +20,15 @@ CAMERA = Task(
 )
 MIXED = TaskTable.of([BUILT_IN_TASKS["sex"], GRADES, BUILT_IN_TASKS["age"], CAMERA, BUILT_IN_TASKS["sbp"]])
 MIXED_SCALER = LabelScaler(medians=(0.0, 0.0, 50.0, 0.0, 120.0), iqrs=(1.0, 1.0, 10.0, 1.0, 20.0))
+
+
+def graded_intervals() -> Intervals:
+    """Of `MIXED`."""
+    return Intervals(
+        half_widths={"age": 5.0, "sbp": 9.0},
+        temperatures={"sex": 2.0, "retinopathy": 1.5},
+        set_thresholds={"retinopathy": 0.6, "camera": None},
+    )
 
 
 def draw_levels(

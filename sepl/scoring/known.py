@@ -66,7 +66,7 @@ def check_known(names: Sequence[str], manifest: BundleManifest) -> None:
     ]
     if graded:
         raise ConfigError(
-            f"known should be of tasks that are a number; grades and classes cannot be given, were {', '.join(graded)}"
+            f"known should be of tasks that are a number; grades and classes cannot be given, was {', '.join(graded)}"
         )
     if names and manifest.conditioning is None:
         raise ConfigError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.bundle.skills import SET_SIZE
 from sepl.metrics import Estimate, Evaluation
 from sepl.metrics.bootstrap import estimate, resample_patients
 from sepl.metrics.weighted import weighted_mean
@@ -15,8 +16,6 @@ from sepl.scoring.level_sets import CalibratedLevels
 from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
-SET_SIZE = "set_size"
-"""Among a graded task's measures: the mean number of levels in a patient's set."""
 
 
 def sets_that_hold(

@@ -164,9 +164,7 @@ def _build_single_task(config: ModelConfig, tasks: TaskTable, _: int, make_backb
 def _build_soft_sharing(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
     fusion = build_fusion(config.fusion, num_features)
-    return SoftSharingNetwork(
-        backbone, num_features, len(tasks), config.sharing_strength, fusion, _num_outputs(tasks)
-    )
+    return SoftSharingNetwork(backbone, num_features, len(tasks), config.sharing_strength, fusion, _num_outputs(tasks))
 
 
 def _build_mtan(

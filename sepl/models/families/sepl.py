@@ -51,7 +51,8 @@ class SeplHead(nn.Module):
     """Features (B, F) to outputs (B, O) in the order of the task table.
 
     `kinds`, `num_outputs` (one each by default) and `is_prior` say of each task, in the table's order, what it is.
-    Outputs are scaled values, and logits for tasks of other kinds than regression. All experts, gates and heads are a few batched matrix products.
+    Outputs are scaled values, and logits for tasks of other kinds than regression. All experts, gates and heads are a
+    few batched matrix products.
 
     Every layer starts as PyTorch starts an `nn.Linear` of its own: uniform within 1 / sqrt(inputs).
     """

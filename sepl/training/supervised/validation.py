@@ -23,7 +23,8 @@ def validation_skills(
     """Skill of every task per patient, by name; NaN for a task that these patients cannot judge.
 
     A patient's output is the mean over the photographs, of scaled values and of logits, so that an eye that shows the
-    finding clearly outweighs an undecided one; or that of the worst photograph where a task says so. Raises DatasetError when no task at all can be judged.
+    finding clearly outweighs an undecided one; or that of the worst photograph where a task says so. Raises
+    DatasetError when no task at all can be judged.
     """
     outputs_PO = patient_outputs(outputs_NO, validation.photographs.patient_index, tasks)
     values_PT = _values(outputs_PO, scaler, tasks)

@@ -60,8 +60,9 @@ class UncertaintyWeighting(Weighting):
 
     With s the logarithm of the noise's variance (gaussian) or scale (laplace), a regression task's loss becomes
     ½ e^−s L + ½ s, or e^−s L + s; that of a task whose loss is a cross-entropy (binary or graded) e^−s L + ½ s in both,
-    where s is the logarithm of the squared temperature of its logits (Kendall, Gal, Cipolla: CVPR 2018, arXiv 1705.07115). L1 losses, as here, are the Laplace
-    likelihood's; the Gaussian form is the one that most libraries apply to any loss.
+    where s is the logarithm of the squared temperature of its logits (Kendall, Gal, Cipolla: CVPR 2018, arXiv
+    1705.07115). L1 losses, as here, are the Laplace likelihood's; the Gaussian form is the one that most libraries
+    apply to any loss.
     """
 
     def __init__(self, is_entropy: Sequence[bool], noise: Literal["gaussian", "laplace"]) -> None:

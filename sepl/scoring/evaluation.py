@@ -79,11 +79,14 @@ def _evaluate_pattern(
     manifest: BundleManifest,
     num_bootstrap: int,
 ) -> KnownEvaluation | None:
-    """On the patients of whom all of these are known, of the tasks that are no grades; None when there are no two."""
+    """On the patients of whom all of these are known, of the tasks that are no grades; None when there are no two, or
+    nothing but grades is left to judge."""
     tasks = manifest.tasks
     places = [tasks.index(name) for name in names]
     rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2:
+    plain = TaskTable.of(task for task in tasks if not task.is_graded)
+    has_grades_alone = len(plain) < len(tasks) and set(plain.names) <= set(names)
+    if len(rows) < 2 or has_grades_alone:
         return None
     outputs_PO, labels_PT = outputs_PO[rows], labels_PT[rows]
     given = [_given(labels_T, places, tasks) for labels_T in labels_PT]
@@ -92,7 +95,6 @@ def _evaluate_pattern(
         score_known(outputs_PO, told, manifest).found for told in ([NOTHING] * len(given), given, others)
     )
     # grades and classes are neither known nor moved by what is
-    plain = TaskTable.of(task for task in tasks if not task.is_graded)
     numbers = slice(None) if len(plain) == len(tasks) else [tasks.index(name) for name in plain.names]
     tasks, labels_PT = plain, labels_PT[:, numbers]
     train_PT, validation_PT = (own_PT[:, numbers] for own_PT in floor_labels)

@@ -43,7 +43,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
     sections = [
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
         _skill_section(evaluation),
-        _grades_section(evaluation),
+        grades_section(evaluation),
         html.section(
             "Optimisation history",
             html.plot(history_figure(board), "history"),
@@ -100,7 +100,7 @@ def _skill_section(evaluation: Evaluation | None) -> Markup:
     return html.section("Skill per factor", html.plot(skill_figure(evaluation), "skill"), table, note=note)
 
 
-def _grades_section(evaluation: Evaluation | None) -> Markup:
+def grades_section(evaluation: Evaluation | None) -> Markup:
     """Of every graded task, which levels are taken for which."""
     graded = [] if evaluation is None else [task for task in evaluation.tasks if task.confusion is not None]
     if not graded:

@@ -94,13 +94,11 @@ def write_scores(batches: Iterable[Sequence[Score]], manifest: BundleManifest, t
 
 def level_columns(task: Task) -> tuple[str, ...]:
     """The column of each level's probability, in the order of the levels: their names with _ for what is no letter or
-    digit, and with their places where two would be the same in a program that knows no capitals."""
-    plain = [re.sub(r"\W+", "_", level).strip("_") for level in task.levels]
-    folded = [name.casefold() for name in plain]
-    return tuple(
-        f"{task.name}_p_{name if name and folded.count(name.casefold()) == 1 else f'{name}_{place}'.strip('_')}"
-        for place, name in enumerate(plain)
-    )
+    digit; with their places too where two were the same in a program that knows no capitals, or nothing were left."""
+    names = [re.sub(r"\W+", "_", level).strip("_") for level in task.levels]
+    if not all(names) or len({name.casefold() for name in names}) < len(names):
+        names = [f"{name}_{place}".strip("_") for place, name in enumerate(names)]
+    return tuple(f"{task.name}_p_{name}" for name in names)
 
 
 def _cells(name: str, found: Sequence[Prediction | None]) -> dict[str, list[object]]:

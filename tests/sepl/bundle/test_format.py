@@ -338,9 +338,14 @@ def test_thresholds_of_sets_are_read_as_they_were_written(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("thresholds", "problem"),
-    [({"shoe_size": 0.5}, "intervals should be of the tasks"), ({"age": 0.5}, "should be of ordinal and categorical")],
+    [
+        ({"shoe_size": None}, "intervals should be of the tasks"),
+        ({"age": None}, "should be of ordinal and categorical"),
+    ],
 )
-def test_thresholds_of_other_tasks_are_refused(tmp_path: Path, thresholds: dict[str, float], problem: str) -> None:
+def test_thresholds_of_other_tasks_are_refused(
+    tmp_path: Path, thresholds: dict[str, float | None], problem: str
+) -> None:
     with pytest.raises(ValueError, match=problem):
         build_bundle(tmp_path / "bundle", tasks=MIXED, intervals=Intervals(set_thresholds=thresholds))
 

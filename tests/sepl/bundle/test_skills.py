@@ -84,7 +84,7 @@ def test_the_caption_names_the_patients_and_the_resamples(shown: str) -> None:
 
 def graded(*, with_sets: bool = True) -> Evaluation:
     rng = np.random.default_rng(0)
-    truth = np.column_stack([labels(60, 0), rng.integers(0, [5, 3], (60, 2))])[:, [0, 3, 1, 4, 2]]
+    truth = np.column_stack([labels(60, 0), rng.integers(0, [5, 3], (60, 2))]).astype(np.float64)[:, [0, 3, 1, 4, 2]]
     guesses = truth.copy()
     guesses[:20, [1, 3]] = 0
     sets = {"retinopathy": rng.random(60) < 0.9} if with_sets else {}

@@ -67,6 +67,7 @@ def test_the_size_of_sets_is_told_of_patients_with_a_label_and_of_tasks_with_set
     assert levels[0].in_set_NL is not None
     size = found["retinopathy"].measures[SET_SIZE]
     assert size.value == pytest.approx(levels[0].in_set_NL[10:].sum(axis=1).mean())
+    assert size.value is not None
     assert size.low is not None
     assert size.low <= size.value
     assert {name: row for name, row in found["retinopathy"].measures.items() if name != SET_SIZE} == (

@@ -7,7 +7,6 @@ import schemathesis
 from bundles import bundle_content, draw_fundus, planted_conditioning
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from graded import CAMERA, GRADES, MIXED, graded_intervals
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
@@ -136,43 +135,6 @@ def test_what_is_no_known_value_is_422_and_named(client: TestClient, known: list
     reply = client.post("/v1/score", files=[_file("a.jpg"), _file("b.jpg")], data={"known": known})
 
     assert detail in assert_problem(reply, 422)
-
-
-@pytest.fixture(scope="module")
-def graded() -> Iterator[TestClient]:
-    """A model with grades and classes beside the rest."""
-    content = bundle_content(tasks=MIXED, intervals=graded_intervals(), conditioning=planted_conditioning(MIXED))
-    bundle, _ = compose_bundle(**content)
-    with TestClient(build_api(Unbatched(bundle), bundle, SETTINGS, token=None)) as client:
-        yield client
-
-
-def test_a_graded_task_has_its_level_its_set_and_the_probability_of_each(graded: TestClient) -> None:
-    values = graded.post("/v1/score", files=[_file("a.jpg")]).json()["scores"][0]["values"]
-
-    assert list(values) == list(MIXED.names)
-    assert values["age"].keys() == {"value", "low", "high", "unit"}
-    grade, camera = values["retinopathy"], values["camera"]
-    assert grade.keys() == {"level", "level_set", "probabilities"}
-    assert list(grade["probabilities"]) == list(GRADES.levels)
-    assert sum(grade["probabilities"].values()) == pytest.approx(1)
-    assert grade["level"] in grade["level_set"]
-    assert camera["level_set"] is None
-
-
-def test_a_model_with_grades_tells_their_levels_and_that_they_cannot_be_known(graded: TestClient) -> None:
-    model = graded.get("/v1/model").json()
-
-    assert [task["levels"] for task in model["tasks"]] == [[], list(GRADES.levels), [], list(CAMERA.levels), []]
-    assert [known["name"] for known in model["known"]] == ["sex", "age", "sbp"]
-    assert model["intervals"]["set_thresholds"] == {"retinopathy": 0.6, "camera": None}
-
-
-def test_a_grade_that_is_given_is_422_and_the_reason_is_told(graded: TestClient) -> None:
-    for told in ('{"retinopathy": 2}', '{"age": 61, "retinopathy": "mild"}'):
-        reply = graded.post("/v1/score", files=[_file("a.jpg")], data={"known": told})
-
-        assert "grades and classes cannot be given, was retinopathy (ordinal)" in assert_problem(reply, 422)
 
 
 def test_a_model_without_conditioning_takes_no_known_values() -> None:

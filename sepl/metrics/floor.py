@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sepl.levels import predicted_level
 from sepl.metrics.bootstrap import median_of_present
 from sepl.metrics.measures import mean_error
 from sepl.tasks import Task, TaskTable
@@ -18,7 +19,6 @@ FLOOR_PREDICTORS = ("age", "sex")
 
 _FEWEST_FOR_TREES = 100
 _FEWEST_TO_CHOOSE = 20
-_ROUNDING = 1e-9  # of sums of probabilities
 
 Floats = NDArray[np.float64]
 
@@ -91,10 +91,9 @@ def _predict(fitted: Any, task: Task, inputs_PX: Floats) -> Floats:
     probabilities_PC = fitted.predict_proba(inputs_PX)
     if task.kind == "binary":
         return probabilities_PC[:, 1]
-    if task.kind == "categorical":
-        return fitted.classes_[probabilities_PC.argmax(axis=1)]
-    is_reached_PC = np.cumsum(probabilities_PC, axis=1) >= 0.5 - _ROUNDING
-    return fitted.classes_[is_reached_PC.argmax(axis=1)]
+    probabilities_PL = np.zeros((len(inputs_PX), len(task.levels)))
+    probabilities_PL[:, fitted.classes_.astype(np.int64)] = probabilities_PC
+    return predicted_level(probabilities_PL, task)
 
 
 def _error(task: Task, values_P: Floats, labels_P: Floats) -> float:

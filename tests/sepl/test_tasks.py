@@ -195,3 +195,14 @@ def test_a_named_grouping_keeps_to_the_tasks_of_the_dataset() -> None:
 def test_groups_that_cannot_be_are_refused(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         parse_task_groups(text, TABLE)
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "categorical"])
+def test_a_graded_task_survives_json_and_any_other_is_written_as_before_there_were_levels(kind) -> None:
+    grade = Task(name="dr", kind=kind, unit="level", label="DR", levels=("none", "mild"))
+    tasks = TaskTable.of([BUILT_IN_TASKS["age"], grade])
+
+    assert TaskTable.model_validate_json(tasks.model_dump_json()) == tasks
+    written = tasks.model_dump(mode="json")
+    assert list(written[0]) == ["name", "kind", "unit", "label", "low", "high", "derived_from"]
+    assert (written[1]["levels"], written[1]["patient"]) == (["none", "mild"], "mean")

@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,7 +9,7 @@ from cohort_files import read_files
 from sepl.data.imaging.quality import NAMES
 from sepl.data.label_schema import PHOTOGRAPH_FIELDS, label_schema, reserved_names
 from sepl.errors import CohortError
-from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
+from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 
 
 def test_every_column_but_the_tasks_is_reserved() -> None:
@@ -25,6 +27,15 @@ def test_a_dataset_has_the_columns_that_the_schema_says(tmp_path) -> None:
     written = pq.read_schema(dataset.folder / "labels.parquet")
 
     assert written.equals(label_schema(dataset.tasks, NAMES), check_metadata=True)
+
+
+def test_a_column_of_places_names_its_levels() -> None:
+    grade = Task(name="dr", kind="ordinal", unit="level", label="DR", levels=("keine", "früh"))
+
+    schema = label_schema(TaskTable.of([grade, CARDIOMETABOLIC_TASKS[0]]), NAMES)
+
+    assert json.loads(schema.field("dr").metadata[b"levels"]) == ["keine", "früh"]
+    assert b"levels" not in schema.field("sex").metadata
 
 
 @pytest.mark.parametrize("field", PHOTOGRAPH_FIELDS, ids=lambda field: field.name)

@@ -3,8 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sepl.metrics import Evaluation, evaluate, fit_floor
-from sepl.tasks import BUILT_IN_TASKS, TaskSplit, TaskTable
+from sepl.errors import ConfigError
+from sepl.metrics import Evaluation, TaskEvaluation, evaluate, fit_floor
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskSplit, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp", "bun"))
 DEMOGRAPHIC = TaskSplit.parse("demographic", TASKS)
@@ -106,3 +107,61 @@ def test_a_task_that_nobody_has_a_label_for_is_left_out_of_the_mean():
 
     assert evaluation["bun"].skill.value is None
     assert evaluation.mean_skill.value == pytest.approx(1.0)
+
+
+GRADE = Task(name="stage", kind="ordinal", unit="level", label="Stage", levels=("none", "mild", "severe"))
+KIND = Task(name="kind", kind="categorical", unit="level", label="Kind", levels=("a", "b"))
+GRADED = TaskTable.of([BUILT_IN_TASKS["age"], GRADE, KIND])
+
+
+def graded(num_patients: int, seed: int = 0) -> np.ndarray:
+    """Age tells the stage in part, the kind not at all; a fifth of the stages is absent."""
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(20, 80, num_patients)
+    stage = np.clip(np.floor((age - 20) / 20 + rng.normal(0, 0.7, num_patients)), 0, 2)
+    stage[rng.random(num_patients) < 0.2] = np.nan
+    return np.column_stack([age, stage, rng.integers(0, 2, num_patients).astype(float)])
+
+
+def test_grades_are_evaluated_beside_the_floor_with_what_is_mistaken_for_what():
+    labels_PT = graded(300)
+    values_PT = np.nan_to_num(labels_PT)
+    values_PT[:, 1] = np.minimum(values_PT[:, 1] + (np.arange(300) % 4 == 0), 2)
+    present = np.isfinite(labels_PT[:, 1])
+
+    evaluation = evaluate(
+        values_PT,
+        labels_PT,
+        graded(400, seed=1),
+        GRADED,
+        cohort_split="test",
+        task_split=TaskSplit.parse("age", GRADED),
+        in_sets={"stage": np.arange(300) % 10 > 0},
+    )
+
+    stage, kind = evaluation["stage"], evaluation["kind"]
+    assert stage.skill == stage.measures["kappa"]
+    assert 0.3 < (stage.floor_skill.value or 0) < (stage.skill.value or 0) < 1
+    assert (stage.skill_over_floor.low or 0) > 0
+    assert stage.measures["accuracy"].value == pytest.approx((values_PT[present, 1] == labels_PT[present, 1]).mean())
+    assert {"usual_accuracy", "mae", "usual_mae"} < stage.measures.keys()
+    assert kind.skill.value == pytest.approx(1.0)
+    assert kind.floor_skill.value == pytest.approx(0.0, abs=0.15)
+    assert kind.measures.keys() == {"balanced_accuracy", "accuracy", "usual_accuracy"}
+    assert stage.interval_coverage is not None
+    assert stage.interval_coverage.value == pytest.approx(0.9, abs=0.03)
+    assert (stage.levels, kind.levels, evaluation["age"].levels) == (GRADE.levels, KIND.levels, ())
+    assert stage.confusion is not None
+    assert sum(map(sum, stage.confusion)) == stage.num_patients == present.sum()
+    assert (evaluation["age"].confusion, stage.num_positive) == (None, None)
+    assert Evaluation.parse_json(evaluation.model_dump_json(), "evaluation") == evaluation
+
+
+@pytest.mark.parametrize("confusion", [((1, 0),), ((1, 0), (0,)), ((1, 0, 0),) * 3, ((1, 0), (0, -1)), ()])
+def test_a_confusion_of_other_levels_is_refused(confusion):
+    evaluation = evaluated(cohort(60), cohort(60))
+    values = evaluation["sbp"].model_dump() | {"kind": "categorical", "levels": ("a", "b")}
+
+    TaskEvaluation.parse(values | {"confusion": ((1, 2), (3, 4))}, "task")
+    with pytest.raises(ConfigError, match="confusion of sbp should be 2 rows of as many counts"):
+        TaskEvaluation.parse(values | {"confusion": confusion}, "task")

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from sepl.metrics.floor import fit_floor, fit_known_floor
 from sepl.metrics.known import KnownEvaluation, KnownPredictions, evaluate_known
-from sepl.tasks import BUILT_IN_TASKS, TaskTable
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp"))
 
@@ -86,3 +86,17 @@ def test_few_patients_have_a_linear_floor() -> None:
     found_PT = fit_known_floor(train_PT, validation_PT, test_PT, TASKS, ("age", "sex"))
 
     np.testing.assert_array_equal(found_PT, fit_floor(train_PT, test_PT, TASKS))
+
+
+def test_grades_among_the_tasks_are_judged_by_their_own_skill() -> None:
+    stage = Task(name="stage", kind="ordinal", unit="level", label="Stage", levels=("none", "some", "much"))
+    labels_PT = np.column_stack([_patients(60)[:, 1:], np.arange(60.0) % 3])
+    tasks = TaskTable.of([BUILT_IN_TASKS["age"], BUILT_IN_TASKS["sbp"], stage])
+    wrong_PT = np.column_stack([labels_PT[:, :2] + 1, np.zeros(60)])
+    absent_PT = np.full_like(labels_PT, np.nan)
+    predictions = KnownPredictions(wrong_PT, labels_PT, absent_PT, absent_PT, wrong_PT, wrong_PT)
+
+    found = evaluate_known(("age",), predictions, labels_PT, [50.0, 150.0, 0.0], tasks, num_bootstrap=50)
+
+    assert (found["stage"].skill.unknown.value, found["stage"].skill.known.value) == (0.0, 1.0)
+    assert found["stage"].interval_coverage is None

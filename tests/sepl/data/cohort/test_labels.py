@@ -200,3 +200,54 @@ def test_the_errors_of_a_spreadsheet_are_absent(tmp_path, error):
 
     np.testing.assert_array_equal(binary, [1, np.nan, 0])
     np.testing.assert_array_equal(number, [61, np.nan, 62])
+
+
+GRADE = 'kind = "ordinal"\nlevels = [0, 1, 2, 3, 4]\n'
+
+
+def test_a_retinopathy_grade_is_read_however_a_spreadsheet_writes_it(tmp_path):
+    found = labels(tmp_path, "dr", ["0", "1.0", "4", "", "NA", "2"], more=GRADE)
+
+    np.testing.assert_array_equal(found, [0, 1, 4, np.nan, np.nan, 2])
+
+
+def test_a_grade_is_the_place_of_the_level_that_its_cell_means(tmp_path):
+    more = 'kind = "ordinal"\nlevels = ["none", "some"]\ncells = { none = ["R0", 0], some = "R1" }\nmissing = "U"\n'
+
+    cohort = read(tmp_path, "dr", ["R0", "r1", "0", "None", "SOME", "u"], more=more)
+
+    np.testing.assert_array_equal(cohort.labels_NT[:, 0], [0, 1, 0, 0, 1, np.nan])
+    assert cohort.tasks["dr"].levels == ("none", "some")
+    assert cohort.findings == ()
+
+
+def test_an_unknown_grade_is_absent_and_noted_and_named_where_it_is_nobodys_own(tmp_path):
+    cells = ["0", "1"] * 10 + ["ungradable"] * 3 + ["see letter"]
+
+    cohort = read(tmp_path, "dr", cells, more=GRADE)
+
+    assert np.isnan(cohort.labels_NT[20:, 0]).all()
+    assert {finding.kind for finding in cohort.findings} == {"unknown value"}
+    assert [finding.row for finding in cohort.findings] == [22, 23, 24, 25]
+    assert cohort.findings[0].detail == "'ungradable' should be one of 0, 1, 2, 3, 4"
+    assert cohort.findings[3].detail == "should be one of 0, 1, 2, 3, 4"
+
+
+def test_a_column_of_other_grades_is_refused_and_what_it_holds_is_named(tmp_path):
+    with pytest.raises(
+        CohortError,
+        match=r"should be one of 0, 1, 2, 3, 4; so should 6 of 6 .* in cells of \[tasks.dr\], or missing: "
+        r"'R1' \(3\), 'R0' \(3\)|'R0' \(3\), 'R1' \(3\)",
+    ):
+        read(tmp_path, "dr", ["R0", "R1"] * 3, more=GRADE)
+
+
+def test_a_code_of_a_level_that_no_cell_has_is_noted(tmp_path):
+    cohort = read(tmp_path, "dr", ["0", "1"], more=GRADE + 'cells = { 4 = "R4" }\n')
+
+    assert noted(cohort) == [("unused value", "t.csv", 0, "x")]
+
+
+def test_a_level_is_not_declared_missing(tmp_path):
+    with pytest.raises(CohortError, match=r"4 should mean a level of \[tasks.dr\] or be missing, was both"):
+        read(tmp_path, "dr", ["0", "1"], more=GRADE, top="missing = 4")

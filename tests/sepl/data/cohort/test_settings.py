@@ -72,6 +72,42 @@ WRONG_TOML = {
         HEADER + AGE + "positive = 1\n",
         r"\[tasks.age\]: positive and negative are for binary tasks",
     ),
+    "grades without levels": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\n',
+        r"\[tasks.dr\]: .*should have at least two levels, had none",
+    ),
+    "levels of a number": (
+        HEADER + AGE + "levels = [0, 1]\n",
+        r"\[tasks.age\]: levels, cells and patient are for ordinal and categorical tasks",
+    ),
+    "a unit of grades": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\nlevels = [0, 1]\nunit = "mmHg"\n',
+        r"\[tasks.dr\]: a task that is ordinal has no unit, low or high of its own",
+    ),
+    "positive beside levels": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\nlevels = [0, 1]\npositive = 1\n',
+        r"\[tasks.dr\]: positive and negative are for binary tasks",
+    ),
+    "the worst of classes": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "categorical"\nlevels = [0, 1]\npatient = "worst"\n',
+        r"\[tasks.dr\]: .*patient should be mean unless it is ordinal, was worst",
+    ),
+    "a level that is no name": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\nlevels = [0, {}]\n',
+        "tasks.dr.levels",
+    ),
+    "cells of no level": (
+        HEADER + '[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\nlevels = [0, 1]\ncells = { 2 = "R2" }\n',
+        r"\[tasks.dr\]: cells should be of the levels 0, 1; had '2'",
+    ),
+    "a rule of grades": (
+        HEADER + AGE + '[tasks.a]\nwhen = "age > 1"\nkind = "ordinal"\n',
+        r"\[tasks.a\]: a task with when is binary",
+    ),
+    "known grades": (
+        HEADER + '[known]\npatterns = [["dr"]]\n[tasks.dr]\ncolumn = "age"\nkind = "ordinal"\nlevels = [61, 62]\n',
+        r"\[known\]: patterns should have no levels, dr is ordinal",
+    ),
     "an image folder that is none": ('images = "nowhere"\n' + HEADER + AGE, "images should be a folder"),
     "a table that is none": (HEADER.replace("labels.csv", "none.csv") + AGE, "none.csv: no such table"),
     "no table": (HEADER.replace("labels.csv", "cohort.toml") + AGE, "should be .csv, .tsv, .txt, .parquet or .xlsx"),

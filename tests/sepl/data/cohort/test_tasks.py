@@ -49,3 +49,13 @@ def test_a_rule_may_be_written_in_short(write):
     cohort = read_cohort(write(toml))
 
     np.testing.assert_array_equal(cohort.labels_NT, [[1, 61], [1, 61], [np.nan, np.nan]])
+
+
+def test_a_rule_compares_the_places_of_grades(write):
+    grade = '[tasks.dr]\ncolumn = "dr"\nkind = "ordinal"\nlevels = ["none", "mild", "severe"]\n'
+    toml = HEADER + grade + '[tasks.referable]\nwhen = "dr >= 1"\n'
+
+    cohort = read_cohort(write(toml, "image,patient,eye,dr\na,1,L,none\nb,2,L,severe\nc,3,L,\n"))
+
+    np.testing.assert_array_equal(cohort.labels_NT[:, 1], [0, 1, np.nan])
+    assert cohort.tasks["referable"].derived_from == ("dr",)

@@ -160,3 +160,31 @@ def test_a_refused_photograph_says_whose_it_is(built: Path, cohort: Cohorts, tmp
 
     with (tmp_path / "out" / "rejected.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["row"], row["cohort"]) for row in csv.DictReader(stream)] == [(str(south.rows[3]), "south")]
+
+
+STAGE = (
+    '[tasks.stage]\ncolumn = "diabetes"\nkind = "ordinal"\nlevels = ["none", "some"]\n'
+    "cells = {{ none = 0, some = {} }}\n"
+)
+
+
+def test_grades_are_joined_where_their_levels_are_the_same(cohort: Cohorts) -> None:
+    both = join_cohorts([cohort("north", end=STAGE.format(1)), cohort("south", end=STAGE.format("[1, 2]"))])
+
+    column = both.labels_NT[:, both.tasks.index("stage")]
+    np.testing.assert_array_equal(column, both.labels_NT[:, both.tasks.index("diabetes")])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (('"none", "some"', '"some", "none"'), "levels should be none, some, as in .*, were some, none"),
+        (('"none", "some"', '"none", "some", "much"'), "levels should be none, some, as in .*, were none, some, much"),
+        (("cells", 'patient = "worst"\ncells'), "patient should be mean, as in .*, was worst"),
+    ],
+)
+def test_one_task_has_one_set_of_levels(cohort: Cohorts, change: tuple[str, str], problem: str) -> None:
+    north, south = cohort("north", end=STAGE.format(1)), cohort("south", end=STAGE.format(1).replace(*change))
+
+    with pytest.raises(CohortError, match=rf"south.toml, \[tasks.stage\]: {problem}"):
+        join_cohorts([north, south])

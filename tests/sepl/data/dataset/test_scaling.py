@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.errors import DatasetError
-from sepl.tasks import BUILT_IN_TASKS, TaskTable
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp"))
 values = st.one_of(st.floats(-1e6, 1e6), st.just(np.nan))
@@ -73,3 +73,12 @@ def test_a_scaler_survives_json():
     scaler = LabelScaler(medians=(0.0, 50.1, 1 / 3), iqrs=(1.0, 20.0, 25.0))
 
     assert LabelScaler.model_validate_json(scaler.model_dump_json()) == scaler
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "categorical"])
+def test_a_level_passes_as_it_is(kind):
+    task = Task(name="grade", kind=kind, unit="level", label="Grade", levels=("a", "b", "c"))
+
+    scaler = LabelScaler.fit(np.array([[2.0], [1.0], [np.nan]]), TaskTable.of([task]))
+
+    assert (scaler.medians, scaler.iqrs) == ((0.0,), (1.0,))

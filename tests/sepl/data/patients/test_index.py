@@ -1,8 +1,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from sepl.data.patients.index import index_patients, mean_per_patient
+from sepl.data.patients.index import index_patients, labels_per_patient, mean_per_patient
+from sepl.tasks import Task
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=40))
@@ -25,3 +27,31 @@ def test_a_patients_value_is_the_mean_of_those_present(rows):
 
 def test_no_photographs_are_no_patients():
     assert mean_per_patient(np.zeros((0, 3)), index_patients([])).shape == (0, 3)
+
+
+LEVELS = ("a", "b", "c", "d")
+MEAN = Task(name="mean", kind="ordinal", unit="level", label="Mean", levels=LEVELS)
+WORST = Task(name="worst", kind="ordinal", unit="level", label="Worst", levels=LEVELS, patient="worst")
+CLASS = Task(name="kind", kind="categorical", unit="level", label="Class", levels=LEVELS)
+AGE = Task(name="age", kind="regression", unit="y", label="Age")
+
+
+@given(
+    arrays(np.float64, (20, 4), elements=st.sampled_from([0.0, 1.0, 2.0, 3.0, np.nan])),
+    arrays(np.int64, 20, elements=st.integers(0, 5)),
+)
+def test_a_patients_level_is_the_mean_grade_the_worst_or_the_commonest_class(labels_NT, patients):
+    index = index_patients([str(patient) for patient in patients])
+
+    labels_PT = labels_per_patient(labels_NT, index, [MEAN, WORST, CLASS, AGE])
+
+    np.testing.assert_array_equal(labels_PT[:, 3], mean_per_patient(labels_NT, index)[:, 3])
+    for patient, found in enumerate(labels_PT):
+        mean, worst, kind = (column[np.isfinite(column)] for column in labels_NT[index == patient, :3].T)
+        np.testing.assert_equal(found[0], np.floor(mean.mean() + 0.5) if len(mean) else np.nan)
+        np.testing.assert_equal(found[1], worst.max() if len(worst) else np.nan)
+        np.testing.assert_equal(found[2], np.bincount(kind.astype(int)).argmax() if len(kind) else np.nan)
+
+
+def test_eyes_of_no_photographs_have_no_levels():
+    assert labels_per_patient(np.zeros((0, 2)), index_patients([]), [MEAN, CLASS]).shape == (0, 2)

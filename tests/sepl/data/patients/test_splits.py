@@ -168,6 +168,34 @@ def test_strata_cross_sites_with_outcomes():
             assert (splits[members] == "test").sum() == pytest.approx(0.2 * members.sum(), abs=1.5)
 
 
+@pytest.mark.parametrize(
+    "grade",
+    [
+        Task(name="grade", kind="ordinal", unit="level", label="Grade", levels=("none", "mild", "severe")),
+        Task(name="grade", kind="categorical", unit="level", label="Class", levels=("a", "b", "c")),
+    ],
+    ids=lambda task: task.kind,
+)
+def test_every_level_gives_its_share(grade):
+    levels = np.random.default_rng(0).choice([0.0, 1.0, 2.0, np.nan], 2000, p=[0.8, 0.1, 0.02, 0.08])
+    eyes = np.repeat(levels, 2)
+    if grade.kind == "ordinal":
+        eyes[1::2] = np.where(np.isnan(levels), np.nan, 0.0)  # the worse eye says what the patient has
+
+    splits = assign_cohort_splits(
+        [str(number) for number in range(2000) for _ in range(2)],
+        seed=0,
+        options=SplitOptions(stratify_by=("grade",)),
+        labels_NT=eyes[:, None],
+        tasks=TaskTable.of([grade]),
+    )[::2]
+
+    for level in (0, 1, 2):
+        members = levels == level
+        assert (splits[members] == "test").sum() == pytest.approx(0.2 * members.sum(), abs=1.5)
+        assert (splits[members] == "calibration").sum() == pytest.approx(0.05 * members.sum(), abs=2.5)
+
+
 def test_those_already_sealed_count_towards_the_share_of_their_stratum():
     ids = [str(number) for number in range(100)]
     sealed = {str(number) for number in range(80, 95)}

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from sepl.data.imaging.reasons import Refusal
 from sepl.data.report.counts import PreparedLabels, count_labels, count_refusals, histogram
+from sepl.tasks import Task, TaskTable
 
 
 def test_reasons_that_differ_by_their_numbers_alone_are_one(tmp_path):
@@ -116,3 +117,21 @@ def test_the_bins_of_whole_years_are_whole_years_wide():
 
     assert set(np.diff(found.edges)) == {3.0}
     assert found.edges[0] % 1 == 0.5
+
+
+def test_levels_are_counted_by_patient_and_as_binary_tasks_of_having_them(tmp_path):
+    grade = Task(name="dr", kind="ordinal", unit="level", label="DR", levels=("a", "b", "c"), patient="worst")
+    kind = Task(name="kind", kind="categorical", unit="level", label="Kind", levels=("x", "y"))
+    labels = {"dr": np.array([0.0, 2, 1, 1, 0, np.nan, np.nan, np.nan]), "kind": np.array([0.0, 0, 1, 1, 1, 1, 0, 0])}
+    tasks = TaskTable.of([grade, kind])
+    build_tables(tmp_path, ["train"] * 6 + ["test"] * 2, labels, tasks=tasks)
+
+    counts = count_labels(PreparedLabels(tmp_path / "labels.parquet"), tasks, {})
+
+    grades, kinds = counts.tasks
+    assert grades.histogram.counts.tolist() == [1, 1, 1]
+    assert [part.task.label for part in grades.levels] == ["DR: a", "DR: b", "DR: c"]
+    assert [part.mean_S[0] for part in grades.levels] == pytest.approx([1 / 3] * 3)
+    assert [part.num_S.tolist() for part in kinds.levels] == [[3, 0, 0, 1]] * 2
+    assert kinds.histogram.counts.tolist() == [2, 2]
+    assert np.isnan(counts.correlation_TT[1]).all()

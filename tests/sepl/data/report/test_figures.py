@@ -19,7 +19,7 @@ from sepl.data.report.figures import (
     quality_histograms,
     shares_figure,
 )
-from sepl.tasks import BUILT_IN_TASKS
+from sepl.tasks import BUILT_IN_TASKS, Task
 
 NUM_SPLITS = len(COHORT_SPLITS)
 AGES = Histogram(np.array([20.0, 40.0, 60.0]), np.array([3, 5]))
@@ -137,3 +137,13 @@ def test_the_shares_of_a_site_are_a_hundred_per_cent_or_nothing(patients: list[l
     shares_GS = np.array([trace.x for trace in traces(figure)]).T
     assert shares_GS.sum(axis=1) == pytest.approx(np.where(patients_GS.sum(axis=1) > 0, 100.0, 0.0))
     assert [trace.name for trace in traces(figure)] == list(COHORT_SPLITS)
+
+
+def test_a_panel_of_grades_names_its_levels() -> None:
+    task = Task(name="dr", kind="ordinal", unit="level", label="DR", levels=("none", "<mild>", "severe"))
+    bars = Histogram(np.array([-0.5, 0.5, 1.5, 2.5]), np.array([5, 2, 1]))
+
+    figure = label_histograms(counts(counted("age", task=task, histogram=bars)))
+
+    assert [trace.y.tolist() for trace in traces(figure)] == [[5, 2, 1]]
+    assert list(figure.layout.xaxis.ticktext) == ["none", "&lt;mild&gt;", "severe"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from causal_cohort import CAUSE_OF, TASKS, planted_data
-from graded_cohort import graded_data
+from graded_training import graded_data
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn

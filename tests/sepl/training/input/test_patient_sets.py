@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from graded_cohort import graded_data
+from graded_training import graded_data
 from hypothesis import given
 from hypothesis import strategies as st
 

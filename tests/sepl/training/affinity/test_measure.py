@@ -5,10 +5,9 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 import torch
-from causal_cohort import CAUSE_OF, TASKS, planted_data
-from graded_training import graded_data
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import CAUSE_OF, TASKS, graded_data, planted_data
 from torch import nn
 
 from sepl.config import TrialConfig

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from graded_training import graded_data
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import graded_data
 
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from graded_training import graded_data
+from planted_data import graded_data
 from torch import Tensor
 
 from sepl.config import TrialConfig

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from graded_training import GRADED_TASKS, data_of, graded_data
+from planted_data import GRADED_TASKS, data_of, graded_data
 
 from sepl.config import TrialConfig
 from sepl.tasks import Task, TaskTable

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from graded_training import GRADED_TASKS, graded_data
+from planted_data import GRADED_TASKS, graded_data
 
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DatasetError

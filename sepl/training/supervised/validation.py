@@ -22,12 +22,9 @@ def validation_skills(
 ) -> dict[str, float]:
     """Skill of every task per patient, by name; NaN for a task that these patients cannot judge.
 
-    A patient's output is the mean over the photographs, of scaled values and of logits, so that an eye that shows the
-    finding clearly outweighs an undecided one; or that of the worst photograph where a task says so. Raises
-    DatasetError when no task at all can be judged.
+    Raises DatasetError when no task at all can be judged.
     """
-    outputs_PO = patient_outputs(outputs_NO, validation.photographs.patient_index, tasks)
-    values_PT = _values(outputs_PO, scaler, tasks)
+    values_PT = values_per_patient(outputs_NO, validation.photographs, scaler, tasks)
     skills_T = skill_per_task(values_PT, validation.labels_PT, scaler.medians, tasks)
     if np.isnan(skills_T).all():
         raise DatasetError(
@@ -37,8 +34,16 @@ def validation_skills(
     return dict(zip(tasks.names, skills_T.tolist(), strict=True))
 
 
-def _values(outputs_PO: NDArray[np.float64], scaler: LabelScaler, tasks: TaskTable) -> NDArray[np.float64]:
-    """(P, T), in units; logits of binary tasks, whose order alone counts, so that no two become one probability."""
+def values_per_patient(
+    outputs_NO: NDArray[np.float32], photographs: Photographs, scaler: LabelScaler, tasks: TaskTable
+) -> NDArray[np.float64]:
+    """Values (P, T) to measure skill by: in units, places of levels, and logits of binary tasks.
+
+    A patient's output is the mean over the photographs, of scaled values and of logits, so that an eye that shows the
+    finding clearly outweighs an undecided one; or that of the worst photograph where a task says so. Of a binary task
+    only the order counts, and as probabilities two logits might become one.
+    """
+    outputs_PO = patient_outputs(outputs_NO, photographs.patient_index, tasks)
     values_PT = scaler.unscale(single_outputs(outputs_PO, tasks)).astype(np.float64)
     for place, (task, columns) in enumerate(zip(tasks, tasks.outputs, strict=True)):
         if task.is_graded:

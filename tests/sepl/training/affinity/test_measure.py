@@ -5,9 +5,9 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 import torch
-from causal_cohort import CAUSE_OF, TASKS, planted_data
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import CAUSE_OF, TASKS, graded_data, planted_data
 from torch import nn
 
 from sepl.config import TrialConfig
@@ -99,6 +99,18 @@ def test_label_correlation_is_over_photographs_that_have_both_labels() -> None:
     ranks_2N = np.argsort(np.argsort(targets_NT[both][:, [1, 4]], axis=0), axis=0).T
     correlation_22 = np.asarray(np.corrcoef(ranks_2N))
     assert correlation_TT[1, 4] == pytest.approx(correlation_22[0, 1])
+
+
+def test_grades_and_classes_are_measured_too() -> None:
+    data = graded_data(0)
+
+    affinity = measure_affinity(SETTING.with_params(num_epochs=2), data, every=3)
+
+    correlation_TT = np.array(affinity.label_correlation, np.float64)
+    grade, lens, worst = (data.tasks.index(name) for name in ("grade", "lens", "worst"))
+    assert correlation_TT[grade, worst] == pytest.approx(1.0)
+    assert np.isnan(correlation_TT[lens]).all()  # classes have no order
+    assert np.isfinite(np.array(affinity.gradient_cosine, np.float64)).all()
 
 
 def test_a_benefit_needs_a_readable_prior_a_link_and_room_to_gain() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import graded_data
 
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
@@ -71,6 +72,18 @@ def test_labels_are_the_mean_over_photographs_that_have_them() -> None:
 
     assert patients.targets_PT.tolist() == [[7.0], [4.0]]
     assert patients.present_PT.tolist() == [[1.0], [1.0]]
+
+
+def test_labels_of_graded_tasks_stay_levels() -> None:
+    data = graded_data(0)
+
+    patients = PatientTrainSet.of(data.train, 2, data.tasks)
+
+    grades_NP = torch.where(data.train.present_NT > 0, data.train.targets_NT, torch.nan)[:, 4].view(-1, 2)
+    worst_P = grades_NP.nan_to_num(-1.0).max(dim=1).values
+    assert patients.targets_PT[:, 4].tolist() == worst_P.clamp(min=0).tolist()
+    assert patients.present_PT[:, 4].tolist() == (worst_P >= 0).float().tolist()
+    assert (patients.targets_PT[:, [0, 2]] % 1 == 0).all()
 
 
 @pytest.mark.parametrize("family", ["sepl", "single_task", "mtan"])
@@ -147,7 +160,7 @@ def test_shuffled_priors_are_somebody_elses(dataset: PreparedDataset) -> None:
     oracle_NT = labels_at_hand("oracle", photographs, dataset.scaler, dataset.tasks)
     shuffled_NT = labels_at_hand("shuffled", photographs, dataset.scaler, dataset.tasks)
 
-    assert labels_at_hand("predicted", photographs, dataset.scaler) is None
+    assert labels_at_hand("predicted", photographs, dataset.scaler, dataset.tasks) is None
     assert oracle_NT is not None
     assert shuffled_NT is not None
     np.testing.assert_array_equal(oracle_NT, scaled_NT)

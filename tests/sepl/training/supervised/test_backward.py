@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from planted_data import graded_data
 from torch import Tensor
 
 from sepl.config import TrialConfig
@@ -103,6 +104,18 @@ def test_parts_give_the_gradients_of_the_whole(
     whole_T, whole = Pass(smooth, data).run()
 
     parts_T, parts = Pass(smooth.with_params(micro_batch_size=micro_batch_size), data).run()
+
+    torch.testing.assert_close(parts_T, whole_T)
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_parts_give_the_gradients_of_the_whole_with_graded_tasks(weighting: str, smooth: TrialConfig) -> None:
+    data = graded_data(0, num_train=40, num_validation=4)
+    smooth = smooth.with_params(weighting=weighting, task_split="grade+sex", num_epochs=5)
+    whole_T, whole = Pass(smooth, data).run()
+
+    parts_T, parts = Pass(smooth.with_params(micro_batch_size=3), data).run()
 
     torch.testing.assert_close(parts_T, whole_T)
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)

@@ -91,7 +91,7 @@ def _measure(num_experts: int, device: torch.device, rounds: int) -> dict[str, A
 def _build_head(num_experts: int) -> SeplHead:
     return SeplHead(
         NUM_FEATURES,
-        is_binary=[k == 0 for k in range(NUM_TASKS)],
+        kinds=["binary" if k == 0 else "regression" for k in range(NUM_TASKS)],
         is_prior=[k < NUM_PRIORS for k in range(NUM_TASKS)],
         num_experts=num_experts,
         hidden_width=HIDDEN_WIDTH,

@@ -40,6 +40,7 @@ from sepl.simulation.cohort import simulate_cohort
 from sepl.tasks import TaskSplit
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun
 from sepl.training.weighting.base import Weighting
@@ -133,7 +134,7 @@ class SeplStep:
         passes = Passes(
             self._run.network,
             self._weighting,
-            data.is_binary_T,
+            TaskLosses(data.tasks, data.device),
             precision=setting.training.precision,
             streams=self._run.streams,
         )

@@ -41,7 +41,8 @@ def main(
     """Score photographs to Parquet, one row a photograph in the input's order.
 
     Columns: image, patient, status, reason, num_photographs (of the patient, that the row's values rest on), known,
-    given_ignored, per task value, _lo, _hi, and bundle_id; units in the metadata.
+    given_ignored, per task value, _lo, _hi, and bundle_id; units in the metadata. Of an ordinal or categorical task:
+    its level, _set (levels joined by |), _p_LEVEL.
 
     Args:
         bundle: A bundle's folder, or REGISTRY#ALIAS.
@@ -99,7 +100,7 @@ def _score(
     opened = open_bundle(bundle)
     tasks = opened.manifest.tasks
     reader = parse_known_columns(known_columns, tasks) if known_columns else None
-    of_header = tuple(name for name in from_header if name in tasks.names)
+    of_header = tuple(name for name in from_header if name in tasks.names and not tasks[name].is_graded)
     check_known((*(reader.tasks if reader else ()), *of_header), opened.manifest)
     source = find_photographs(
         input_uri, **columns, reading=Reading(**reading), ids=IdOptions.model_validate(ids), known=reader

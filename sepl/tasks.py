@@ -89,6 +89,11 @@ class Task(BaseModel):
             raise ValueError(
                 f"task {self.name} should have at least two different levels, had {', '.join(self.levels)}"
             )
+        joined = [level for level in self.levels if "|" in level or not level.strip()]
+        if joined:
+            raise ValueError(
+                f"levels of task {self.name} should be names without |, which joins them, had {joined[0]!r}"
+            )
         if self.patient != "mean" and self.kind != "ordinal":
             raise ValueError(f"task {self.name}: patient should be mean unless it is ordinal, was {self.patient}")
         return self

@@ -46,6 +46,10 @@ def _parse(text: str, manifest: BundleManifest) -> Mapping[str, float]:
     unknown = sorted(set(given) - set(manifest.tasks.names))
     if unknown:
         raise _refuse(f"known should be of {', '.join(manifest.tasks.names)}; was of {_shown(unknown[0])}")
+    try:
+        check_known([name for name in given if manifest.tasks[name].is_graded], manifest)
+    except ConfigError as problem:
+        raise _refuse(str(problem)) from None
     return {name: _number(manifest.tasks[name], value) for name, value in given.items() if value is not None}
 
 

@@ -7,7 +7,7 @@ from sepl.config import DeviceName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.metrics import Evaluation
-from sepl.scoring.rows import Score, Status
+from sepl.scoring.rows import Prediction, Score, Status
 from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit
 
@@ -48,6 +48,17 @@ class PredictionReply(Settings):
     unit: str
 
 
+class LevelReply(Settings):
+    """An ordinal or categorical task of one photograph."""
+
+    level: str
+    """The median grade of an ordinal task, the likeliest class of a categorical one."""
+    level_set: list[str] | None
+    """Levels that hold the truth with the model's confidence; null where the task is not calibrated."""
+    probabilities: dict[str, float]
+    """By level."""
+
+
 class ScoreReply(Settings):
     """One photograph, in the order of the request."""
 
@@ -64,7 +75,7 @@ class ScoreReply(Settings):
     """Tasks whose value was given, or follows from what was."""
     given_ignored: str | None
     """Which given values were not believed, and why."""
-    values: dict[str, PredictionReply]
+    values: dict[str, PredictionReply | LevelReply]
     """By task; empty unless the status is ok. The same for all photographs of a patient."""
     bundle_id: str
 
@@ -81,6 +92,8 @@ class TaskReply(Settings):
     unit: str
     role: TaskRole
     """Predicted first and propagated (prior), or predicted from image and priors (target)."""
+    levels: list[str]
+    """Grades of an ordinal task, the mildest first, or classes of a categorical one; else empty."""
 
 
 class KnownReply(Settings):
@@ -133,12 +146,6 @@ class Problem(Settings):
 
 
 def score_reply(score: Score, manifest: BundleManifest) -> ScoreReply:
-    values = {
-        name: PredictionReply(
-            value=prediction.value, low=prediction.low, high=prediction.high, unit=manifest.tasks[name].unit
-        )
-        for name, prediction in score.values.items()
-    }
     return ScoreReply(
         image=score.image,
         patient=score.patient or None,
@@ -147,9 +154,16 @@ def score_reply(score: Score, manifest: BundleManifest) -> ScoreReply:
         num_photographs=score.num_photographs,
         known=list(score.known),
         given_ignored=score.given_ignored,
-        values=values,
+        values={name: _value_reply(found, manifest.tasks[name]) for name, found in score.values.items()},
         bundle_id=score.bundle_id,
     )
+
+
+def _value_reply(found: Prediction, task: Task) -> PredictionReply | LevelReply:
+    if found.levels is None:
+        return PredictionReply(value=found.value, low=found.low, high=found.high, unit=task.unit)
+    level_set = None if found.levels.level_set is None else list(found.levels.level_set)
+    return LevelReply(level=found.levels.level, level_set=level_set, probabilities=dict(found.levels.probabilities))
 
 
 def model_reply(bundle: ModelBundle) -> ModelReply:
@@ -159,7 +173,7 @@ def model_reply(bundle: ModelBundle) -> ModelReply:
         bundle_id=manifest.bundle_id,
         tasks=[_task_reply(task, task_split) for task in manifest.tasks],
         image=manifest.image,
-        known=[] if manifest.conditioning is None else [_known_reply(task) for task in manifest.tasks],
+        known=[_known_reply(task) for task in manifest.tasks if manifest.conditioning and not task.is_graded],
         quality=QualityReply(limits=manifest.quality_limits, is_own=manifest.quality is not None),
         config=manifest.config,
         intervals=manifest.intervals,
@@ -174,4 +188,11 @@ def _known_reply(task: Task) -> KnownReply:
 
 
 def _task_reply(task: Task, task_split: TaskSplit) -> TaskReply:
-    return TaskReply(name=task.name, label=task.label, kind=task.kind, unit=task.unit, role=task_split.role(task.name))
+    return TaskReply(
+        name=task.name,
+        label=task.label,
+        kind=task.kind,
+        unit=task.unit,
+        role=task_split.role(task.name),
+        levels=list(task.levels),
+    )

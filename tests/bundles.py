@@ -33,8 +33,8 @@ def bundle_content(seed: int = 0, tasks: TaskTable = TASKS, image_size: int = 32
         "image": ImageSpec(size=image_size),
         "quality": QualityThresholds(),
         "scaler": LabelScaler(
-            medians=tuple(_SCALES[name][0] for name in tasks.names),
-            iqrs=tuple(_SCALES[name][1] for name in tasks.names),
+            medians=tuple(_SCALES.get(name, (0.0, 1.0))[0] for name in tasks.names),
+            iqrs=tuple(_SCALES.get(name, (0.0, 1.0))[1] for name in tasks.names),
         ),
         "intervals": Intervals(
             half_widths={task.name: 5.0 if task.name != "hba1c" else None for task in regression},

@@ -20,7 +20,7 @@ from sepl.models.predict import predict_outputs
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData, ValidationSet
 from sepl.training.supervised.run import TrainingRun, train
-from sepl.training.supervised.validation import labels_at_hand
+from sepl.training.supervised.validation import labels_at_hand, values_per_patient
 
 Floats = NDArray[np.float64]
 
@@ -35,14 +35,14 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     """
     network = trained_network(config, data)
     test = dataset.photographs("test")
-    outputs_NT = predict_outputs(
+    outputs_NO = predict_outputs(
         network,
         test.shards,
         device=data.device,
         patients=test.patient_index,
-        labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler),
+        labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler, dataset.tasks),
     )
-    return skills_of_values(test.per_patient(dataset.scaler.unscale(outputs_NT.astype(np.float64))), dataset)
+    return skills_of_values(values_per_patient(outputs_NO, test, dataset.scaler, dataset.tasks), dataset)
 
 
 def trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
@@ -63,7 +63,7 @@ def skills_of_values(values_PT: Floats, dataset: PreparedDataset) -> Floats:
     In units; of a binary task only the order counts. The resamples of patients are those of `skills_of`.
     """
     test = dataset.photographs("test")
-    labels_PT = test.per_patient(test.labels_NT)
+    labels_PT = test.labels_per_patient(dataset.tasks)
     weights_BP = resample_patients(len(labels_PT), NUM_BOOTSTRAP, seed=0)
     return np.column_stack(
         [_task_skills(dataset, index, values_PT, labels_PT, weights_BP) for index in range(len(dataset.tasks))]

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import Intervals, Provenance
-from sepl.bundle.skills import KNOWN_HEADER, SKILL_HEADER, known_rows, skill_caption, skill_rows
+from sepl.bundle.skills import KNOWN_HEADER, SKILL_HEADER, confusion_rows, known_rows, skill_caption, skill_rows
 from sepl.config import FusionName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.metrics import Evaluation
-from sepl.tasks import TaskSplit, TaskTable
+from sepl.tasks import Task, TaskSplit, TaskTable
 
 _USE = """\
 ## Use and limits
@@ -96,7 +96,17 @@ def _describe_skill(evaluation: Evaluation | None, provenance: Provenance) -> st
     if evaluation is None:
         return "## How good it is\n\nNot evaluated on sealed patients.\n"
     skills = f"{skill_caption(evaluation)}\n\n{_table(SKILL_HEADER, skill_rows(evaluation))}"
-    return f"## How good it is\n\n{_warn_of_readings(provenance)}{skills}"
+    return f"## How good it is\n\n{_warn_of_readings(provenance)}{skills}{_confusions(evaluation)}"
+
+
+def _confusions(evaluation: Evaluation) -> str:
+    """A table a graded task."""
+    return "".join(
+        f"\n{task.label}, patients by true level (rows) and predicted level (columns):\n\n"
+        + _table(["true level", *task.levels], confusion_rows(task))
+        for task in evaluation.tasks
+        if task.confusion is not None
+    )
 
 
 def _warn_of_readings(provenance: Provenance) -> str:
@@ -113,12 +123,20 @@ def _warn_of_readings(provenance: Provenance) -> str:
 def _describe_intervals(tasks: TaskTable, intervals: Intervals) -> str:
     rows = []
     for task in tasks:
-        if task.kind == "binary":
+        if task.is_graded:
+            rows.append([task.label, _describe_sets(task, intervals)])
+        elif task.kind == "binary":
             rows.append([task.label, f"temperature {intervals.temperatures.get(task.name, 1.0):.3g}"])
         else:
             half_width = intervals.half_widths.get(task.name)
             rows.append([task.label, "not calibrated" if half_width is None else f"± {half_width:.3g} {task.unit}"])
     return f"## {intervals.confidence:.0%} prediction intervals\n\n" + _table(["task", "calibration"], rows)
+
+
+def _describe_sets(task: Task, intervals: Intervals) -> str:
+    threshold = intervals.set_thresholds.get(task.name)
+    sets = "sets of levels not calibrated" if threshold is None else f"sets of its {len(task.levels)} levels"
+    return f"{sets}, temperature {intervals.temperatures.get(task.name, 1.0):.3g}"
 
 
 def _describe_known(tasks: TaskTable, conditioning: Conditioning | None, evaluation: Evaluation | None) -> str:
@@ -127,13 +145,15 @@ def _describe_known(tasks: TaskTable, conditioning: Conditioning | None, evaluat
     if conditioning is None:
         return f"{heading}Nothing: this model is not calibrated for known values (`jobs.calibrate` does that).\n"
     rows = []
+    numbers = [task.name for task in tasks if not task.is_graded]
+    no_grades = "" if len(numbers) == len(tasks) else "; no grade or class"
     for pattern in conditioning.declared:
-        helped = [name for name in tasks.names if name not in {*pattern.known, *pattern.guarded}]
+        helped = [name for name in numbers if name not in {*pattern.known, *pattern.guarded}]
         rows.append([", ".join(pattern.known), str(pattern.num_patients), ", ".join(helped) or "none"])
     return (
-        f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1). How errors go together was fitted "
-        f"on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the fit gained "
-        f"nothing by stays as predicted.{_told_network(conditioning)}\n\n"
+        f"{heading}Any of the values above, each in its unit (a binary one: 0 or 1){no_grades}. How errors go together "
+        f"was fitted on {conditioning.num_patients} patients ({conditioning.source}); what patients left out of the "
+        f"fit gained nothing by stays as predicted.{_told_network(conditioning)}\n\n"
         + _table(["known", "patients", "sharpened by it"], rows)
         + _known_skills(tasks, evaluation)
     )

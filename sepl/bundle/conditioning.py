@@ -107,13 +107,16 @@ class Conditioning(Residuals):
 def default_patterns(tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
     """Age and sex, which are never unknown, and all simple factors; of these the ones that the table has."""
     wanted = (("age", "sex"), SIMPLE)
-    found = (tuple(name for name in tasks.names if name in names) for names in wanted)
+    numbers = [task.name for task in tasks if not task.is_graded]
+    found = (tuple(name for name in numbers if name in names) for names in wanted)
     return tuple(dict.fromkeys(names for names in found if names))
 
 
 def all_patterns(declared: Sequence[Sequence[str]], tasks: TaskTable) -> list[tuple[str, ...]]:
-    """The declared ones, and every single task for sets that nobody declared."""
-    return list(dict.fromkeys([*map(tuple, declared), *((name,) for name in tasks.names)]))
+    """The declared ones, and every single task for sets that nobody declared. A graded task is in none."""
+    graded = {task.name for task in tasks if task.is_graded}
+    of_numbers = [tuple(known) for known in declared if not graded & set(known)]
+    return list(dict.fromkeys([*of_numbers, *((name,) for name in tasks.names if name not in graded)]))
 
 
 def parse_pattern(text: str, tasks: TaskTable, option: str) -> tuple[str, ...]:
@@ -127,4 +130,7 @@ def parse_pattern(text: str, tasks: TaskTable, option: str) -> tuple[str, ...]:
         raise ConfigError(
             f"{option} should be some of {', '.join(tasks.names)}, each once and with + or , between them; was {text!r}"
         )
+    graded = [name for name in names if tasks[name].is_graded]
+    if graded:
+        raise ConfigError(f"{option} should be of tasks that are a number; {graded[0]} is {tasks[graded[0]].kind}")
     return tuple(name for name in tasks.names if name in names)

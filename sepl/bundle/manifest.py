@@ -36,6 +36,7 @@ BundleFile = Literal["weights.safetensors", "evaluation.json", "model_card.md"]
 """The files that a manifest may list; a name that leads elsewhere is refused."""
 
 HalfWidth = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Threshold = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
@@ -51,7 +52,10 @@ class Intervals(Settings):
     half_widths: dict[str, HalfWidth | None] = Field(default_factory=dict)
     """By regression task, in its unit; None when the calibration patients were too few for this confidence."""
     temperatures: dict[str, Temperature] = Field(default_factory=dict)
-    """By binary task: the probability is sigmoid(logit / temperature)."""
+    """By binary task: the probability is sigmoid(logit / temperature). By graded task: as `sepl.levels` has it."""
+    set_thresholds: dict[str, Threshold | None] = Field(default_factory=dict)
+    """By graded task: a level of at most this score is in the set of levels; None when the calibration patients were
+    too few for this confidence."""
 
 
 class Provenance(Settings):
@@ -102,11 +106,15 @@ class BundleManifest(Settings):
         num_scales = len(self.scaler.medians)
         if num_scales != len(self.tasks):
             raise ValueError(f"scaler should have a scale for each of {len(self.tasks)} tasks, had {num_scales}")
-        unknown = sorted({*self.intervals.half_widths, *self.intervals.temperatures} - set(self.tasks.names))
+        intervals = self.intervals
+        unknown = {*intervals.half_widths, *intervals.temperatures, *intervals.set_thresholds} - set(self.tasks.names)
         if unknown:
             raise ValueError(
-                f"intervals should be of the tasks {', '.join(self.tasks.names)}, had {', '.join(unknown)}"
+                f"intervals should be of the tasks {', '.join(self.tasks.names)}, had {', '.join(sorted(unknown))}"
             )
+        numbers = sorted(name for name in intervals.set_thresholds if not self.tasks[name].is_graded)
+        if numbers:
+            raise ValueError(f"set_thresholds should be of ordinal and categorical tasks, had {', '.join(numbers)}")
         if self.conditioning is not None:
             self.conditioning.check_of(self.tasks)
         check_rules(self.rules, self.tasks)
@@ -118,13 +126,20 @@ class BundleManifest(Settings):
         return QualityThresholds() if self.quality is None else self.quality
 
     def to_json(self) -> bytes:
-        return (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
+        return (json.dumps(self.content(), indent=2, sort_keys=True) + "\n").encode()
+
+    def content(self) -> dict[str, Any]:
+        """As JSON has it; without thresholds of sets where no task is graded, as it was before there were any."""
+        content = self.model_dump(mode="json")
+        if not self.intervals.set_thresholds:
+            del content["intervals"]["set_thresholds"]
+        return content
 
 
 def with_id(content: Mapping[str, Any]) -> BundleManifest:
     """The manifest of a content that has no id yet; its id is the study's name and 12 digits of the content's hash."""
     draft = BundleManifest.model_validate({**content, "bundle_id": ""})
-    return draft.model_copy(update={"bundle_id": _make_id(draft, draft.model_dump(mode="json"))})
+    return draft.model_copy(update={"bundle_id": _make_id(draft, draft.content())})
 
 
 def parse_manifest(data: bytes, where: str) -> BundleManifest:

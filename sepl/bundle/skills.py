@@ -7,7 +7,14 @@ from sepl.metrics.known import KnownEvaluation, KnownSkill
 from sepl.reports.numbers import figure
 from sepl.tasks import TaskTable
 
+SET_SIZE = "set_size"
+"""Among a graded task's measures: the mean number of levels in a patient's set."""
+
 SKILL_HEADER = ("task", "unit", "n", "skill", "floor", "reachable", "MAE or AUC", "median predictor", "coverage")
+
+
+_SHORT_CAPTION = "skill: 1 − MAE / MAE of the median predictor, or 2 · AUC − 1; floor: measured age and sex alone"
+_SHORT_CAPTION_OF_GRADES = "\nof grades: quadratic kappa; of classes: (balanced accuracy − chance) / (1 − chance)"
 
 
 def skill_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
@@ -24,7 +31,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     table = Table(
         title=f"Skill on {evaluation.num_patients} {evaluation.cohort_split} patients [95 % patient bootstrap]",
         title_justify="left",
-        caption="skill: 1 − MAE / MAE of the median predictor, or 2 · AUC − 1; floor: measured age and sex alone",
+        caption=_SHORT_CAPTION + (_SHORT_CAPTION_OF_GRADES if _has_grades(evaluation) else ""),
         caption_justify="left",
     )
     cells = [_short_row(task) for task in evaluation.tasks]
@@ -71,6 +78,31 @@ def _known_skill(skill: KnownSkill) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def grade_measures(task: TaskEvaluation) -> tuple[str, str]:
+    """Of a graded task: what it reaches, with intervals, and what the most frequent training level would."""
+    measures = task.measures
+    if task.kind == "ordinal":
+        own = f"kappa {measures['kappa']}, MAE {measures['mae']} levels"
+        return own, f"MAE {measures['usual_mae']} levels"
+    own = f"balanced accuracy {measures['balanced_accuracy']}, accuracy {measures['accuracy']}"
+    return own, f"accuracy {measures['usual_accuracy']}"
+
+
+def grade_coverage(task: TaskEvaluation) -> str:
+    """Of a graded task: how often its sets hold the level, and how large they are; empty where it has none."""
+    if task.interval_coverage is None:
+        return ""
+    size = task.measures.get(SET_SIZE)
+    of = "" if size is None else f" in sets of {figure(size.value)} of {len(task.levels)} levels"
+    return f"{task.interval_coverage}{of}"
+
+
+def confusion_rows(task: TaskEvaluation) -> list[tuple[str, ...]]:
+    """A row a true level, whose first cell it is: the patients by predicted level."""
+    counts = task.confusion or ()
+    return [(level, *map(str, row)) for level, row in zip(task.levels, counts, strict=True)] if counts else []
+
+
 def _told(found: Estimate | None) -> str:
     return "" if found is None else str(found)
 
@@ -80,13 +112,25 @@ def skill_caption(evaluation: Evaluation) -> str:
     return (
         f"{evaluation.num_patients} patients of the cohort split {evaluation.cohort_split}, each counted once; "
         f"brackets are 95 % patient-bootstrap intervals ({evaluation.num_bootstrap} resamples). Skill is "
-        "1 − MAE/MAE(median of train), or 2·AUC − 1 for a binary task; the floor is what measured age and sex alone "
-        "predict; coverage is the share of patients inside their prediction interval."
+        f"1 − MAE/MAE(median of train), or 2·AUC − 1 for a binary task{_of_grades(evaluation)}; the floor is what "
+        "measured age and sex alone predict; coverage is the share of patients inside their prediction interval"
+        f"{', or whose level is in its set' if _has_grades(evaluation) else ''}."
     )
+
+
+def _has_grades(evaluation: Evaluation) -> bool:
+    return any(task.levels for task in evaluation.tasks)
+
+
+def _of_grades(evaluation: Evaluation) -> str:
+    if not _has_grades(evaluation):
+        return ""
+    return ", quadratic-weighted kappa for grades, (balanced accuracy − chance)/(1 − chance) for classes"
 
 
 def _row(task: TaskEvaluation) -> tuple[str, ...]:
     is_binary = task.kind == "binary"
+    own, usual, coverage = _measured(task)
     return (
         task.label,
         task.unit,
@@ -94,16 +138,24 @@ def _row(task: TaskEvaluation) -> tuple[str, ...]:
         str(task.skill),
         str(task.floor_skill),
         "" if task.reachable_skill is None else f"{task.reachable_skill:.3f}",
-        f"{'AUC' if is_binary else 'MAE'} {task.measures['auc' if is_binary else 'mae']}",
-        "AUC 0.500" if is_binary else f"MAE {task.measures['median_mae']}",
-        "" if task.interval_coverage is None else str(task.interval_coverage),
+        own,
+        usual,
+        coverage,
     )
+
+
+def _measured(task: TaskEvaluation) -> tuple[str, str, str]:
+    """What it reaches, what a constant would, and coverage."""
+    if task.levels:
+        return *grade_measures(task), grade_coverage(task)
+    if task.kind == "binary":
+        return f"AUC {task.measures['auc']}", "AUC 0.500", _told(task.interval_coverage)
+    return f"MAE {task.measures['mae']}", f"MAE {task.measures['median_mae']}", _told(task.interval_coverage)
 
 
 def _short_row(task: TaskEvaluation) -> dict[str, str]:
     """The task's clinical measure stands beside the median predictor's."""
-    is_binary = task.kind == "binary"
-    measure = figure(task.measures["auc" if is_binary else "mae"].value)
+    error, constant = _short_measures(task)
     positive = "" if task.num_positive is None else f" ({task.num_positive} +)"
     return {
         "factor": task.label,
@@ -112,7 +164,18 @@ def _short_row(task: TaskEvaluation) -> dict[str, str]:
         "skill": str(task.skill),
         "floor": figure(task.floor_skill.value),
         "reachable": "" if task.reachable_skill is None else figure(task.reachable_skill),
-        "error": f"AUC {measure}" if is_binary else f"{measure} {task.unit}",
-        "median's": "0.500" if is_binary else figure(task.measures["median_mae"].value),
+        "error": error,
+        "median's": constant,
         "coverage": "" if task.interval_coverage is None else figure(task.interval_coverage.value),
     }
+
+
+def _short_measures(task: TaskEvaluation) -> tuple[str, str]:
+    found = {name: figure(measure.value) for name, measure in task.measures.items()}
+    if task.kind == "binary":
+        return f"AUC {found['auc']}", "0.500"
+    if task.kind == "ordinal":
+        return f"{found['mae']} levels", found["usual_mae"]
+    if task.kind == "categorical":
+        return f"accuracy {found['accuracy']}", found["usual_accuracy"]
+    return f"{found['mae']} {task.unit}", found["median_mae"]

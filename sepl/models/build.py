@@ -42,7 +42,7 @@ def build_network(
     """The network that `config` names, on the CPU, in training mode, its images channels last.
 
     Its forward takes normalised images (B, 3, image_size, image_size) (see `sepl.models.pixels.to_input`) and gives
-    (B, T) in the order of `tasks`: scaled values, logits for binary tasks. `initialise=False` leaves
+    (B, O) in the order of `tasks.outputs`: scaled values, logits for tasks of other kinds. `initialise=False` leaves
     `config.weights` aside, for a network whose state is loaded next; `normalisation` is then how the pixels were
     normalised that it was trained on, and else the backbone's own. Raises ConfigError for what cannot be built.
     """
@@ -56,6 +56,7 @@ def build_network(
         final_norm=config.final_norm,
     )
     network = _builder(config.family)(config, tasks, image_size, make_backbone)
+    network.tasks = tasks
     network.normalisation = normalisation or backbone_normalisation(config.backbone, weights)
     network.to(memory_format=torch.channels_last)  # as stored pixels lie
     for module in network.modules():
@@ -90,7 +91,8 @@ def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: Ma
         )
     head = SeplHead(
         num_features,
-        is_binary=tasks.is_binary,
+        kinds=[task.kind for task in tasks],
+        num_outputs=_num_outputs(tasks),
         is_prior=[name in priors for name in tasks.names],
         num_experts=config.num_experts,
         hidden_width=config.hidden_width,
@@ -108,7 +110,7 @@ def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: Ma
 
 def _build_trunk(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
-    head = _build_head(config, num_features, len(tasks))
+    head = _build_head(config, num_features, tasks)
     network = TrunkNetwork(backbone, head, len(tasks), build_fusion(config.fusion, num_features))
     return _in_groups(network, config, tasks, num_features)
 
@@ -117,17 +119,19 @@ def _in_groups(network: TrunkNetwork, config: ModelConfig, tasks: TaskTable, num
     if config.task_groups != "none":
         groups = parse_task_groups(config.task_groups, tasks)
         group_of_task = [next(g for g, group in enumerate(groups) if name in group) for name in tasks.names]
-        network.head = GroupedHead(network.head, num_features, group_of_task, config.group_width)
+        network.head = GroupedHead(network.head, num_features, group_of_task, config.group_width, _num_outputs(tasks))
     return network
 
 
-def _build_head(config: ModelConfig, num_features: int, num_tasks: int) -> nn.Module:
+def _build_head(config: ModelConfig, num_features: int, tasks: TaskTable) -> nn.Module:
+    num_tasks, num_outputs = len(tasks), _num_outputs(tasks)
     if config.family == "hard_sharing":
-        return hard_sharing_head(num_features, num_tasks)
+        return hard_sharing_head(num_features, tasks.num_outputs)
     if config.family == "mmoe":
         return MmoeHead(
             num_features,
             num_tasks,
+            num_outputs,
             num_experts=config.num_experts,
             hidden_width=config.hidden_width,
             gate_top_k=config.gate_top_k,
@@ -137,6 +141,7 @@ def _build_head(config: ModelConfig, num_features: int, num_tasks: int) -> nn.Mo
         return CtanHead(
             num_features,
             num_tasks,
+            num_outputs,
             hidden_width=config.hidden_width,
             num_layers=config.num_layers,
             num_attention_heads=config.num_attention_heads,
@@ -146,6 +151,7 @@ def _build_head(config: ModelConfig, num_features: int, num_tasks: int) -> nn.Mo
     return CgcHead(
         num_features,
         num_tasks,
+        num_outputs,
         num_experts=config.num_experts,
         num_task_experts=config.num_task_experts,
         hidden_width=config.hidden_width,
@@ -156,15 +162,14 @@ def _build_head(config: ModelConfig, num_features: int, num_tasks: int) -> nn.Mo
 def _build_single_task(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     built = [make_backbone() for _ in tasks]
     num_features = built[0][1]
-    return SingleTaskNetwork(
-        [backbone for backbone, _ in built], num_features, build_fusion(config.fusion, num_features)
-    )
+    fusion = build_fusion(config.fusion, num_features)
+    return SingleTaskNetwork([backbone for backbone, _ in built], num_features, fusion, _num_outputs(tasks))
 
 
 def _build_soft_sharing(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
     fusion = build_fusion(config.fusion, num_features)
-    return SoftSharingNetwork(backbone, num_features, len(tasks), config.sharing_strength, fusion)
+    return SoftSharingNetwork(backbone, num_features, len(tasks), config.sharing_strength, fusion, _num_outputs(tasks))
 
 
 def _build_mtan(
@@ -172,14 +177,16 @@ def _build_mtan(
 ) -> MultiTaskNetwork:
     backbone, _ = make_backbone()
     stages, shapes = prune_to_stages(backbone, config.backbone, image_size)
-    return MtanNetwork(backbone, stages, shapes, len(tasks), build_fusion(config.fusion, shapes[-1][0]))
+    fusion = build_fusion(config.fusion, shapes[-1][0])
+    return MtanNetwork(backbone, stages, shapes, len(tasks), fusion, _num_outputs(tasks))
 
 
 def _build_cross_stitch(
     config: ModelConfig, tasks: TaskTable, image_size: int, make_backbone: MakeBackbone
 ) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
-    network = CrossStitchNetwork(backbone, num_features, len(tasks), build_fusion(config.fusion, num_features))
+    fusion = build_fusion(config.fusion, num_features)
+    network = CrossStitchNetwork(backbone, num_features, len(tasks), fusion, _num_outputs(tasks))
     heard: list[nn.Module] = []
     hooks = [stitch.register_forward_hook(lambda stitch, *_: heard.append(stitch)) for stitch in network.stitches]
     try:
@@ -193,6 +200,10 @@ def _build_cross_stitch(
         hook.remove()
     network.train()
     return network
+
+
+def _num_outputs(tasks: TaskTable) -> list[int]:
+    return [task.num_outputs for task in tasks]
 
 
 def _cannot_be_stitched(config: ModelConfig, problem: object) -> ConfigError:

@@ -2,11 +2,11 @@
 
     represent_pixels   pixels → what is kept of each photograph: its outputs; of a network that waits for patients, its
                        features
-    join_patients      that → one row of outputs a patient: the network's, or their mean
+    join_patients      that → one row of outputs a patient: the network's, or their mean or worst
 
-Both together are what `predict_outputs` and `mean_per_patient` make of all photographs at once.
+Both together are what `predict_outputs` and `patient_outputs` make of all photographs at once.
 
-Axes: B, N photograph, P patient, T task, F feature.
+Axes: B, N photograph, P patient, T task, O output, F feature.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.data.patients.index import mean_per_patient
+from sepl.levels import worst_outputs
 from sepl.memory import free_memory
 from sepl.models.parts.fusion import PhotographSets
 from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 from sepl.models.pixels import to_input
+from sepl.tasks import TaskTable
 
 
 def predict_outputs(
@@ -32,7 +34,7 @@ def predict_outputs(
     patients: NDArray[np.int64] | None = None,
     labels_NT: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """Outputs (N, T) of all photographs in the order of the shards: scaled values, logits for binary tasks.
+    """Outputs (N, O) of all photographs in the order of the shards: scaled values, logits for tasks of other kinds.
 
     Shards are (n, H, W, 3) uint8, possibly memory-mapped: only a batch of them is in memory at a time. The network, one
     of `build_network` already on `device`, is used in evaluation mode, so that a photograph's outputs do not depend on
@@ -94,7 +96,7 @@ def photograph_features(network: MultiTaskNetwork, images_BCHW: Tensor) -> Tenso
 
 
 def represent_pixels(network: MultiTaskNetwork, pixels_NHWC: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """What is kept of each photograph: its outputs (N, T); of a network that waits for patients, its features, (N, F)
+    """What is kept of each photograph: its outputs (N, O); of a network that waits for patients, its features, (N, F)
     or (N, T, F).
 
     The network is in evaluation mode on `device`.
@@ -110,19 +112,34 @@ def join_patients(
     patient_N: NDArray[np.int64],
     known_PT: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float64]:
-    """Outputs (P, T) from what was kept: scaled values, logits for binary tasks. Patients are 0 … P−1.
+    """Outputs (P, O) from what was kept: scaled values, logits for tasks of other kinds. Patients are 0 … P−1.
 
-    Each has a photograph. `known_PT`, scaled and NaN where unknown, is what a network that takes known values is told.
+    Each has a photograph. Without fusion they are those of `patient_outputs`; with it the network itself judges all of
+    a patient's photographs together, also where a task would take the worst of them. `known_PT`, scaled and NaN where
+    unknown, is what a network that takes known values is told.
     """
     if not network.waits_for_patients:
-        return mean_per_patient(kept_N.cpu().numpy(), patient_N)
+        return patient_outputs(kept_N.cpu().numpy(), patient_N, network.tasks)
     index_N = torch.from_numpy(patient_N).to(kept_N.device)
     told_PT = None if known_PT is None else torch.from_numpy(known_PT.astype(np.float32)).to(kept_N.device)
     if network.fusion is not None:
         sets = PhotographSets(index_N, int(patient_N.max()) + 1)
         return network.judge(kept_N, Context(sets, told_PT)).double().cpu().numpy()
     context = NO_CONTEXT if told_PT is None else Context(labels_BT=told_PT.index_select(0, index_N))
-    return mean_per_patient(network.judge(kept_N, context).float().cpu().numpy(), patient_N)
+    return patient_outputs(network.judge(kept_N, context).float().cpu().numpy(), patient_N, network.tasks)
+
+
+def patient_outputs(
+    outputs_NO: NDArray[np.floating], patient_N: NDArray[np.int64], tasks: TaskTable | None
+) -> NDArray[np.float64]:
+    """Outputs (P, O) of patients from those of their photographs: the mean, NaN left out.
+
+    Of a task whose patients have their worst grade (`patient` is "worst"), all outputs are those of the photograph with
+    the highest expected grade. Where a network with fusion has given a patient's photographs the patient's outputs, the
+    mean and the worst are these.
+    """
+    means_PO = mean_per_patient(outputs_NO, patient_N)
+    return means_PO if tasks is None else worst_outputs(means_PO, outputs_NO, patient_N, tasks)
 
 
 def _predict_photographs(
@@ -162,4 +179,4 @@ def _batches(shards: Sequence[NDArray[np.uint8]], device: torch.device, batch_si
 
 
 def _no_outputs(network: MultiTaskNetwork) -> NDArray[np.float32]:
-    return np.empty((0, network.num_tasks), dtype=np.float32)
+    return np.empty((0, network.num_outputs), dtype=np.float32)

@@ -162,7 +162,11 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
 
 def _is_close(ours: Intervals, theirs: Intervals) -> bool:
     """Whether two machines may have made both of the same patients."""
-    pairs = [(ours.half_widths, theirs.half_widths), (ours.temperatures, theirs.temperatures)]
+    pairs = [
+        (ours.half_widths, theirs.half_widths),
+        (ours.temperatures, theirs.temperatures),
+        (ours.set_thresholds, theirs.set_thresholds),
+    ]
     return ours.confidence == theirs.confidence and all(
         one.keys() == other.keys()
         and all(

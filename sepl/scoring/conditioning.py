@@ -24,6 +24,7 @@ from scipy.special import expit
 from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownPattern, Residuals, all_patterns
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
+from sepl.levels import single_outputs
 from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_half_width
 from sepl.scoring.limits import believable_limits
@@ -67,17 +68,20 @@ class _Fit:
 
 
 def scale_outputs(
-    outputs_NT: NDArray[np.floating], tasks: TaskTable, temperatures: Mapping[str, float], scale: BinaryScale
+    outputs_NO: NDArray[np.floating], tasks: TaskTable, temperatures: Mapping[str, float], scale: BinaryScale
 ) -> Floats:
-    """Network outputs as conditioning takes them: a binary task's calibrated probability or logit."""
+    """Network outputs (N, T) as conditioning takes them: a binary task's calibrated probability or logit, 0 of a graded
+    task."""
     temperatures_T = np.array([temperatures.get(name, 1.0) for name in tasks.names])
-    logits_NT = outputs_NT.astype(np.float64) / temperatures_T
+    outputs_NT = single_outputs(outputs_NO, tasks)
+    logits_NT = outputs_NT / temperatures_T
     binary_NT = expit(logits_NT) if scale == "probability" else logits_NT
     return np.where(np.array(tasks.is_binary), binary_NT, outputs_NT)
 
 
 def scale_known(values_NT: Floats, tasks: TaskTable, scaler: LabelScaler, scale: BinaryScale) -> Floats:
-    """Values in the tasks' units, NaN where absent, as conditioning takes them."""
+    """Values in the tasks' units, NaN where absent, as conditioning takes them; a graded task has none."""
+    values_NT = np.where(np.array([task.is_graded for task in tasks]), np.nan, values_NT)
     binary_NT = values_NT if scale == "probability" else np.sign(values_NT - 0.5) * KNOWN_LOGIT
     return np.where(np.array(tasks.is_binary), binary_NT, scaler.scale(values_NT))
 
@@ -146,7 +150,7 @@ def nearest_pattern(
 
 
 def fit_conditioning(
-    outputs_PT: NDArray[np.floating],
+    outputs_PO: NDArray[np.floating],
     labels_PT: Floats,
     tasks: TaskTable,
     scaler: LabelScaler,
@@ -162,20 +166,21 @@ def fit_conditioning(
     """How residuals go together, from patients on whom the network was not trained.
 
     Args:
-        outputs_PT: network outputs (scaled values, logits), mean over a patient's photographs.
+        outputs_PO: network outputs (scaled values, logits), mean over a patient's photographs.
         labels_PT: in the tasks' units, NaN where absent.
-        patterns: the declared ones, to which `all_patterns` adds unless `singles` is false.
+        patterns: the declared ones, to which `all_patterns` adds unless `singles` is false. A graded task is in none.
         is_calibration_P: whose residuals the intervals rest on; None: all.
         fitted_on: cohort splits of the patients.
         network_inputs: tasks of which the network is told known values.
         told: by pattern that has some of these, outputs (P, T) of the network told the labels of the pattern.
     """
+    patterns = [known for known in patterns if not any(tasks[name].is_graded for name in known)]
     is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
     every = all_patterns(patterns, tasks) if singles else list(map(tuple, patterns))
     setting = tasks, every, patterns, intervals.confidence, is_calibration_P, fitted_on, tuple(network_inputs)
     found = [
         _fit_on_scale(
-            scale_outputs(outputs_PT, tasks, intervals.temperatures, scale),
+            scale_outputs(outputs_PO, tasks, intervals.temperatures, scale),
             scale_known(labels_PT, tasks, scaler, scale),
             {
                 known: scale_outputs(outputs_PT, tasks, intervals.temperatures, scale)

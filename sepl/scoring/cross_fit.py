@@ -2,7 +2,7 @@
 
 patients in five parts ── conditioning fitted on four, guard and all ──► values of the fifth
 
-P patients · T tasks
+P patients · T tasks · O outputs
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sepl.bundle.conditioning import Conditioning
 from sepl.bundle.manifest import Intervals
 from sepl.data.dataset.scaling import LabelScaler
+from sepl.levels import output_values
 from sepl.scoring.conditioning import condition, fit_conditioning, probabilities, scale_known, scale_outputs
 from sepl.scoring.told import as_known
 from sepl.tasks import TaskTable
@@ -21,21 +22,22 @@ NUM_PARTS = 5
 
 
 def cross_condition(
-    outputs_PT: Floats,
+    outputs_PO: Floats,
     labels_PT: Floats,
     known: tuple[str, ...],
     tasks: TaskTable,
     scaler: LabelScaler,
-    told_PT: Floats | None = None,
+    told_PO: Floats | None = None,
 ) -> Floats:
     """Values (P, T) of the patients of whom all of `known` is known, NaN of the others.
 
-    In the tasks' units, probabilities of binary ones.
+    In the tasks' units, probabilities of binary ones; the place of the predicted level of graded ones, which nothing
+    moves.
 
     Args:
-        outputs_PT: network outputs (scaled values, logits), mean over a patient's photographs.
+        outputs_PO: network outputs (scaled values, logits), mean over a patient's photographs.
         labels_PT: in the tasks' units, NaN where absent.
-        told_PT: as `outputs_PT`, of a network that was told the labels of `known`; None: it takes none.
+        told_PO: as `outputs_PO`, of a network that was told the labels of `known`; None: it takes none.
     """
     values_PT = np.full(labels_PT.shape, np.nan)
     places = [tasks.index(name) for name in known]
@@ -46,38 +48,42 @@ def cross_condition(
         if not len(own):
             continue
         fitted = fit_conditioning(
-            outputs_PT[others],
+            outputs_PO[others],
             labels_PT[others],
             tasks,
             scaler,
             Intervals(),
             [known],
-            network_inputs=() if told_PT is None else known,
-            told=None if told_PT is None else {known: told_PT[others]},
+            network_inputs=() if told_PO is None else known,
+            told=None if told_PO is None else {known: told_PO[others]},
             singles=False,
         )
         known_NT = np.full((len(own), len(tasks)), np.nan)
         known_NT[:, places] = as_known(labels_PT[own], tasks)[:, places]
         values_PT[own] = _values(
-            fitted, outputs_PT[own], None if told_PT is None else told_PT[own], known_NT, tasks, scaler
+            fitted, outputs_PO[own], None if told_PO is None else told_PO[own], known_NT, tasks, scaler
         )
     return values_PT
 
 
 def _values(
     fitted: Conditioning,
-    outputs_NT: Floats,
-    told_NT: Floats | None,
+    outputs_NO: Floats,
+    told_NO: Floats | None,
     known_NT: Floats,
     tasks: TaskTable,
     scaler: LabelScaler,
 ) -> Floats:
     scale = fitted.binary_scale
     scaled_NT, scaled_told_NT = (
-        scale_outputs(rows_NT, tasks, {}, scale) for rows_NT in (outputs_NT, outputs_NT if told_NT is None else told_NT)
+        scale_outputs(rows_NO, tasks, {}, scale) for rows_NO in (outputs_NO, outputs_NO if told_NO is None else told_NO)
     )
     scaled_known_NT = scale_known(known_NT, tasks, scaler, scale)
     found = condition(fitted, tasks.names, scaled_NT, scaled_known_NT, scaled_told_NT)
     moved_NT = probabilities(found.values_NT, scale)
-    binary_NT = np.where(found.is_moved_NT, moved_NT, scale_outputs(outputs_NT, tasks, {}, "probability"))
-    return np.where(np.array(tasks.is_binary), binary_NT, scaler.unscale(found.values_NT))
+    binary_NT = np.where(found.is_moved_NT, moved_NT, scale_outputs(outputs_NO, tasks, {}, "probability"))
+    values_NT = np.where(np.array(tasks.is_binary), binary_NT, scaler.unscale(found.values_NT))
+    is_graded_T = np.array([task.is_graded for task in tasks])
+    return (
+        np.where(is_graded_T, output_values(outputs_NO, tasks, scaler), values_NT) if is_graded_T.any() else values_NT
+    )

@@ -11,10 +11,12 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation, evaluate
+from sepl.models.predict import patient_outputs
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.known import check_known
 from sepl.scoring.known_evaluation import evaluate_patterns
 from sepl.scoring.scorer import Scorer
+from sepl.scoring.set_evaluation import sets_that_hold, with_set_sizes
 from sepl.tasks import TaskSplit, TaskTable
 
 _log = logging.getLogger(__name__)
@@ -49,10 +51,10 @@ def evaluate_bundle(
     _tell_other_limits(scorer.bundle, dataset)
     if not dataset.photographs(cohort_split).num_photographs:
         raise DatasetError(f"{dataset.uri}: cohort split {cohort_split} should hold patients, holds none")
-    outputs_PT, labels_PT = per_patient(scorer, dataset, cohort_split)
-    found = calibrated_values(outputs_PT, manifest.tasks, manifest.scaler, manifest.intervals)
+    outputs_PO, labels_PT = per_patient(scorer, dataset, cohort_split)
+    found = calibrated_values(outputs_PO, manifest.tasks, manifest.scaler, manifest.intervals)
     train = dataset.photographs("train")
-    train_labels_PT = train.per_patient(train.labels_NT)
+    train_labels_PT = train.labels_per_patient(manifest.tasks)
     evaluation = evaluate(
         found.values_NT,
         labels_PT,
@@ -61,12 +63,14 @@ def evaluate_bundle(
         cohort_split=cohort_split,
         task_split=TaskSplit.parse(manifest.config.model.task_split, manifest.tasks),
         half_widths=manifest.intervals.half_widths,
+        in_sets=sets_that_hold(found.levels, labels_PT, manifest.tasks),
         reachable_skill=dataset.manifest.reachable_skill,
         num_bootstrap=num_bootstrap,
     )
+    evaluation = with_set_sizes(evaluation, found.levels, labels_PT, manifest.tasks)
     if not patterns:
         return evaluation
-    told = evaluate_patterns(patterns, scorer, dataset, cohort_split, outputs_PT, num_bootstrap=num_bootstrap)
+    told = evaluate_patterns(patterns, scorer, dataset, cohort_split, outputs_PO, num_bootstrap=num_bootstrap)
     return evaluation.model_copy(update={"known": told})
 
 
@@ -87,7 +91,7 @@ def _asked(
             f"were to be on {cohort_split}"
         )
     photographs = dataset.photographs(cohort_split)
-    labels_PT = photographs.per_patient(photographs.labels_NT)
+    labels_PT = photographs.labels_per_patient(dataset.tasks)
     for names in patterns:
         places = [manifest.tasks.index(name) for name in names]
         num_patients = int(np.isfinite(labels_PT[:, places]).all(axis=1).sum())
@@ -100,10 +104,11 @@ def _asked(
 
 
 def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> tuple[Floats, Floats]:
-    """Network outputs (P, T), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
+    """Network outputs (P, O), scaled values and logits, and labels (P, T) in units, of a cohort split's patients."""
     photographs = dataset.photographs(cohort_split)
-    outputs_NT = scorer.outputs(photographs.shards, photographs.patient_index)
-    return photographs.per_patient(outputs_NT), photographs.per_patient(photographs.labels_NT)
+    outputs_NO = scorer.outputs(photographs.shards, photographs.patient_index)
+    outputs_PO = patient_outputs(outputs_NO, photographs.patient_index, dataset.tasks)
+    return outputs_PO, photographs.labels_per_patient(dataset.tasks)
 
 
 def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:
@@ -130,7 +135,9 @@ def _tell_other_limits(bundle: ModelBundle, dataset: PreparedDataset) -> None:
 
 
 def _describe_tasks(tasks: TaskTable) -> str:
-    return ", ".join(f"{task.name} ({task.kind}, {task.unit})" for task in tasks)
+    return ", ".join(
+        f"{task.name} ({task.kind}, {' < '.join(task.levels) if task.is_graded else task.unit})" for task in tasks
+    )
 
 
 def _describe_image(image: ImageSpec) -> str:

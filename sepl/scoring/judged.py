@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepl.bundle.format import BundleManifest
+from sepl.scoring.intervals import CalibratedValues
 from sepl.scoring.known import NOTHING, Given, score_known
 from sepl.scoring.readings import Reading
-from sepl.scoring.rows import Prediction, Score
+from sepl.scoring.rows import Levels, Prediction, Score
+from sepl.tasks import TaskTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,13 +21,13 @@ class Judged:
 
     reading: Reading
     """Without its pixels."""
-    outputs_T: NDArray[np.float64] | None
+    outputs_O: NDArray[np.float64] | None
     """Its patient's; None unless the status is ok."""
     num_photographs: int
     """That the outputs rest on."""
     given: Given = NOTHING
     """Of its patient."""
-    told_T: NDArray[np.float64] | None = None
+    told_O: NDArray[np.float64] | None = None
     """Its patient's outputs of a network that was told what is known; None: it was told nothing."""
 
 
@@ -32,11 +35,11 @@ def judge_photograph(
     reading: Reading,
     outputs: tuple[NDArray[np.float64], int] | None,
     given: Given,
-    told_T: NDArray[np.float64] | None = None,
+    told_O: NDArray[np.float64] | None = None,
 ) -> Judged:
     """A photograph with its patient's outputs, if the network has finite ones, and what is known of that patient."""
     if outputs is not None:
-        return Judged(reading, *outputs, given, told_T)
+        return Judged(reading, *outputs, given, told_O)
     if reading.status == "ok":
         reading = replace(reading, status="failed", reason="the model's output is not finite")
     return Judged(reading, None, 0)
@@ -44,17 +47,24 @@ def judge_photograph(
 
 def score_judged(judged: Sequence[Judged], manifest: BundleManifest) -> list[Score]:
     """The rows, in order."""
-    outputs = [row.outputs_T for row in judged if row.outputs_T is not None]
+    outputs = [row.outputs_O for row in judged if row.outputs_O is not None]
     if not outputs:
         return [_score(row, manifest) for row in judged]
-    told = [row.outputs_T if row.told_T is None else row.told_T for row in judged if row.outputs_T is not None]
-    given = [row.given for row in judged if row.outputs_T is not None]
+    told = [row.outputs_O if row.told_O is None else row.told_O for row in judged if row.outputs_O is not None]
+    given = [row.given for row in judged if row.outputs_O is not None]
     scored = score_known(np.stack(outputs), given, manifest, np.stack(told))
     found = scored.found
     ends = (found.values_NT.tolist(), found.low_NT.tolist(), found.high_NT.tolist())
-    values = ([_prediction(*triple) for triple in zip(*row, strict=True)] for row in zip(*ends, strict=True))
+    levels = _levels_of(found, manifest.tasks)
+    values = (
+        [
+            _prediction(*triple, levels[task.name][place] if task.is_graded else None)
+            for task, triple in zip(manifest.tasks, zip(*row, strict=True), strict=True)
+        ]
+        for place, row in enumerate(zip(*ends, strict=True))
+    )
     rows = zip(values, scored.known, scored.ignored, strict=True)
-    return [_score(row, manifest, _NO_VALUES if row.outputs_T is None else next(rows)) for row in judged]
+    return [_score(row, manifest, _NO_VALUES if row.outputs_O is None else next(rows)) for row in judged]
 
 
 _Row = tuple[Sequence[Prediction], tuple[str, ...], str | None]
@@ -78,6 +88,21 @@ def _score(row: Judged, manifest: BundleManifest, found: _Row = _NO_VALUES) -> S
     )
 
 
-def _prediction(value: float, low: float, high: float) -> Prediction:
+def _prediction(value: float, low: float, high: float, levels: Levels | None) -> Prediction:
     has_interval = low == low  # NaN is not itself
-    return Prediction(value, low if has_interval else None, high if has_interval else None)
+    return Prediction(value, low if has_interval else None, high if has_interval else None, levels)
+
+
+def _levels_of(found: CalibratedValues, tasks: TaskTable) -> dict[str, list[Levels]]:
+    """By graded task, of every row."""
+    return {
+        row.task.name: [
+            Levels(
+                level=row.task.levels[int(place)],
+                level_set=None if row.in_set_NL is None else tuple(compress(row.task.levels, row.in_set_NL[number])),
+                probabilities=dict(zip(row.task.levels, row.probabilities_NL[number].tolist(), strict=True)),
+            )
+            for number, place in enumerate(found.values_NT[:, tasks.index(row.task.name)])
+        ]
+        for row in found.levels
+    }

@@ -55,10 +55,18 @@ class KnownScores:
 
 
 def check_known(names: Sequence[str], manifest: BundleManifest) -> None:
-    """Raises ConfigError for a task that the bundle does not have, or a bundle that cannot take known values."""
+    """Raises ConfigError for a task that the bundle does not have or that is graded, or a bundle that cannot take known
+    values."""
     unknown = sorted(set(names) - set(manifest.tasks.names))
     if unknown:
         raise ConfigError(f"known should be of {', '.join(manifest.tasks.names)}; was of {', '.join(unknown)}")
+    graded = [
+        f"{name} ({manifest.tasks[name].kind})" for name in dict.fromkeys(names) if manifest.tasks[name].is_graded
+    ]
+    if graded:
+        raise ConfigError(
+            f"known should be of tasks that are a number; grades and classes cannot be given, was {', '.join(graded)}"
+        )
     if names and manifest.conditioning is None:
         raise ConfigError(
             f"known should be given to a bundle that is calibrated for it, {manifest.bundle_id} is not: calibrate anew "
@@ -94,7 +102,7 @@ def join_known(rows: Sequence[KnownValues], manifest: BundleManifest) -> Given:
     return Given(values, tuple(ignored))
 
 
-def believe(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> list[Given]:
+def believe(outputs_NO: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> list[Given]:
     """Of what is given of each row what stays, with what follows from it, and why the rest does not.
 
     Raises ConfigError as `check_known` does.
@@ -106,51 +114,51 @@ def believe(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: 
     conditioning = manifest.conditioning
     assert conditioning is not None  # check_known
     relations = relations_of(manifest.tasks, manifest.rules)
-    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
-    scaled_NT = scale_outputs(outputs_NT, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
+    plain = calibrated_values(outputs_NO, manifest.tasks, manifest.scaler, manifest.intervals)
+    scaled_NT = scale_outputs(outputs_NO, manifest.tasks, manifest.intervals.temperatures, conditioning.binary_scale)
     return [
         _believe(row, outputs_T, values_T, manifest, conditioning, relations)
         for row, outputs_T, values_T in zip(given, scaled_NT, plain.values_NT, strict=True)
     ]
 
 
-def network_told(outputs_NT: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> Floats:
+def network_told(outputs_NO: NDArray[np.floating], given: Sequence[Given], manifest: BundleManifest) -> Floats:
     """Of what is believed, what the network itself is told: (N, T) in units, NaN where nothing."""
     inputs = () if manifest.conditioning is None else manifest.conditioning.network_inputs
     if not inputs:
-        return np.full(outputs_NT.shape, math.nan)
+        return np.full((len(given), len(manifest.tasks)), math.nan)
     rows = [
         [row.values.get(name, math.nan) if name in inputs else math.nan for name in manifest.tasks.names]
-        for row in believe(outputs_NT, given, manifest)
+        for row in believe(outputs_NO, given, manifest)
     ]
-    return np.array(rows).reshape(outputs_NT.shape)
+    return np.array(rows).reshape(len(given), len(manifest.tasks))
 
 
 def score_known(
-    outputs_NT: NDArray[np.floating],
+    outputs_NO: NDArray[np.floating],
     given: Sequence[Given],
     manifest: BundleManifest,
-    told_NT: NDArray[np.floating] | None = None,
+    told_NO: NDArray[np.floating] | None = None,
 ) -> KnownScores:
     """Calibrated values and intervals of network outputs, given what is known of each row.
 
     A known value stands as it is, its interval has no width; a row of whom nothing is known, or believed, is exactly
-    as `calibrated_values` has it. `told_NT` are the outputs of a network that was told what `network_told` says. Raises
+    as `calibrated_values` has it. `told_NO` are the outputs of a network that was told what `network_told` says. Raises
     ConfigError as `check_known` does.
     """
-    plain = calibrated_values(outputs_NT, manifest.tasks, manifest.scaler, manifest.intervals)
+    plain = calibrated_values(outputs_NO, manifest.tasks, manifest.scaler, manifest.intervals)
     if not any(row.values for row in given):
         return KnownScores(plain, [()] * len(given), [_joined(row.ignored) for row in given])
-    believed = believe(outputs_NT, given, manifest)
+    believed = believe(outputs_NO, given, manifest)
     known_NT = np.array([[row.values.get(name, math.nan) for name in manifest.tasks.names] for row in believed])
     known = [tuple(name for name in manifest.tasks.names if name in row.values) for row in believed]
-    moved = _moved(outputs_NT, outputs_NT if told_NT is None else told_NT, known_NT, plain, manifest)
+    moved = _moved(outputs_NO, outputs_NO if told_NO is None else told_NO, known_NT, plain, manifest)
     return KnownScores(moved, known, [_joined(row.ignored) for row in believed])
 
 
 def _moved(
-    outputs_NT: NDArray[np.floating],
-    told_NT: NDArray[np.floating],
+    outputs_NO: NDArray[np.floating],
+    told_NO: NDArray[np.floating],
     known_NT: Floats,
     plain: CalibratedValues,
     manifest: BundleManifest,
@@ -159,7 +167,7 @@ def _moved(
     assert conditioning is not None  # `believe` found something known
     scale = conditioning.binary_scale
     scaled_NT, scaled_told_NT = (
-        scale_outputs(rows_NT, tasks, manifest.intervals.temperatures, scale) for rows_NT in (outputs_NT, told_NT)
+        scale_outputs(rows_NO, tasks, manifest.intervals.temperatures, scale) for rows_NO in (outputs_NO, told_NO)
     )
     scaled_known_NT = scale_known(known_NT, tasks, scaler, scale)
     found = condition(conditioning, tasks.names, scaled_NT, scaled_known_NT, scaled_told_NT)
@@ -168,15 +176,16 @@ def _moved(
     half_NT = np.where(is_binary_T, math.nan, found.half_widths_NT * np.array(scaler.iqrs))
     limits = plausible_limits(tasks)
     is_known_NT = np.isfinite(known_NT)
+    is_moved_NT = found.is_moved_NT & ~np.array([task.is_graded for task in tasks])
     values_NT, low_NT, high_NT = (
-        np.where(is_known_NT, known_NT, np.where(found.is_moved_NT, np.clip(moved_NT, *limits), plain_NT))
+        np.where(is_known_NT, known_NT, np.where(is_moved_NT, np.clip(moved_NT, *limits), plain_NT))
         for moved_NT, plain_NT in (
             (values_NT, plain.values_NT),
             (np.clip(values_NT, *limits) - half_NT, plain.low_NT),
             (np.clip(values_NT, *limits) + half_NT, plain.high_NT),
         )
     )
-    return CalibratedValues(values_NT, low_NT, high_NT)
+    return CalibratedValues(values_NT, low_NT, high_NT, plain.levels)
 
 
 def _believe(

@@ -1,6 +1,6 @@
 """How good a bundle is on patients of whom some values are known, one set of known tasks after the other.
 
-P patients · R of these, of whom all of a set is known · T tasks
+P patients · R of these, of whom all of a set is known · T tasks · O outputs
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from sepl.scoring.known import NOTHING, Given, network_told, score_known
 from sepl.scoring.relations import implied, relations_of
 from sepl.scoring.scorer import Scorer
 from sepl.scoring.told import as_known, told_per_patient
+from sepl.tasks import TaskTable
 
 Floats = NDArray[np.float64]
 
@@ -28,35 +29,38 @@ def evaluate_patterns(
     scorer: Scorer,
     dataset: PreparedDataset,
     cohort_split: str,
-    outputs_PT: Floats,
+    outputs_PO: Floats,
     *,
     num_bootstrap: int = 1000,
 ) -> tuple[KnownEvaluation, ...]:
     """Each set of known tasks on the patients of whom all of them are known.
 
-    A set without two such patients is left out, and one that leaves nothing to predict.
+    A set without two such patients is left out, and one that leaves nothing to predict but grades and classes, which
+    are neither known nor moved by what is.
 
     The floor is fitted on the dataset's train patients.
 
     Args:
-        outputs_PT: of the network with nothing known, of the cohort split's patients.
+        outputs_PO: of the network with nothing known, of the cohort split's patients.
     """
     manifest = scorer.bundle.manifest
     train_PT, validation_PT, labels_PT = (_labels(dataset, name) for name in ("train", "validation", cohort_split))
-    cases = [case for names in patterns for case in _cases(names, outputs_PT, labels_PT, manifest)]
+    cases = [case for names in patterns for case in _cases(names, outputs_PO, labels_PT, manifest)]
     scored = _score(cases, scorer, dataset, cohort_split)
-    medians_T = [median_of_present(train_PT[:, index]) for index in range(len(manifest.tasks))]
+    tasks, numbers = _numbers(manifest.tasks)
+    train_PT, validation_PT, labels_PT = (own_PT[:, numbers] for own_PT in (train_PT, validation_PT, labels_PT))
+    medians_T = [median_of_present(train_PT[:, index]) for index in range(len(tasks))]
     found = []
     for place in range(0, len(cases), _NUM_CASES):
         case, (unknown, known, shuffled) = cases[place], scored[place : place + _NUM_CASES]
         own_RT = labels_PT[case.rows]
         predictions = KnownPredictions(
-            unknown_PT=unknown.values_NT,
-            known_PT=known.values_NT,
-            low_PT=known.low_NT,
-            high_PT=known.high_NT,
-            shuffled_PT=shuffled.values_NT,
-            floor_PT=fit_known_floor(train_PT, validation_PT, own_RT, manifest.tasks, case.names),
+            unknown_PT=unknown.values_NT[:, numbers],
+            known_PT=known.values_NT[:, numbers],
+            low_PT=known.low_NT[:, numbers],
+            high_PT=known.high_NT[:, numbers],
+            shuffled_PT=shuffled.values_NT[:, numbers],
+            floor_PT=fit_known_floor(train_PT, validation_PT, own_RT, tasks, case.names),
         )
         found.append(
             evaluate_known(
@@ -64,7 +68,7 @@ def evaluate_patterns(
                 predictions,
                 own_RT,
                 medians_T,
-                manifest.tasks,
+                tasks,
                 exact=case.exact,
                 num_bootstrap=num_bootstrap,
             )
@@ -78,7 +82,7 @@ class _Case:
 
     names: tuple[str, ...]
     rows: NDArray[np.int64]
-    outputs_RT: Floats
+    outputs_RO: Floats
     given: Sequence[Given]
     exact: tuple[str, ...]
     """Tasks that follow from these by a rule."""
@@ -88,17 +92,17 @@ _NUM_CASES = 3
 """Of a set: nothing, its values, those of another patient."""
 
 
-def _cases(names: tuple[str, ...], outputs_PT: Floats, labels_PT: Floats, manifest: BundleManifest) -> Sequence[_Case]:
+def _cases(names: tuple[str, ...], outputs_PO: Floats, labels_PT: Floats, manifest: BundleManifest) -> Sequence[_Case]:
     tasks = manifest.tasks
     exact = implied(names, relations_of(tasks, manifest.rules))
     places = [tasks.index(name) for name in names]
     rows = np.flatnonzero(np.isfinite(labels_PT[:, places]).all(axis=1))
-    if len(rows) < 2 or len({*names, *exact}) == len(tasks):
+    if len(rows) < 2 or {*_numbers(tasks)[0].names} <= {*names, *exact}:
         return ()
     values_RK = as_known(labels_PT[rows], tasks)[:, places]
     given = [Given(dict(zip(names, values_K, strict=True))) for values_K in values_RK.tolist()]
     others = [given[place - 1] for place in range(len(given))]
-    return [_Case(names, rows, outputs_PT[rows], told, exact) for told in ([NOTHING] * len(given), given, others)]
+    return [_Case(names, rows, outputs_PO[rows], told, exact) for told in ([NOTHING] * len(given), given, others)]
 
 
 def _score(
@@ -107,24 +111,30 @@ def _score(
     manifest = scorer.bundle.manifest
     told = _told(cases, scorer, dataset, cohort_split) if scorer.network.takes_known else [None] * len(cases)
     return [
-        score_known(case.outputs_RT, case.given, manifest, told_RT).found
-        for case, told_RT in zip(cases, told, strict=True)
+        score_known(case.outputs_RO, case.given, manifest, told_RO).found
+        for case, told_RO in zip(cases, told, strict=True)
     ]
 
 
 def _told(cases: Sequence[_Case], scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> Sequence[Floats]:
-    """Outputs (R, T) of the network when it is told, by case."""
+    """Outputs (R, O) of the network when it is told, by case."""
     manifest: BundleManifest = scorer.bundle.manifest
     num_patients = dataset.photographs(cohort_split).num_patients
     tables = []
     for case in cases:
         table_PT = np.full((num_patients, len(manifest.tasks)), np.nan)
-        table_PT[case.rows] = network_told(case.outputs_RT, case.given, manifest)
+        table_PT[case.rows] = network_told(case.outputs_RO, case.given, manifest)
         tables.append(table_PT)
     told = told_per_patient(scorer, dataset, cohort_split, tables)
-    return [told_PT[case.rows] for case, told_PT in zip(cases, told, strict=True)]
+    return [told_PO[case.rows] for case, told_PO in zip(cases, told, strict=True)]
 
 
 def _labels(dataset: PreparedDataset, cohort_split: str) -> Floats:
     photographs = dataset.photographs(cohort_split)
-    return photographs.per_patient(photographs.labels_NT)
+    return photographs.labels_per_patient(dataset.tasks)
+
+
+def _numbers(tasks: TaskTable) -> tuple[TaskTable, NDArray[np.int64]]:
+    """The tasks that are no grades or classes, and their places."""
+    places = [index for index, task in enumerate(tasks) if not task.is_graded]
+    return TaskTable.of(tasks.root[index] for index in places), np.array(places)

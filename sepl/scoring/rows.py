@@ -11,14 +11,30 @@ STATUSES: tuple[Status, ...] = ("ok", "rejected", "failed")
 
 
 @dataclass(frozen=True)
+class Levels:
+    """What is said of the levels of one graded task."""
+
+    level: str
+    """The median grade of an ordinal task, the likeliest class of a categorical one."""
+    level_set: tuple[str, ...] | None
+    """Levels that hold the truth with the bundle's confidence, in their order; None without enough calibration
+    patients."""
+    probabilities: Mapping[str, float]
+    """By level, all of them in order."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One task of one photograph, in the task's unit."""
 
     value: float
-    """A probability for a binary task."""
+    """A probability for a binary task, the place of its level for a graded one."""
     low: float | None
-    """Ends of the prediction interval; None for a binary task and for one without enough calibration patients."""
+    """Ends of the prediction interval; None for a binary or graded task and for one without enough calibration
+    patients."""
     high: float | None
+    levels: Levels | None = None
+    """Of a graded task."""
 
 
 @dataclass(frozen=True)

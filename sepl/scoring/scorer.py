@@ -5,8 +5,9 @@
 Every photograph gives exactly one row, in order; one that cannot be read or is beyond the limits
 of quality that the bundle's own photographs passed costs its own row.
 Photographs of one patient are judged together, as in validation, calibration and test: by a network with fusion, else
-by the mean of their outputs. Each of them that can be scored has the patient's values; one that cannot changes nothing
-for the others. A photograph without a patient is judged by itself. No value depends on other patients.
+by the mean of their outputs, or those of the worst grade for a task that says so. Each of them that can be scored has
+the patient's values; one that cannot changes nothing for the others. A photograph without a patient is judged by
+itself. No value depends on other patients.
 """
 
 import logging
@@ -197,7 +198,7 @@ class Scorer:
     def outputs(
         self, shards: Sequence[NDArray[np.uint8]], patients: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
-        """Network outputs (N, T) of pixels (n, size, size, 3): scaled values, logits for binary tasks.
+        """Network outputs (N, O) of pixels (n, size, size, 3): scaled values, logits of binary and graded tasks.
 
         `patients` (N,) 0 … P−1 tells a network with fusion which photographs are one patient's: all of these get the
         patient's outputs. Without it each photograph is judged by itself.
@@ -283,7 +284,7 @@ class Scorer:
     def _told_of(
         self, kept_N: Tensor, patient_N: NDArray[np.int64], outputs: "_Outputs", given: Mapping[int, Given]
     ) -> dict[int, NDArray[np.float64]]:
-        """By patient of whom the network is told something: its outputs (T,) then."""
+        """By patient of whom the network is told something: its outputs (O,) then."""
         known = {patient: given[patient] for patient in outputs if patient in given}
         if not self.network.takes_known or not known:
             return {}
@@ -294,15 +295,15 @@ class Scorer:
             return join_told(self.network, kept_N, patient_N, scaled)
 
     def _outputs_of(self, kept_N: Tensor, patient_N: NDArray[np.int64]) -> "_Outputs":
-        """By patient: outputs (T,), and the number of photographs that they rest on."""
+        """By patient: outputs (O,), and the number of photographs that they rest on."""
         if not len(patient_N):
             return {}
         found_P, index_N, counts_P = np.unique(patient_N, return_inverse=True, return_counts=True)
         with _full_precision(), torch.inference_mode():
-            outputs_PT = join_patients(self.network, kept_N, index_N)
-        rows = zip(found_P.tolist(), outputs_PT, counts_P.tolist(), strict=True)
+            outputs_PO = join_patients(self.network, kept_N, index_N)
+        rows = zip(found_P.tolist(), outputs_PO, counts_P.tolist(), strict=True)
         # copies, since a row that waits should not keep the others
-        return {patient: (row_T.copy(), count) for patient, row_T, count in rows if np.isfinite(row_T).all()}
+        return {patient: (row_O.copy(), count) for patient, row_O, count in rows if np.isfinite(row_O).all()}
 
     def _rows(self, judged: Sequence[Judged]) -> list[Score]:
         return score_judged(judged, self.bundle.manifest)

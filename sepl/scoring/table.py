@@ -3,9 +3,13 @@
     image · patient · status · reason · num_photographs · known · given_ignored · per task value, `_lo`, `_hi` ·
     bundle_id
 
+An ordinal or categorical task has the name of its level, `_set` (the levels of its set joined by |) and `_p_LEVEL`
+(each level's probability) instead.
 Every value column carries its task's unit, kind and label in its field metadata, so that a number keeps its unit.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,11 +18,12 @@ import pyarrow.parquet as pq
 
 from sepl.bundle.format import BundleManifest
 from sepl.errors import ConfigError
-from sepl.scoring.rows import Score, Status
+from sepl.scoring.rows import Prediction, Score, Status
 from sepl.storage import resolve
 from sepl.tasks import Task
 
 ROWS_PER_GROUP = 4096
+SET_JOINER = "|"
 
 
 def score_schema(manifest: BundleManifest) -> pa.Schema:
@@ -63,11 +68,9 @@ def score_table(scores: Sequence[Score], manifest: BundleManifest) -> pa.Table:
         "given_ignored": [score.given_ignored for score in scores],
         "bundle_id": [score.bundle_id for score in scores],
     }
-    for name in manifest.tasks.names:
-        found = [score.values.get(name) for score in scores]
-        columns[name] = [None if prediction is None else prediction.value for prediction in found]
-        columns[f"{name}_lo"] = [None if prediction is None else prediction.low for prediction in found]
-        columns[f"{name}_hi"] = [None if prediction is None else prediction.high for prediction in found]
+    for task in manifest.tasks:
+        found = [score.values.get(task.name) for score in scores]
+        columns |= _level_cells(task, found) if task.is_graded else _cells(task.name, found)
     schema = score_schema(manifest)
     return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
@@ -89,8 +92,46 @@ def write_scores(batches: Iterable[Sequence[Score]], manifest: BundleManifest, t
     return counts
 
 
+def level_columns(task: Task) -> tuple[str, ...]:
+    """The column of each level's probability, in the order of the levels: their names with _ for what is no letter or
+    digit; with their places too where two were the same in a program that knows no capitals, or nothing were left."""
+    names = [re.sub(r"\W+", "_", level).strip("_") for level in task.levels]
+    if not all(names) or len({name.casefold() for name in names}) < len(names):
+        names = [f"{name}_{place}".strip("_") for place, name in enumerate(names)]
+    return tuple(f"{task.name}_p_{name}" for name in names)
+
+
+def _cells(name: str, found: Sequence[Prediction | None]) -> dict[str, list[object]]:
+    return {
+        name: [None if prediction is None else prediction.value for prediction in found],
+        f"{name}_lo": [None if prediction is None else prediction.low for prediction in found],
+        f"{name}_hi": [None if prediction is None else prediction.high for prediction in found],
+    }
+
+
+def _level_cells(task: Task, found: Sequence[Prediction | None]) -> dict[str, list[object]]:
+    levels = [None if prediction is None else prediction.levels for prediction in found]
+    sets = [None if row is None else row.level_set for row in levels]
+    columns: dict[str, list[object]] = {
+        task.name: [None if row is None else row.level for row in levels],
+        f"{task.name}_set": [None if names is None else SET_JOINER.join(names) for names in sets],
+    }
+    for level, column in zip(task.levels, level_columns(task), strict=True):
+        columns[column] = [None if row is None else row.probabilities[level] for row in levels]
+    return columns
+
+
 def _fields_of(task: Task) -> list[pa.Field]:
     about = {"unit": task.unit, "kind": task.kind, "label": task.label}
+    if task.is_graded:
+        names = {"levels": json.dumps(task.levels, ensure_ascii=False)}
+        return [
+            *(pa.field(name, pa.string(), metadata=about | names) for name in (task.name, f"{task.name}_set")),
+            *(
+                pa.field(column, pa.float64(), metadata=about | {"unit": "probability", "level": level})
+                for level, column in zip(task.levels, level_columns(task), strict=True)
+            ),
+        ]
     names = (task.name, f"{task.name}_lo", f"{task.name}_hi")
     return [pa.field(name, pa.float64(), metadata=about) for name in names]
 

@@ -1,6 +1,6 @@
 """Networks that are told known values: of which tasks, and what they say then of the patients of a dataset.
 
-N photographs · P patients · T tasks
+N photographs · P patients · T tasks · O outputs
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,18 @@ Floats = NDArray[np.float64]
 
 
 def network_inputs(config: ModelConfig, tasks: TaskTable) -> tuple[str, ...]:
-    """Tasks of which the network is told known values, in the order of the table: the priors, of one trained so."""
+    """Tasks of which the network is told known values, in the order of the table: the priors, of one trained so, but a
+    grade or class, which nobody can give."""
     if config.known_share == 0:
         return ()
     priors = TaskSplit.parse(config.task_split, tasks).priors
-    return tuple(name for name in tasks.names if name in priors)
+    return tuple(task.name for task in tasks if task.name in priors and not task.is_graded)
 
 
 def join_told(
     network: MultiTaskNetwork, kept_N: Tensor, patient_N: NDArray[np.int64], told: Mapping[int, Floats]
 ) -> dict[int, Floats]:
-    """Outputs (T,) by patient of whom the network is told something.
+    """Outputs (O,) by patient of whom the network is told something.
 
     Args:
         kept_N: as `represent_pixels` gives it.
@@ -55,7 +56,7 @@ def join_told(
 def told_per_patient(
     scorer: "Scorer", dataset: PreparedDataset, cohort_split: str, tables: Sequence[Floats]
 ) -> list[Floats]:
-    """Network outputs (P, T), scaled values and logits, once for each table (P, T) of what the network is told.
+    """Network outputs (P, O), scaled values and logits, once for each table (P, T) of what the network is told.
 
     Tables are in the tasks' units, NaN where nothing is told; binary 0 or 1.
     """
@@ -64,13 +65,13 @@ def told_per_patient(
     photographs = dataset.photographs(cohort_split)
     scaled = [scorer.bundle.manifest.scaler.scale(table_PT)[photographs.patient_index] for table_PT in tables]
     told = scorer.told_outputs(photographs.shards, scaled, photographs.patient_index)
-    return [photographs.per_patient(outputs_NT) for outputs_NT in told]
+    return [photographs.per_patient(outputs_NO) for outputs_NO in told]
 
 
 def told_by_pattern(
     scorer: "Scorer", dataset: PreparedDataset, cohort_split: str, declared: Sequence[Sequence[str]]
 ) -> Mapping[tuple[str, ...], Floats]:
-    """Outputs (P, T) of a cohort split's patients by pattern that has tasks of which the network is told.
+    """Outputs (P, O) of a cohort split's patients by pattern that has tasks of which the network is told.
 
     It is told the labels of these; what it says where one is absent is of no meaning.
     """
@@ -78,7 +79,7 @@ def told_by_pattern(
     inputs, tasks = set(network_inputs(manifest.config.model, manifest.tasks)), manifest.tasks
     patterns = [known for known in all_patterns(declared, tasks) if inputs & set(known)]
     photographs = dataset.photographs(cohort_split)
-    labels_PT = as_known(photographs.per_patient(photographs.labels_NT), tasks)
+    labels_PT = as_known(photographs.labels_per_patient(tasks), tasks)
     tables = [np.where(np.isin(tasks.names, sorted(inputs & set(known))), labels_PT, np.nan) for known in patterns]
     return dict(zip(patterns, told_per_patient(scorer, dataset, cohort_split, tables), strict=True))
 

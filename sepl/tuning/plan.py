@@ -99,7 +99,7 @@ def _known_pattern(text: str, dataset: PreparedDataset) -> str:
     """As it is kept. Raises ConfigError for one that the dataset's validation patients cannot judge."""
     known = parse_pattern(text, dataset.tasks, "--known-pattern")
     photographs = dataset.photographs("validation")
-    labels_PT = photographs.per_patient(photographs.labels_NT)
+    labels_PT = photographs.labels_per_patient(dataset.tasks)
     places = [dataset.tasks.index(name) for name in known]
     num_patients = int(np.isfinite(labels_PT[:, places]).all(axis=1).sum())
     if num_patients < LEAST_JUDGED:

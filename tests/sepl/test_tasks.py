@@ -197,6 +197,12 @@ def test_groups_that_cannot_be_are_refused(text: str, problem: str) -> None:
         parse_task_groups(text, TABLE)
 
 
+@pytest.mark.parametrize("level", ["a|b", "", " "])
+def test_a_level_has_a_name_that_can_be_joined_to_others(level):
+    with pytest.raises(ValidationError, match="should be names without"):
+        Task(name="dr", kind="ordinal", unit="level", label="DR", levels=("none", level))
+
+
 @pytest.mark.parametrize("kind", ["ordinal", "categorical"])
 def test_a_graded_task_survives_json_and_any_other_is_written_as_before_there_were_levels(kind) -> None:
     grade = Task(name="dr", kind=kind, unit="level", label="DR", levels=("none", "mild"))

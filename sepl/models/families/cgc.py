@@ -12,8 +12,10 @@ At a level with inputs x_t of each task and x_s shared, all of them z = f(x) at 
 
 CGC is one level. Its own experts belong to one task alone; in PLE the experts of lower levels reach all tasks.
 
-Axes: B photograph, F feature (input of a level), H hidden, T task, M own experts a task, S shared experts.
+Axes: B photograph, F feature (input of a level), H hidden, T task, O output, M own experts a task, S shared experts.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +24,13 @@ from sepl.models.parts.linear import BatchedLinear, TaskHeads
 
 
 class CgcHead(nn.Module):
-    """Features (B, F) to outputs (B, T) through `num_levels` levels: 1 is CGC, more are PLE."""
+    """Features (B, F) to outputs (B, O) through `num_levels` levels: 1 is CGC, more are PLE."""
 
     def __init__(
         self,
         num_features: int,
         num_tasks: int,
+        num_outputs: Sequence[int] | None = None,
         *,
         num_experts: int,
         num_task_experts: int,
@@ -47,7 +50,7 @@ class CgcHead(nn.Module):
             for level in range(num_levels)
         )
         self.num_tasks = num_tasks
-        self.task_heads = TaskHeads(num_tasks, hidden_width)
+        self.task_heads = TaskHeads(num_tasks, hidden_width, num_outputs)
 
     def forward(self, features_BF: Tensor) -> Tensor:
         tasks_TBF, shared_BF = features_BF.expand(self.num_tasks, -1, -1), features_BF

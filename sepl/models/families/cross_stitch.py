@@ -16,6 +16,7 @@ Axes: B photograph, T task, F feature; TB tasks' photographs, one task after the
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,14 @@ class CrossStitchNetwork(MultiTaskNetwork):
 
     has_shared_trunk = False
 
-    def __init__(self, backbone: nn.Module, num_features: int, num_tasks: int, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_features: int,
+        num_tasks: int,
+        fusion: Fusion | None = None,
+        num_outputs: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(num_tasks, fusion)
         names = stage_names(backbone)
         _multiply_layers(backbone, num_tasks)
@@ -43,7 +51,7 @@ class CrossStitchNetwork(MultiTaskNetwork):
         for name, stitch in zip(names, self.stitches, strict=True):
             # beside the backbone, not around its stages, so that these keep the names by which timm tells their depth
             backbone.get_submodule(name).register_forward_hook(stitch)
-        self.heads = TaskHeads(num_tasks, num_features)
+        self.heads = TaskHeads(num_tasks, num_features, num_outputs)
 
     def represent(self, images_BCHW: Tensor) -> Tensor:
         """(B, T, F)."""

@@ -10,8 +10,10 @@ token a task, each attending to the tokens of all.
 with softmax attention in several heads, scaled by 1 / sqrt(width of a head). All maps are a task's own; the norm is
 shared. `drop_path` also drops attention branches.
 
-Axes: B photograph, F feature, T task, D token, N attention head.
+Axes: B photograph, F feature, T task, O output, D token, N attention head.
 """
+
+from collections.abc import Sequence
 
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
@@ -21,12 +23,13 @@ from sepl.models.parts.linear import BatchedLinear, TaskHeads
 
 
 class CtanHead(nn.Module):
-    """Features (B, F) to outputs (B, T)."""
+    """Features (B, F) to outputs (B, O)."""
 
     def __init__(
         self,
         num_features: int,
         num_tasks: int,
+        num_outputs: Sequence[int] | None = None,
         *,
         hidden_width: int,
         num_layers: int,
@@ -39,7 +42,7 @@ class CtanHead(nn.Module):
         self.layers = nn.Sequential(
             *(CrossTaskLayer(num_tasks, hidden_width, num_attention_heads, drop_path) for _ in range(num_layers))
         )
-        self.task_heads = TaskHeads(num_tasks, hidden_width)
+        self.task_heads = TaskHeads(num_tasks, hidden_width, num_outputs)
 
     def forward(self, features_BF: Tensor) -> Tensor:
         tokens_TBD = self.embed(features_BF.expand(self.num_tasks, -1, -1))

@@ -5,12 +5,12 @@ Caruana: Multitask Learning, Machine Learning 28 (1997), doi 10.1023/A:100737960
     z   = f(x)
     y_t = w_t · z + b_t
 
-Axes: F feature, T task.
+Axes: F feature, O output; a task of grades or classes has several.
 """
 
 from torch import nn
 
 
-def hard_sharing_head(num_features: int, num_tasks: int) -> nn.Linear:
-    """Features (B, F) to outputs (B, T): all heads are one matrix, a row a task."""
-    return nn.Linear(num_features, num_tasks)
+def hard_sharing_head(num_features: int, num_outputs: int) -> nn.Linear:
+    """Features (B, F) to outputs (B, O): all heads are one matrix, a row an output."""
+    return nn.Linear(num_features, num_outputs)

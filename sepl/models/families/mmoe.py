@@ -9,22 +9,28 @@ KDD 2018, doi 10.1145/3219819.3220007.
 
 Gates and experts see the pooled features z = f(x). SePL differs by what it knows: gates and experts also see priors.
 
-Axes: B photograph, F feature, E expert, H hidden, T task.
+A task of several outputs (grades, classes) has one gate, and a w and b for each.
+
+Axes: B photograph, F feature, E expert, H hidden, T task, O output.
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from sepl.models.parts.gates import LoadBalance, open_gates
 from sepl.models.parts.linear import BatchedLinear
+from sepl.models.parts.outputs import PerOutput
 
 
 class MmoeHead(nn.Module):
-    """Features (B, F) to outputs (B, T)."""
+    """Features (B, F) to outputs (B, O)."""
 
     def __init__(
         self,
         num_features: int,
         num_tasks: int,
+        num_outputs: Sequence[int] | None = None,
         *,
         num_experts: int,
         hidden_width: int,
@@ -35,7 +41,8 @@ class MmoeHead(nn.Module):
         self.num_experts, self.gate_top_k = num_experts, gate_top_k
         self.experts = BatchedLinear(num_experts, num_features, hidden_width)
         self.gates = nn.Linear(num_features, num_tasks * num_experts)
-        self.task_heads = nn.Linear(hidden_width, num_tasks)
+        self.outputs = PerOutput(num_tasks, num_outputs)
+        self.task_heads = nn.Linear(hidden_width, self.outputs.total)
         self.balance = LoadBalance(load_balance)
 
     def forward(self, features_BF: Tensor, penalties: list[Tensor] | None = None) -> Tensor:
@@ -44,5 +51,6 @@ class MmoeHead(nn.Module):
         gates_BTE = open_gates(scores_BTE, self.gate_top_k)
         self.balance.charge(gates_BTE, penalties)
         experts_EBH = self.experts(features_BF.expand(self.num_experts, -1, -1)).relu_()
-        predicted_EBT = experts_EBH @ self.task_heads.weight.T  # predictions are mixed: no (B, T, H) tensor is formed
-        return (gates_BTE * predicted_EBT.permute(1, 2, 0)).sum(dim=2) + self.task_heads.bias
+        predicted_EBO = experts_EBH @ self.task_heads.weight.T  # predictions are mixed: no (B, T, H) tensor is formed
+        gates_BOE = self.outputs(gates_BTE, dim=1)
+        return (gates_BOE * predicted_EBO.permute(1, 2, 0)).sum(dim=2) + self.task_heads.bias

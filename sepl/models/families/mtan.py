@@ -45,8 +45,9 @@ class MtanNetwork(MultiTaskNetwork):
         shapes: Sequence[torch.Size],
         num_tasks: int,
         fusion: Fusion | None = None,
+        num_outputs: Sequence[int] | None = None,
     ) -> None:
-        """`shapes` are (C, h, w) of the maps of `stages`."""
+        """`shapes` are (C, h, w) of the maps of `stages`; `num_outputs` is how many each task has, by default one."""
         super().__init__(num_tasks, fusion)
         self.backbone = backbone
         self.stages = list(stages)
@@ -56,7 +57,7 @@ class MtanNetwork(MultiTaskNetwork):
         )
         self.hand_on = nn.ModuleList(HandOn(*pair) for pair in pairwise(widths))
         self.norm = nn.LayerNorm(widths[-1])
-        self.heads = TaskHeads(num_tasks, widths[-1])
+        self.heads = TaskHeads(num_tasks, widths[-1], num_outputs)
 
     def represent(self, images_BCHW: Tensor) -> tuple[Tensor, ...]:
         return stage_maps(self.backbone, self.stages, images_BCHW)

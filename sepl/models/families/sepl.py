@@ -27,13 +27,16 @@ learn as ever.
 Oracle and shuffled take true priors as an input, in evaluation as in training. Oracle is an upper bound of what better
 priors could bring, shuffled a control: the same inputs and parameters, without what they tell. Neither is a model of
 photographs, and neither is published. Where a true prior is absent its training median takes its place, 0 in scaled
-units; a binary one enters as 0 or 1, or as a logit of ∓ 4, absent as ½ or 0.
+units; a binary one enters as 0 or 1, or as a logit of ∓ 4, absent as ½ or 0; graded ones do so output by output
+(`sepl.models.parts.priors`).
 
-Axes: B photograph, F feature, P prior, R = 2 P, E expert, H hidden, T target, K task (priors and targets).
+A task of several outputs (the steps of a grade, the classes) has that many rows of W or w, and as a target one gate.
+
+Axes: B photograph, F feature, P output of a prior, R = 2 P, E expert, H hidden, T target, Y output of a target, K task
+(priors and targets), O output (of both).
 """
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -43,17 +46,18 @@ from sepl.errors import ConfigError
 from sepl.models.parts.fusion import Fusion
 from sepl.models.parts.gates import LoadBalance, open_gates
 from sepl.models.parts.linear import BatchedLinear
+from sepl.models.parts.outputs import PerOutput
+from sepl.models.parts.priors import Priors
 from sepl.models.parts.trunk import TrunkNetwork
-
-TRUE_LOGIT = 4.0
-"""Logit that stands for a binary prior known to be true: a probability of 98 %, as a sure prediction has."""
+from sepl.tasks import TaskKind
 
 
 class SeplHead(nn.Module):
-    """Features (B, F) to outputs (B, K) in the order of the task table.
+    """Features (B, F) to outputs (B, O) in the order of the task table.
 
-    `is_binary` and `is_prior` say of each task, in the table's order, what it is. Outputs are scaled values, and logits
-    for binary tasks. All experts, gates and heads are a few batched matrix products.
+    `kinds`, `num_outputs` (one each by default) and `is_prior` say of each task, in the table's order, what it is.
+    Outputs are scaled values, and logits for tasks of other kinds than regression. All experts, gates and heads are a
+    few batched matrix products.
 
     Every layer starts as PyTorch starts an `nn.Linear` of its own: uniform within 1 / sqrt(inputs).
     """
@@ -62,7 +66,7 @@ class SeplHead(nn.Module):
         self,
         num_features: int,
         *,
-        is_binary: Sequence[bool],
+        kinds: Sequence[TaskKind],
         is_prior: Sequence[bool],
         num_experts: int,
         hidden_width: int,
@@ -72,10 +76,12 @@ class SeplHead(nn.Module):
         prior_attention: bool = True,
         gate_top_k: int = 0,
         load_balance: float = 0.0,
+        num_outputs: Sequence[int] | None = None,
         takes_known: bool = False,
     ) -> None:
         super().__init__()
-        assert len(is_binary) == len(is_prior), "one flag a task"
+        assert len(kinds) == len(is_prior), "one kind and one flag a task"
+        counts = [1] * len(kinds) if num_outputs is None else list(num_outputs)
         priors = [k for k, prior in enumerate(is_prior) if prior]
         targets = [k for k, prior in enumerate(is_prior) if not prior]
         self.num_tasks = len(is_prior)
@@ -85,25 +91,24 @@ class SeplHead(nn.Module):
         self.gate_top_k = gate_top_k
         self._gates_see_image = gate_inputs in ("image", "image+prior")
         self._gates_see_priors = gate_inputs in ("prior", "image+prior")
-        num_propagated = 0 if propagation == "none" else len(priors)
+        self.priors = Priors(kinds, counts, is_prior, binary_prior)
+        num_propagated = 0 if propagation == "none" else self.priors.num_outputs
         num_gate_inputs = num_features * self._gates_see_image + num_propagated * self._gates_see_priors
         if num_gate_inputs == 0 and gate_inputs != "uniform":
             raise ConfigError(f"gate_inputs should be 'uniform' or 'image' without priors, was {gate_inputs!r}")
 
-        self.prior_heads = nn.Linear(num_features, len(priors)) if priors else None
+        self.prior_heads = nn.Linear(num_features, self.priors.num_outputs) if priors else None
         self.gates = nn.Linear(num_gate_inputs, len(targets) * num_experts) if num_gate_inputs else None
         self.experts = Experts(num_features, num_propagated, num_experts, hidden_width, prior_attention)
-        self.target_heads = nn.Linear(hidden_width, len(targets))
+        self.target_outputs = PerOutput(len(targets), [counts[k] for k in targets])
+        self.target_heads = nn.Linear(hidden_width, self.target_outputs.total)
         self.balance = LoadBalance(load_balance)
 
-        as_probability = [binary_prior == "probability" and is_binary[k] for k in priors]
-        self.register_buffer("_as_probability_P", torch.tensor(as_probability, dtype=torch.bool), persistent=False)
-        self._has_probability = any(as_probability)
-        self.register_buffer("_priors_P", torch.tensor(priors, dtype=torch.long), persistent=False)
-        self.register_buffer("_is_binary_P", torch.tensor([is_binary[k] for k in priors]).bool(), persistent=False)
-        order = torch.tensor(priors + targets).argsort()
-        self.register_buffer("_table_order_K", order, persistent=False)
-        self._is_in_table_order = order.tolist() == list(range(self.num_tasks))
+        columns = torch.arange(sum(counts)).split(counts)
+        order = torch.cat([columns[k] for k in priors + targets]).argsort()
+        self._table_order_O: Tensor
+        self.register_buffer("_table_order_O", order, persistent=False)
+        self._is_in_table_order = order.tolist() == list(range(len(order)))
 
     def forward(
         self, features_BF: Tensor, labels_BK: Tensor | None = None, penalties: list[Tensor] | None = None
@@ -111,33 +116,27 @@ class SeplHead(nn.Module):
         """`labels_BK`, scaled and NaN where absent, are read by oracle and shuffled, which fail without, and by a head
         that takes known values. The balance of the experts is added to `penalties`."""
         priors_BP = self.prior_heads(features_BF) if self.prior_heads is not None else features_BF[:, :0]
-        targets_BT = self._predict_targets(features_BF, self._propagate(priors_BP, labels_BK), penalties)
-        outputs_BK = torch.cat([priors_BP, targets_BT], dim=1)
-        return outputs_BK if self._is_in_table_order else outputs_BK.index_select(1, cast(Tensor, self._table_order_K))
+        targets_BY = self._predict_targets(features_BF, self._propagate(priors_BP, labels_BK), penalties)
+        outputs_BO = torch.cat([priors_BP, targets_BY], dim=1)
+        return outputs_BO if self._is_in_table_order else outputs_BO.index_select(1, self._table_order_O)
 
     def _propagate(self, priors_BP: Tensor, labels_BK: Tensor | None) -> Tensor:
         if self.propagation == "none":
             return priors_BP[:, :0]
         if self.propagation in ("oracle", "shuffled"):
             return self._true_priors(priors_BP, labels_BK)
-        if self.propagation == "detached":
-            priors_BP = priors_BP.detach()
-        if self._has_probability:
-            priors_BP = torch.where(cast(Tensor, self._as_probability_P), priors_BP.sigmoid(), priors_BP)
+        handed_BP = self.priors(priors_BP.detach() if self.propagation == "detached" else priors_BP)
         if self.takes_known and labels_BK is not None:
-            is_known_BP = labels_BK.index_select(1, cast(Tensor, self._priors_P)).isfinite()
-            priors_BP = torch.where(is_known_BP, self._true_priors(priors_BP, labels_BK), priors_BP)
-        return priors_BP
+            true_BP = self._true_priors(priors_BP, labels_BK)
+            handed_BP = torch.where(self.priors.is_known(labels_BK), true_BP, handed_BP)
+        return handed_BP
 
     def _true_priors(self, priors_BP: Tensor, labels_BK: Tensor | None) -> Tensor:
         if labels_BK is None:
             raise ConfigError(
                 f"propagation {self.propagation!r} should be given true priors, which a photograph to score has not"
             )
-        true_BP = labels_BK.index_select(1, cast(Tensor, self._priors_P)).to(priors_BP.dtype)
-        logit_BP = (TRUE_LOGIT * (2 * true_BP - 1)).nan_to_num(0.0)
-        binary_BP = torch.where(cast(Tensor, self._as_probability_P), true_BP.nan_to_num(0.5), logit_BP)
-        return torch.where(cast(Tensor, self._is_binary_P), binary_BP, true_BP.nan_to_num(0.0))
+        return self.priors.true(labels_BK, priors_BP.dtype)
 
     def _predict_targets(self, features_BF: Tensor, priors_BP: Tensor, penalties: list[Tensor] | None) -> Tensor:
         gates_BTE = self._open_gates(self.gates, features_BF, priors_BP) if self.gates is not None else None
@@ -145,10 +144,11 @@ class SeplHead(nn.Module):
             self.balance.charge(gates_BTE, penalties)
         outs_EBH = self.experts(features_BF, priors_BP)
         # w · (sum_e g_e o_e) = sum_e g_e (w · o_e): what is mixed are predictions, and no (B, T, H) tensor is formed.
-        predicted_EBT = outs_EBH @ self.target_heads.weight.T
+        predicted_EBY = outs_EBH @ self.target_heads.weight.T
         if gates_BTE is None:
-            return predicted_EBT.mean(dim=0) + self.target_heads.bias
-        return (gates_BTE * predicted_EBT.permute(1, 2, 0)).sum(dim=2) + self.target_heads.bias
+            return predicted_EBY.mean(dim=0) + self.target_heads.bias
+        gates_BYE = self.target_outputs(gates_BTE, dim=1)
+        return (gates_BYE * predicted_EBY.permute(1, 2, 0)).sum(dim=2) + self.target_heads.bias
 
     def _open_gates(self, gates: nn.Linear, features_BF: Tensor, priors_BP: Tensor) -> Tensor:
         seen = [features_BF] * self._gates_see_image + [priors_BP] * self._gates_see_priors

@@ -23,10 +23,16 @@ class SingleTaskNetwork(MultiTaskNetwork):
 
     has_shared_trunk = False
 
-    def __init__(self, backbones: Sequence[nn.Module], num_features: int, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        backbones: Sequence[nn.Module],
+        num_features: int,
+        fusion: Fusion | None = None,
+        num_outputs: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(len(backbones), fusion)
         self.backbones = nn.ModuleList(backbones)
-        self.heads = TaskHeads(len(backbones), num_features)
+        self.heads = TaskHeads(len(backbones), num_features, num_outputs)
 
     def represent(self, images_BCHW: Tensor) -> Tensor:
         """(B, T, F)."""

@@ -13,6 +13,7 @@ Axes: T task.
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +27,16 @@ class SoftSharingNetwork(SingleTaskNetwork):
     """T copies of a backbone, with a penalty of `strength` (λ) on their distances."""
 
     def __init__(
-        self, backbone: nn.Module, num_features: int, num_tasks: int, strength: float, fusion: Fusion | None = None
+        self,
+        backbone: nn.Module,
+        num_features: int,
+        num_tasks: int,
+        strength: float,
+        fusion: Fusion | None = None,
+        num_outputs: Sequence[int] | None = None,
     ) -> None:
         copies = [backbone, *(copy.deepcopy(backbone) for _ in range(num_tasks - 1))]
-        super().__init__(copies, num_features, fusion)
+        super().__init__(copies, num_features, fusion, num_outputs)
         self.strength = strength
 
     @property

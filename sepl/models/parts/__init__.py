@@ -11,7 +11,9 @@ __all__ = [
     "GroupedHead",
     "LoadBalance",
     "MultiTaskNetwork",
+    "PerOutput",
     "PhotographSets",
+    "Priors",
     "Representation",
     "TaskHeads",
     "TrunkNetwork",
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from sepl.models.parts.group_adapters import GroupedHead
     from sepl.models.parts.linear import BatchedLinear, TaskHeads
     from sepl.models.parts.network import Context, MultiTaskNetwork, Representation
+    from sepl.models.parts.outputs import PerOutput
+    from sepl.models.parts.priors import Priors
     from sepl.models.parts.trunk import TrunkNetwork
 else:
     __getattr__, __dir__ = lazy_face(
@@ -35,6 +39,8 @@ else:
             "group_adapters": ["GroupedHead"],
             "linear": ["BatchedLinear", "TaskHeads"],
             "network": ["Context", "MultiTaskNetwork", "Representation"],
+            "outputs": ["PerOutput"],
+            "priors": ["Priors"],
             "trunk": ["TrunkNetwork"],
         },
     )

@@ -6,7 +6,7 @@
 
 V starts at 0, so that before the first step the network is the family's own.
 
-Axes: B photograph, F feature, G group, D width of a sub-model, T task.
+Axes: B photograph, F feature, G group, D width of a sub-model, T task, O output.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sepl.config import CooperativePlace
+from sepl.models.parts.outputs import PerOutput
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +35,17 @@ class Turn:
 
 
 class GroupedHead(nn.Module):
-    """A family's head, (B, F) → (B, T), asked once a group, about features that the groups' sub-models adapted."""
+    """A family's head, (B, F) → (B, O), asked once a group, about features that the groups' sub-models adapted."""
 
-    def __init__(self, head: nn.Module, num_features: int, group_of_task: Sequence[int], width: int) -> None:
+    def __init__(
+        self,
+        head: nn.Module,
+        num_features: int,
+        group_of_task: Sequence[int],
+        width: int,
+        num_outputs: Sequence[int] | None = None,
+    ) -> None:
+        """`num_outputs` says of each task how many it has; one each by default."""
         super().__init__()
         num_groups = max(group_of_task) + 1
         self.head = head
@@ -47,9 +56,12 @@ class GroupedHead(nn.Module):
         self.in_group_GT: Tensor
         in_group_GT = torch.tensor([[group == g for group in group_of_task] for g in range(num_groups)])
         self.register_buffer("in_group_GT", in_group_GT, persistent=False)
+        self._in_group_GO: Tensor
+        in_group_GO = PerOutput(len(group_of_task), num_outputs)(in_group_GT, dim=1)
+        self.register_buffer("_in_group_GO", in_group_GO, persistent=False)
 
     def forward(self, features_BF: Tensor, turn: Turn | None = None, **told: object) -> Tensor:
-        """Outputs (B, T); in a turn those of its group, and 0 for the tasks of others. The family's own head is `told`
+        """Outputs (B, O); in a turn those of its group, and 0 for the tasks of others. The family's own head is `told`
         the rest."""
         if turn is not None:
             return self._decide(turn.group, features_BF, self._in_turn(features_BF, turn), told)
@@ -80,9 +92,9 @@ class GroupedHead(nn.Module):
         )
 
     def _decide(self, group: int, features_BF: Tensor, adapted: Sequence[Tensor], told: Mapping[str, object]) -> Tensor:
-        """Outputs (B, T), 0 for the tasks of other groups."""
+        """Outputs (B, O), 0 for the tasks of other groups."""
         features_BF = features_BF + torch.cat(list(adapted), dim=1) @ self.mixers[group]
-        return self.head(features_BF, **told) * self.in_group_GT[group]
+        return self.head(features_BF, **told) * self._in_group_GO[group]
 
 
 def _adapt(features_BF: Tensor, weight_GDF: Tensor, bias_GD: Tensor) -> Tensor:

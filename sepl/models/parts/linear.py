@@ -1,12 +1,15 @@
 """Many small linear maps as one product.
 
-Axes: B photograph, E any of many (experts, tasks), T task, F feature.
+Axes: B photograph, E any of many (experts, tasks), T task, O output, F feature.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from sepl.models.parts.outputs import PerOutput
 
 
 class BatchedLinear(nn.Module):
@@ -23,13 +26,15 @@ class BatchedLinear(nn.Module):
 
 
 class TaskHeads(nn.Module):
-    """A linear head a task, each on features of its task's own: (B, T, F) to (B, T)."""
+    """A linear head a task, each on features of its task's own: (B, T, F) to (B, O)."""
 
-    def __init__(self, num_tasks: int, num_features: int) -> None:
+    def __init__(self, num_tasks: int, num_features: int, num_outputs: Sequence[int] | None = None) -> None:
+        """`num_outputs` says of each task how many it has; one each by default."""
         super().__init__()
+        self.outputs = PerOutput(num_tasks, num_outputs)
         bound = 1 / math.sqrt(num_features)
-        self.weight = nn.Parameter(torch.empty(num_tasks, num_features).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(num_tasks).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(self.outputs.total, num_features).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(self.outputs.total).uniform_(-bound, bound))
 
     def forward(self, features_BTF: Tensor) -> Tensor:
-        return (features_BTF * self.weight).sum(dim=2) + self.bias
+        return (self.outputs(features_BTF, dim=1) * self.weight).sum(dim=2) + self.bias

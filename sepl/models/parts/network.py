@@ -1,11 +1,13 @@
-"""What every family of networks is: photographs in, one output a task out, in steps that training can cut between.
+"""What every family of networks is: photographs in, each task's outputs out, in steps that training can cut between.
 
     represent   images (B, 3, H, W) → the shared representation, whose gradients weightings combine
     features    that → what a photograph comes to: (B, F), or (B, T, F) where every task has features of its own
     fuse        the features of a patient's photographs → one row a patient, (P, F) or (P, T, F); only with `fusion`
-    decide      features → outputs (B, T), or (P, T)
+    decide      features → outputs (B, O), or (P, O)
 
-Axes: B photograph, C channel, H height, W width, F feature, T task, P patient.
+A task has one output; an ordinal one a logit for each step between its grades, a categorical one a logit a class.
+
+Axes: B photograph, C channel, H height, W width, F feature, T task, O output, P patient.
 """
 
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from sepl.data.imaging.photograph import IMAGENET, Normalisation
 from sepl.models.parts.fusion import Fusion, PhotographSets
 from sepl.models.parts.group_adapters import Turn
+from sepl.tasks import TaskTable
 
 Representation = Tensor | tuple[Tensor, ...]
 
@@ -40,7 +43,7 @@ NO_CONTEXT = Context()
 
 
 class MultiTaskNetwork(nn.Module):
-    """Base of every family. Outputs are in the order of the task table: scaled values, logits for binary tasks."""
+    """Base of every family. Outputs are in the order of the task table: scaled values, logits for all other kinds."""
 
     has_shared_trunk: ClassVar[bool] = True
     """Whether all tasks are predicted from one representation, so that gradients there say how tasks disagree."""
@@ -55,6 +58,8 @@ class MultiTaskNetwork(nn.Module):
         self.fusion = fusion
         self.normalisation: Normalisation = IMAGENET
         """Of the pixels that become its images; `sepl.models.build` gives a network its backbone's."""
+        self.tasks: TaskTable | None = None
+        """Whose outputs these are; `sepl.models.build` tells. Without it, every task has one."""
 
     @property
     def waits_for_patients(self) -> bool:
@@ -62,7 +67,7 @@ class MultiTaskNetwork(nn.Module):
         return self.fusion is not None or self.takes_known
 
     def forward(self, images_BCHW: Tensor, context: Context = NO_CONTEXT) -> Tensor:
-        """Outputs (B, T) of normalised images (see `sepl.models.pixels.to_input`); with fusion and sets, (P, T)."""
+        """Outputs (B, O) of normalised images (see `sepl.models.pixels.to_input`); with fusion and sets, (P, O)."""
         return self.predict(self.represent(images_BCHW), context)
 
     def represent(self, images_BCHW: Tensor) -> Representation:
@@ -87,6 +92,11 @@ class MultiTaskNetwork(nn.Module):
     def decide(self, features: Tensor, context: Context = NO_CONTEXT) -> Tensor:
         """Outputs, a row for each of the features."""
         raise NotImplementedError
+
+    @property
+    def num_outputs(self) -> int:
+        """O."""
+        return self.num_tasks if self.tasks is None else self.tasks.num_outputs
 
     @property
     def has_penalty(self) -> bool:

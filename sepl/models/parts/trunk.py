@@ -1,6 +1,6 @@
 """One backbone for all tasks, and a head on its features: the shape of most families.
 
-Axes: B photograph, C channel, H height, W width, F feature, T task.
+Axes: B photograph, C channel, H height, W width, F feature, O output.
 """
 
 import torch
@@ -13,7 +13,7 @@ from sepl.models.parts.network import NO_CONTEXT, Context, MultiTaskNetwork
 
 
 class TrunkNetwork(MultiTaskNetwork):
-    """A backbone, (B, 3, H, W) → (B, F), shared by all tasks, and a head, (B, F) → (B, T)."""
+    """A backbone, (B, 3, H, W) → (B, F), shared by all tasks, and a head, (B, F) → (B, O)."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module, num_tasks: int, fusion: Fusion | None = None) -> None:
         super().__init__(num_tasks, fusion)

@@ -9,7 +9,7 @@ Every few steps, on a batch of its own and without a trace in the training,
 Full TAG passes the trunk 2 T times each time. Here one task i after the other takes its turn at being looked ahead for,
 which costs 1 1/3 training steps each time whatever T is, so that measuring every 12th step costs about a tenth.
 
-    B photographs · T tasks · P tasks with a label in the batch
+    B photographs · T tasks · O outputs · P tasks with a label in the batch
 """
 
 import math
@@ -31,7 +31,7 @@ from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.pixels import to_input
 from sepl.training.affinity.record import EVERY, Affinity, benefit_when_known, rank_splits, to_matrix
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.run import EpochResult, TrainingRun, train
 from sepl.training.weighting.base import as_tuple
 from sepl.training.weighting.gradients import task_jacobians
@@ -82,9 +82,11 @@ def measure_affinity(
 
 
 def label_correlation(data: TrainingData) -> NDArray[np.float64]:
-    """Spearman's (T, T) over training photographs that have both labels; NaN where a label does not vary."""
+    """Spearman's (T, T) over training photographs that have both labels; NaN where a label does not vary, and of a
+    categorical task of more than two classes, which have no order."""
     targets_NT, present_NT = data.train.targets_NT.cpu().numpy(), data.train.present_NT.cpu().numpy()
-    labels = pd.DataFrame(np.where(present_NT > 0, targets_NT, np.nan))
+    is_ordered_T = np.array([task.kind != "categorical" or task.num_outputs == 2 for task in data.tasks])
+    labels = pd.DataFrame(np.where((present_NT > 0) & is_ordered_T, targets_NT, np.nan))
     return labels.corr(method="spearman").to_numpy(dtype=np.float64)
 
 
@@ -106,6 +108,7 @@ class AffinityProbe:
         self._batch_size = min(most, data.train.pixels.num_photographs)
         self._learning_rate = config.training.learning_rate
         self._precision: Precision = config.training.precision
+        self._task_losses = TaskLosses(data.tasks, data.device)
         self._order = torch.Generator().manual_seed(0)  # of no influence on the training
         self._num_steps = 0
         num_tasks = len(data.tasks)
@@ -152,14 +155,14 @@ class AffinityProbe:
         with self._autocast():
             parts = as_tuple(self._network.represent(images_BCHW))
             leaves = tuple(part.detach().requires_grad_() for part in parts)
-            outputs_BT = self._network.predict(leaves[0] if len(leaves) == 1 else leaves)
-        losses_T = self._losses(outputs_BT, targets_BT, present_BT)
+            outputs_BO = self._network.predict(leaves[0] if len(leaves) == 1 else leaves)
+        losses_T = self._losses(outputs_BO, targets_BT, present_BT)
         jacobians = task_jacobians(losses_T[present_P], leaves)
         source = self._take_source(present_P)
         row = present_P.tolist().index(source)
         with self._stepped(parts, [jacobian[row] for jacobian in jacobians]), torch.no_grad(), self._autocast():
-            after_BT = self._network(images_BCHW)
-        after_T = self._losses(after_BT, targets_BT, present_BT)
+            after_BO = self._network(images_BCHW)
+        after_T = self._losses(after_BO, targets_BT, present_BT)
         helped_P = (1 - after_T / losses_T.detach())[present_P].cpu().numpy()
         self._add_cosines(present_P, jacobians)
         self._lookaheads.add(np.array([source]), present_P.numpy(), helped_P[None])
@@ -208,8 +211,8 @@ class AffinityProbe:
         images_BCHW = to_input(pixels_BHWC, *self._network.normalisation)
         return images_BCHW, train_set.targets_NT[rows_B], train_set.present_NT[rows_B]
 
-    def _losses(self, outputs_BT: Tensor, targets_BT: Tensor, present_BT: Tensor) -> Tensor:
-        return task_losses(outputs_BT.float(), targets_BT, present_BT, self._data.is_binary_T)
+    def _losses(self, outputs_BO: Tensor, targets_BT: Tensor, present_BT: Tensor) -> Tensor:
+        return self._task_losses(outputs_BO.float(), targets_BT, present_BT)
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._precision, self._data.device)

@@ -58,7 +58,8 @@ class RandomStreams:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.order.set_state(state["order"])
         self.augmentation.set_state(state["augmentation"])
-        self.known.set_state(state["known"])
+        if "known" in state:  # saves that do not tell are of the time when nothing was told
+            self.known.set_state(state["known"])
         self._network = {place: state[f"network.{place}"] for place in self._network}
 
     def _seeded(self, seed: int) -> dict[str, Tensor]:

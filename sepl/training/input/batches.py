@@ -129,7 +129,7 @@ class KnownJudge:
 
 @dataclass(frozen=True, eq=False)
 class ValidationSet:
-    """The photographs to choose by; per patient, in units."""
+    """The photographs to choose by; labels per patient, in units or places of levels."""
 
     photographs: Photographs
     labels_PT: NDArray[np.float64]
@@ -148,7 +148,6 @@ class TrainingData:
     device: torch.device
     train: TrainSet
     validation: ValidationSet | None
-    is_binary_T: Tensor
 
     @classmethod
     def load(
@@ -175,7 +174,6 @@ class TrainingData:
             device=place,
             train=_train_set(dataset, train_splits, place),
             validation=_validation_set(dataset, validation_split, known) if validation_split is not None else None,
-            is_binary_T=torch.tensor(dataset.tasks.is_binary, device=place),
         )
 
 
@@ -200,7 +198,7 @@ def _validation_set(dataset: PreparedDataset, cohort_split: str, known: KnownJud
     photographs = dataset.photographs(cohort_split)
     if photographs.num_photographs == 0:
         raise DatasetError(f"{dataset.uri}: validation should have a photograph or more in {cohort_split}, had none")
-    return ValidationSet(photographs, photographs.per_patient(photographs.labels_NT), known)
+    return ValidationSet(photographs, photographs.labels_per_patient(dataset.tasks), known)
 
 
 def _on_device(values_NT: NDArray, device: torch.device) -> Tensor:

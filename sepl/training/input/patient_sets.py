@@ -6,9 +6,12 @@ N photographs · P patients · M most photographs of one · S photographs of a r
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sepl.data.patients.index import labels_per_patient
+from sepl.tasks import TaskTable
 from sepl.training.input.batches import Batch, TrainSet, labels_to_hand, shuffle_into_steps
 from sepl.training.input.pixels import PixelSource
 
@@ -18,7 +21,7 @@ class PatientTrainSet:
     """As `TrainSet`, with rows of `size` photographs of one patient each, drawn anew every epoch.
 
     Who has fewer is drawn from again, each time changed otherwise by augmentation. Labels are the mean over a patient's
-    photographs that have them, as patients are evaluated.
+    photographs that have them, or a level of a graded task, as patients are evaluated.
     """
 
     pixels: PixelSource
@@ -29,7 +32,7 @@ class PatientTrainSet:
     size: int
 
     @classmethod
-    def of(cls, train: TrainSet, size: int) -> "PatientTrainSet":
+    def of(cls, train: TrainSet, size: int, tasks: TaskTable) -> "PatientTrainSet":
         num_patients = int(train.patient_N.max()) + 1
         rows_PM = _photographs_of(train.patient_N, num_patients)
         index_N = train.patient_N.to(train.targets_NT.device)
@@ -38,7 +41,9 @@ class PatientTrainSet:
             for values_NT in (train.targets_NT * train.present_NT, train.present_NT)
         )
         present_PT = (counts_PT > 0).to(counts_PT.dtype)
-        return cls(train.pixels, rows_PM, sums_PT / counts_PT.clamp(min=1), present_PT, size)
+        targets_PT = sums_PT / counts_PT.clamp(min=1)
+        _put_levels(targets_PT, train, tasks)
+        return cls(train.pixels, rows_PM, targets_PT, present_PT, size)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """`batch_size` counts photographs, so that it costs the same memory; every batch has two patients or more."""
@@ -72,6 +77,17 @@ class PatientTrainSet:
 
     def _rows_of(self, batch_size: int) -> int:
         return max(2, batch_size // self.size)
+
+
+def _put_levels(targets_PT: Tensor, train: TrainSet, tasks: TaskTable) -> None:
+    """Of graded tasks, in place of means."""
+    if not any(task.is_graded for task in tasks):
+        return
+    labels_NT = torch.where(train.present_NT > 0, train.targets_NT, torch.nan).cpu().numpy()
+    levels_PT = torch.from_numpy(np.nan_to_num(labels_per_patient(labels_NT, train.patient_N.numpy(), tasks)))
+    for place, task in enumerate(tasks):
+        if task.is_graded:
+            targets_PT[:, place] = levels_PT[:, place]
 
 
 def _photographs_of(patient_N: Tensor, num_patients: int) -> Tensor:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from sepl.lazy import lazy_face
 
-__all__ = ["EpochResult", "Supervised", "TrainingRun", "task_losses", "total_loss", "train"]
+__all__ = ["EpochResult", "Supervised", "TaskLosses", "TrainingRun", "task_losses", "total_loss", "train"]
 
 if TYPE_CHECKING:
-    from sepl.training.supervised.losses import task_losses, total_loss
+    from sepl.training.supervised.losses import TaskLosses, task_losses, total_loss
     from sepl.training.supervised.objective import EpochResult, Supervised
     from sepl.training.supervised.run import TrainingRun, train
 else:
     __getattr__, __dir__ = lazy_face(
         __name__,
         {
-            "losses": ["task_losses", "total_loss"],
+            "losses": ["TaskLosses", "task_losses", "total_loss"],
             "objective": ["EpochResult", "Supervised"],
             "run": ["TrainingRun", "train"],
         },

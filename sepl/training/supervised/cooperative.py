@@ -119,8 +119,8 @@ class CooperativeTurns:
         before = passes.streams.now()
         context = replace(batch.context(), turn=replace(turn, disturb=add_nothing))
         with norms_at_rest(passes.network), passes.autocast():
-            outputs_BT = passes.network.predict(self._represent_in_parts(images_BCHW, batch), context)
-        total = passes.losses_of(outputs_BT, batch).sum()
+            outputs_BO = passes.network.predict(self._represent_in_parts(images_BCHW, batch), context)
+        total = passes.losses_of(outputs_BO, batch).sum()
         gradients = torch.autograd.grad(total, [added for _, added in asked], allow_unused=True, materialize_grads=True)
         passes.streams.jump(before)
         radius = self._settings.cooperative_radius

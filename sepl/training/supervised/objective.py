@@ -1,6 +1,6 @@
 """The objective of a trial: the tasks' losses weighed against each other, validated by skill per patient.
 
-B photographs · T tasks
+B, N photographs · T tasks · O outputs
 """
 
 import math
@@ -26,6 +26,7 @@ from sepl.training.input.batches import Batch, TrainingData, ValidationSet, with
 from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.validation import known_skills, labels_at_hand, validation_skills
 from sepl.training.weighting.build import build_weighting
@@ -66,7 +67,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self.passes = Passes(
             network,
             self.weighting,
-            data.is_binary_T,
+            TaskLosses(data.tasks, data.device),
             precision=training.precision,
             streams=streams,
             micro_batch_size=training.micro_batch_size,
@@ -76,7 +77,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self.gradients = BatchBackward(self.passes, turns)
         self._normalise_as(network.normalisation)
         fused = model.fusion != "none"
-        self._train = PatientTrainSet.of(data.train, model.photographs_per_patient) if fused else data.train
+        self._train = PatientTrainSet.of(data.train, model.photographs_per_patient, data.tasks) if fused else data.train
         self._loss_sums_T = torch.zeros(len(data.tasks), device=data.device)  # over the epoch's steps so far
         self._best_skill = math.nan
         self._train_loss = math.nan
@@ -188,31 +189,34 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         if validation is None:
             self._skills = dict.fromkeys(data.tasks.names, math.nan)
             return
-        outputs_NT, told_NT = self._predict(network, validation)
-        self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
-        self._skills = validation_skills(outputs_NT, validation, data.scaler, data.tasks)
+        outputs_NO, told_NO = self._predict(network, validation)
+        sums_O = outputs_NO.sum(axis=0)
+        sums_T = [float(sums_O[columns].sum()) for columns in data.tasks.outputs]
+        self._check_finite(sums_T, "output for validation photographs", epoch)
+        self._skills = validation_skills(outputs_NO, validation, data.scaler, data.tasks)
         if validation.known is not None:
-            self._known_skills = known_skills(outputs_NT, told_NT, validation, data.scaler, data.tasks)
+            self._known_skills = known_skills(outputs_NO, told_NO, validation, data.scaler, data.tasks)
 
     def _predict(
         self, network: nn.Module, validation: ValidationSet
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Outputs (N, T), and those of a network that is told what the study knows."""
+        """Outputs (N, O), and those of a network that is told what the study knows."""
         assert isinstance(network, MultiTaskNetwork), "the run's own, or the average of its weights"
         network.normalisation = self.passes.network.normalisation  # an average was copied before a run was restored
-        tables = [labels_at_hand(self._config.model.propagation, validation.photographs, self._data.scaler)]
+        data, propagation = self._data, self._config.model.propagation
+        tables = [labels_at_hand(propagation, validation.photographs, data.scaler, data.tasks)]
         if validation.known is not None and network.takes_known:
             tables.append(validation.known.labels_NT)
-        with autocast(self._config.training.precision, self._data.device):
-            outputs_NT, *told = predict_told(
+        with autocast(self._config.training.precision, data.device):
+            outputs_NO, *told = predict_told(
                 network,
                 validation.photographs.shards,
                 tables,
-                device=self._data.device,
+                device=data.device,
                 batch_size=self._validation_batch_size(),
                 patients=validation.photographs.patient_index,
             )
-        return outputs_NT, told[0] if told else None
+        return outputs_NO, told[0] if told else None
 
     def _validation_batch_size(self) -> int:
         """Without gradients there is room for more photographs at once than a step has, but not for any number."""

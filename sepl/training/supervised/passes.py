@@ -9,7 +9,7 @@ there, part by part with gradients, random numbers repeated.
 A network with batch norm normalises within what passes at once: there, and only there, parts change the result. Dropped
 paths are drawn for each part, so that they are other draws of the same kind.
 
-    B photographs · T tasks
+    B photographs · T tasks · O outputs
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from sepl.models.parts.group_adapters import Turn
 from sepl.models.parts.network import Context, MultiTaskNetwork, Representation
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.batches import Batch
-from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.weighting.base import Weighting, as_tuple
 
 
@@ -38,7 +38,7 @@ class Passes:
         self,
         network: MultiTaskNetwork,
         weighting: Weighting,
-        is_binary_T: Tensor,
+        task_losses: TaskLosses,
         *,
         precision: Precision,
         streams: RandomStreams,
@@ -48,7 +48,7 @@ class Passes:
         """`streams` should be active while batches pass."""
         self.micro_batch_size = micro_batch_size
         self.network, self.weighting, self.streams = network, weighting, streams
-        self._is_binary_T = is_binary_T
+        self._task_losses = task_losses
         self._precision: Precision = precision
         self._compiled = compiled(network.represent) if compile_backbone else None
         self._adds_up = weighting.adds_up and not network.has_penalty
@@ -77,8 +77,8 @@ class Passes:
             context = _context(batch, rows, turn)
             with self.autocast():
                 representation = self._represent(images_BCHW[batch.photographs(rows)])
-                outputs_BT = self.network.predict(self._branch(representation), context)
-            losses_T = self.losses_of(outputs_BT, batch, rows)
+                outputs_BO = self.network.predict(self._branch(representation), context)
+            losses_T = self.losses_of(outputs_BO, batch, rows)
             self.weighting.backward(losses_T, present_T, representation, self.network.penalty(context))
             losses.append(losses_T.detach())
         return sum(losses[1:], start=losses[0])
@@ -107,8 +107,8 @@ class Passes:
         representation = leaves if others else first
         context = _context(batch, slice(None), turn)
         with self.autocast():
-            outputs_BT = self.network.predict(self._branch(representation), context)
-        losses_T = self.losses_of(outputs_BT, batch)
+            outputs_BO = self.network.predict(self._branch(representation), context)
+        losses_T = self.losses_of(outputs_BO, batch)
         penalty = self.network.penalty(context)
         self.weighting.backward(losses_T, batch.present_BT.any(dim=0), representation, penalty)
         return losses_T.detach()
@@ -121,13 +121,12 @@ class Passes:
         assert branched is not None, "only None branches to None"
         return branched
 
-    def losses_of(self, outputs_BT: Tensor, batch: Batch, rows: slice = slice(None)) -> Tensor:
+    def losses_of(self, outputs_BO: Tensor, batch: Batch, rows: slice = slice(None)) -> Tensor:
         """The losses (T,) of these rows' outputs, divided by the whole batch's labels."""
-        return task_losses(
-            outputs_BT.float(),
+        return self._task_losses(
+            outputs_BO.float(),
             batch.targets_BT[rows],
             batch.present_BT[rows],
-            self._is_binary_T,
             counts_T=batch.present_BT.sum(dim=0),
         )
 
@@ -143,7 +142,7 @@ class Passes:
 
     def autocast(self) -> torch.autocast:
         """The precision of a pass."""
-        return autocast(self._precision, self._is_binary_T.device)
+        return autocast(self._precision, self._task_losses.device)
 
 
 def _context(batch: Batch, rows: slice, turn: Turn | None) -> Context:

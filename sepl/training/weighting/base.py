@@ -3,8 +3,8 @@
 A step is
 
     representation = network.represent(images)
-    outputs_BT     = network.predict(weighting.branch(representation), …)
-    losses_T       = task_losses(outputs_BT, …)
+    outputs_BO     = network.predict(weighting.branch(representation), …)
+    losses_T       = task_losses(outputs_BO, …)
     weighting.backward(losses_T, present_T, representation, network.penalty(…))
     optimiser.step()
     weighting.after_step(…)              # only where weighting.looks_again

@@ -45,9 +45,9 @@ def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
         case "fixed":
             return FixedWeighting(_fixed_weights(config.task_weights, tasks))
         case "uncertainty_gaussian":
-            return UncertaintyWeighting(tasks.is_binary, "gaussian")
+            return UncertaintyWeighting(_are_entropies(tasks), "gaussian")
         case "uncertainty_laplace":
-            return UncertaintyWeighting(tasks.is_binary, "laplace")
+            return UncertaintyWeighting(_are_entropies(tasks), "laplace")
         case "dwa":
             return DynamicWeightAverage(num_tasks, config.dwa_temperature)
         case "famo":
@@ -57,6 +57,10 @@ def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
             return SmoothTchebycheffWeighting(num_tasks, config.stch_smoothness, config.stch_warmup_epochs)
         case _:
             return _gradient_weighting(config)
+
+
+def _are_entropies(tasks: TaskTable) -> list[bool]:
+    return [task.kind != "regression" for task in tasks]
 
 
 def _gradient_weighting(config: TrainingConfig) -> Weighting:

@@ -59,16 +59,17 @@ class UncertaintyWeighting(Weighting):
     """Each task's noise is learned; its loss is the likelihood of labels with that noise.
 
     With s the logarithm of the noise's variance (gaussian) or scale (laplace), a regression task's loss becomes
-    ½ e^−s L + ½ s, or e^−s L + s; a binary task's e^−s L + ½ s in both, where s is the logarithm of the squared
-    temperature of its logit (Kendall, Gal, Cipolla: CVPR 2018, arXiv 1705.07115). L1 losses, as here, are the Laplace
-    likelihood's; the Gaussian form is the one that most libraries apply to any loss.
+    ½ e^−s L + ½ s, or e^−s L + s; that of a task whose loss is a cross-entropy (binary or graded) e^−s L + ½ s in both,
+    where s is the logarithm of the squared temperature of its logits (Kendall, Gal, Cipolla: CVPR 2018, arXiv
+    1705.07115). L1 losses, as here, are the Laplace likelihood's; the Gaussian form is the one that most libraries
+    apply to any loss.
     """
 
-    def __init__(self, is_binary: Sequence[bool], noise: Literal["gaussian", "laplace"]) -> None:
+    def __init__(self, is_entropy: Sequence[bool], noise: Literal["gaussian", "laplace"]) -> None:
         super().__init__()
         regression = (0.5, 0.5) if noise == "gaussian" else (1.0, 1.0)
-        factors_T2 = torch.tensor([(1.0, 0.5) if binary else regression for binary in is_binary])
-        self.log_noise_T = nn.Parameter(torch.zeros(len(is_binary)))
+        factors_T2 = torch.tensor([(1.0, 0.5) if entropy else regression for entropy in is_entropy])
+        self.log_noise_T = nn.Parameter(torch.zeros(len(is_entropy)))
         self._factors_T2: Tensor
         self.register_buffer("_factors_T2", factors_T2, persistent=False)
 

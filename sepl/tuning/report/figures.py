@@ -1,11 +1,14 @@
 """The report's figures, as plotly figures."""
 
+from html import escape
+
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports.numbers import param
-from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, INK, SECOND, empty_figure, style
+from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, FROM_NOTHING, INK, SECOND, empty_figure, matrix, style
 from sepl.training.affinity.record import Affinity
 from sepl.tuning.results.importance import Importance
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow
@@ -121,6 +124,21 @@ def skill_figure(evaluation: Evaluation) -> go.Figure:
     return figure
 
 
+def confusion_figure(task: TaskEvaluation) -> go.Figure:
+    """A heat map of a graded task's patients by true level (rows) and predicted one, coloured by share of the row."""
+    counts_LL = np.array(task.confusion, np.float64)
+    shares_LL = counts_LL / np.maximum(counts_LL.sum(axis=1, keepdims=True), 1.0)
+    names = [escape(level) for level in task.levels]
+    hover = "true {row}, predicted {column}: {value:.0f}"
+    figure = matrix(
+        counts_LL, names, names, {"colorscale": FROM_NOTHING, "zmin": 0.0, "zmax": 1.0}, decimals=0, hover=hover
+    )
+    figure.data[0].z = shares_LL
+    figure.update_xaxes(title="predicted")
+    figure.update_yaxes(title="true")
+    return figure
+
+
 def affinity_figure(affinity: Affinity) -> go.Figure:
     """A heat map each of what was measured of how the row's factor helps the column's."""
     panels = {
@@ -131,9 +149,9 @@ def affinity_figure(affinity: Affinity) -> go.Figure:
     }
     names = list(affinity.tasks)
     figure = make_subplots(rows=2, cols=2, subplot_titles=list(panels), horizontal_spacing=0.16, vertical_spacing=0.16)
-    for index, matrix in enumerate(panels.values()):
+    for index, measured in enumerate(panels.values()):
         values = [
-            [None if row == column else value for column, value in enumerate(line)] for row, line in enumerate(matrix)
+            [None if row == column else value for column, value in enumerate(line)] for row, line in enumerate(measured)
         ]
         figure.add_heatmap(
             z=values,

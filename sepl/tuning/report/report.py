@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from sepl.bundle.manifest import BundleManifest
 from sepl.bundle.registry import Registry
-from sepl.bundle.skills import KNOWN_HEADER, known_rows
+from sepl.bundle.skills import KNOWN_HEADER, grade_coverage, grade_measures, known_rows
 from sepl.errors import StudyError
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports import page as html
@@ -16,7 +16,14 @@ from sepl.reports.numbers import figure, param
 from sepl.storage import Location
 from sepl.training.affinity.record import Affinity
 from sepl.tuning.record.record import AFFINITY, BUNDLE_ID, ENDED, StudyFolder, StudyRecord
-from sepl.tuning.report.figures import affinity_figure, curves_figure, history_figure, importance_figure, skill_figure
+from sepl.tuning.report.figures import (
+    affinity_figure,
+    confusion_figure,
+    curves_figure,
+    history_figure,
+    importance_figure,
+    skill_figure,
+)
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 
@@ -37,6 +44,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
         _skill_section(evaluation),
         _known_section(evaluation, manifest),
+        grades_section(evaluation),
         html.section(
             "Optimisation history",
             html.plot(history_figure(board), "history"),
@@ -80,10 +88,17 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
 def _skill_section(evaluation: Evaluation | None) -> Markup:
     if evaluation is None:
         return html.section("Skill per factor", note="No model has been selected yet.")
+    has_grades = any(task.levels for task in evaluation.tasks)
+    of_grades = (
+        " Of grades it is the quadratic-weighted kappa, of classes (balanced accuracy − chance) / (1 − chance)."
+        if has_grades
+        else ""
+    )
     note = (
         f"{evaluation.num_patients} sealed {evaluation.cohort_split} patients, evaluated once after selection; 95 % "
         f"patient-bootstrap intervals over {evaluation.num_bootstrap} resamples. Skill is 1 − MAE / MAE of the median "
         "predictor, or 2 · AUC − 1; the median predictor has 0. The floor is what age and sex alone predict."
+        + of_grades
     )
     heading = (
         *("factor", "role", "patients", "skill", *(f"with {_joined(row.known)} known" for row in evaluation.known)),
@@ -116,29 +131,51 @@ def _joined(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def _known_skills(name: str, evaluation: Evaluation) -> list[str]:
+def _known_skills(task: TaskEvaluation, evaluation: Evaluation) -> list[str]:
     """Of one task, a cell a pattern."""
     cells = []
     for pattern in evaluation.known:
-        skills = {task.name: task.skill.known for task in pattern.tasks}
-        cells.append(figure(skills[name].value) if name in skills else "given")
+        skills = {known.name: known.skill.known for known in pattern.tasks}
+        absent = "as predicted" if task.levels else "given"
+        cells.append(figure(skills[task.name].value) if task.name in skills else absent)
     return cells
 
 
+def grades_section(evaluation: Evaluation | None) -> Markup:
+    """Of every graded task, which levels are taken for which."""
+    graded = [] if evaluation is None else [task for task in evaluation.tasks if task.confusion is not None]
+    if not graded:
+        return Markup()
+    parts = []
+    for task in graded:
+        coverage = grade_coverage(task)
+        said = f"Level in the patient's set: {coverage}." if coverage else "Sets of levels are not calibrated."
+        plot = html.plot(confusion_figure(task), f"confusion-{task.name}")
+        parts += [html.subheading(task.label), html.paragraph(said), plot]
+    note = "Sealed patients by true level (rows) and predicted level (columns); the colour is the share of the row."
+    return html.section("Grades and classes", *parts, note=note)
+
+
 def _skill_cells(task: TaskEvaluation, evaluation: Evaluation) -> list[str]:
-    measure, median = ("auc", "0.500") if task.kind == "binary" else ("mae", figure(task.measures["median_mae"].value))
+    error, usual = grade_measures(task) if task.levels else _errors(task)
     return [
         task.label,
         task.role,
         str(task.num_patients),
         str(task.skill),
-        *_known_skills(task.name, evaluation),
+        *_known_skills(task, evaluation),
         figure(task.floor_skill.value),
         str(task.skill_over_floor),
         figure(task.reachable_skill),
-        f"{measure.upper()} {task.measures[measure]}" + ("" if task.kind == "binary" else f" {task.unit}"),
-        median,
+        error,
+        usual,
     ]
+
+
+def _errors(task: TaskEvaluation) -> tuple[str, str]:
+    if task.kind == "binary":
+        return f"AUC {task.measures['auc']}", "0.500"
+    return f"MAE {task.measures['mae']} {task.unit}", figure(task.measures["median_mae"].value)
 
 
 def _importance_section(found: Importance | None) -> Markup:

@@ -17,7 +17,7 @@ def judge_known(pattern: str, dataset: PreparedDataset) -> KnownJudge:
     """Of the dataset's validation patients; `pattern` such as age+sex."""
     tasks, photographs = dataset.tasks, dataset.photographs("validation")
     known = parse_pattern(pattern, tasks, "--known-pattern")
-    labels_PT = photographs.per_patient(photographs.labels_NT)
+    labels_PT = photographs.labels_per_patient(dataset.tasks)
     told_PT = np.where(np.isin(tasks.names, known), as_known(labels_PT, tasks), np.nan)
     return KnownJudge(
         known=known,

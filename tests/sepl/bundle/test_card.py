@@ -1,11 +1,14 @@
 from typing import Any
 
+import numpy as np
 import pytest
-from bundles import TASKS, bundle_content
+from bundles import TASKS, bundle_content, planted_conditioning
+from graded import GRADES, MIXED, graded_intervals
 
 from sepl.bundle.card import model_card
 from sepl.bundle.manifest import Provenance
-from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
+from sepl.metrics import evaluate
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskSplit, TaskTable
 
 
 def card(**changes: Any) -> str:
@@ -65,3 +68,34 @@ def test_a_bar_in_a_label_makes_no_column() -> None:
     )
 
     assert "| a\\|b | not calibrated |" in text
+
+
+def test_a_graded_task_has_its_sets_and_its_confusions() -> None:
+    rng = np.random.default_rng(0)
+    labels_PT = np.column_stack([rng.integers(0, 2, 40), rng.integers(0, 5, 40), rng.normal(50, 9, 40)]).astype(float)
+    tasks = TaskTable.of([BUILT_IN_TASKS["sex"], GRADES, BUILT_IN_TASKS["age"]])
+    split = TaskSplit.parse("sex", tasks)
+    evaluation = evaluate(
+        labels_PT, labels_PT, labels_PT, tasks, cohort_split="test", task_split=split, num_bootstrap=9
+    )
+
+    calibrated = card(tasks=tasks, evaluation=evaluation, intervals=graded_intervals())
+    bare = card(tasks=tasks)
+
+    assert "| Retinopathy | sets of its 5 levels, temperature 1.5 |" in calibrated
+    assert "| Retinopathy | sets of levels not calibrated, temperature 1 |" in bare
+    num_mild = int((labels_PT[:, 1] == 1).sum())
+    assert "| true level | none | mild | moderate | severe | proliferative |" in calibrated
+    assert f"| mild | 0 | {num_mild} | 0 | 0 | 0 |" in calibrated
+    assert "true level" not in bare
+
+
+def test_it_says_that_grades_cannot_be_known() -> None:
+    known = planted_conditioning(MIXED)
+    content = {**bundle_content(tasks=MIXED), "conditioning": known}
+    keys = ("config", "tasks", "image", "quality", "intervals", "conditioning", "provenance", "evaluation")
+
+    text = model_card(**{key: content[key] for key in keys})
+
+    assert "0 or 1); no grade or class." in text
+    assert "| age, sex | 100 | sbp |" in text

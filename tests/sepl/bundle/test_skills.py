@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
+from graded import CAMERA, MIXED
 from rich.console import Console
 
-from sepl.bundle.skills import SKILL_HEADER, evaluation_table, skill_caption, skill_rows
-from sepl.metrics import Evaluation, evaluate
+from sepl.bundle.skills import (
+    SET_SIZE,
+    SKILL_HEADER,
+    confusion_rows,
+    evaluation_table,
+    skill_caption,
+    skill_rows,
+)
+from sepl.metrics import Estimate, Evaluation, evaluate
 from sepl.tasks import BUILT_IN_TASKS, TaskSplit, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp"))
@@ -72,3 +80,64 @@ def test_the_caption_names_the_patients_and_the_resamples(shown: str) -> None:
     assert "60 patients of the cohort split validation" in caption
     assert "(20 resamples)" in caption
     assert "60 validation patients" in shown
+
+
+def graded(*, with_sets: bool = True) -> Evaluation:
+    rng = np.random.default_rng(0)
+    truth = np.column_stack([labels(60, 0), rng.integers(0, [5, 3], (60, 2))]).astype(np.float64)[:, [0, 3, 1, 4, 2]]
+    guesses = truth.copy()
+    guesses[:20, [1, 3]] = 0
+    sets = {"retinopathy": rng.random(60) < 0.9} if with_sets else {}
+    evaluation = evaluate(
+        guesses,
+        truth,
+        truth,
+        MIXED,
+        cohort_split="test",
+        task_split=TaskSplit.parse("demographic", MIXED),
+        in_sets=sets,
+        num_bootstrap=20,
+    )
+    row = evaluation["retinopathy"]
+    sized = row.model_copy(update={"measures": {**row.measures, SET_SIZE: Estimate(value=2.1, low=2.0, high=2.2)}})
+    tasks = tuple(sized if task.name == row.name and with_sets else task for task in evaluation.tasks)
+    return evaluation.model_copy(update={"tasks": tasks})
+
+
+def test_a_graded_task_has_its_kappa_or_accuracies_and_the_worth_of_its_sets() -> None:
+    evaluation = graded()
+    _, grade, _, camera, *_ = skill_rows(evaluation)
+
+    assert grade[6].startswith(f"kappa {evaluation['retinopathy'].skill}, MAE ")
+    assert grade[7].startswith("MAE ")
+    assert grade[8] == f"{evaluation['retinopathy'].interval_coverage} in sets of 2.100 of 5 levels"
+    assert camera[6].startswith("balanced accuracy ")
+    assert camera[7].startswith("accuracy ")
+    assert camera[8] == ""
+    assert "quadratic-weighted kappa" in skill_caption(evaluation)
+
+
+def test_confusions_are_rows_of_true_levels() -> None:
+    evaluation = graded()
+
+    rows = confusion_rows(evaluation["camera"])
+
+    assert [row[0] for row in rows] == list(CAMERA.levels)
+    assert [[int(count) for count in row[1:]] for row in rows] == [
+        list(row) for row in evaluation["camera"].confusion or ()
+    ]
+    assert confusion_rows(evaluation["age"]) == []
+
+
+def test_a_terminal_is_told_of_grades_where_there_are_some() -> None:
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(evaluation_table(graded(with_sets=False)))
+
+    assert "levels" in capture.get()
+    assert "of grades: quadratic kappa" in capture.get()
+
+
+def test_nothing_is_told_of_grades_where_there_are_none(shown: str) -> None:
+    assert "grades" not in shown
+    assert "grades" not in skill_caption(evaluated())

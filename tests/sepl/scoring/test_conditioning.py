@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from graded import CAMERA, GRADES, MIXED, MIXED_SCALER, draw_levels
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -134,6 +135,28 @@ def test_the_nearest_pattern_is_that_of_the_least_difference_and_of_two_the_part
 
     assert found is not None
     assert found.known == nearest
+
+
+def test_grades_and_classes_are_neither_known_nor_moved_and_disturb_no_other() -> None:
+    rng = np.random.default_rng(4)
+    alone = TaskTable.of(task for task in MIXED if not task.is_graded)
+    outputs_PT = rng.normal(0, 1, (30, 3))
+    labels_PT = np.column_stack([rng.random(30) < 0.5, *(rng.normal([50, 120], [10, 20], (30, 2)).T)]).astype(float)
+    (grades_PK, grades_P), (classes_PK, classes_P) = (draw_levels(task, 30, rng) for task in (GRADES, CAMERA))
+    outputs_PO = np.column_stack([outputs_PT[:, 0], grades_PK, outputs_PT[:, 1], classes_PK, outputs_PT[:, 2]])
+    mixed_PT = np.column_stack([labels_PT[:, 0], grades_P, labels_PT[:, 1], classes_P, labels_PT[:, 2]])
+    scaler = LabelScaler(medians=(0.0, 50.0, 120.0), iqrs=(1.0, 10.0, 20.0))
+    patterns = [["sex", "age"], ["age", "retinopathy"]]
+
+    mixed = fit_conditioning(outputs_PO, mixed_PT, MIXED, MIXED_SCALER, Intervals(), patterns)
+    plain = fit_conditioning(outputs_PT, labels_PT, alone, scaler, Intervals(), patterns[:1])
+
+    assert [row.known for row in mixed.patterns] == [row.known for row in plain.patterns]
+    assert all({"retinopathy", "camera"} <= {*row.known, *row.guarded} for row in mixed.patterns)
+    covariance_TT, numbers = np.array(mixed.covariance), [0, 2, 4]
+    np.testing.assert_allclose(covariance_TT[[1, 3]], 0.0, atol=1e-12)
+    np.testing.assert_allclose(np.array(mixed.means)[numbers], plain.means)
+    np.testing.assert_allclose(covariance_TT[np.ix_(numbers, numbers)].diagonal(), np.diag(plain.covariance))
 
 
 def test_a_pattern_that_holds_the_task_itself_lends_it_nothing() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from graded import CAMERA, GRADES, MIXED, MIXED_SCALER, draw_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -13,12 +14,12 @@ from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.scoring.intervals import (
     MIN_PATIENTS_PER_CLASS,
-    TEMPERATURE_RANGE,
     calibrate,
     calibrated_values,
     conformal_half_width,
     fit_temperature,
 )
+from sepl.scoring.level_sets import TEMPERATURE_RANGE, fit_level_temperature
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp"))
@@ -165,6 +166,46 @@ def test_a_value_is_plausible_and_inside_its_interval(output: float, half_width:
     assert 0 <= sex <= 1
     assert 0 <= age_low <= age <= found.high_NT[0, 1] <= 120
     assert np.isnan([sex_low, sbp_low]).all()
+
+
+def test_graded_tasks_are_calibrated_beside_the_others_as_these_would_be_alone() -> None:
+    rng = np.random.default_rng(1)
+    alone_PT, labels_PT = _calibration_patients(80)
+    (grades_PK, grades_P), (cameras_PK, cameras_P) = (draw_levels(task, 80, rng) for task in (GRADES, CAMERA))
+    outputs_PO = np.column_stack([alone_PT[:, 0], grades_PK, alone_PT[:, 1], cameras_PK, alone_PT[:, 2]])
+    mixed_PT = np.column_stack([labels_PT[:, 0], grades_P, labels_PT[:, 1], cameras_P, labels_PT[:, 2]])
+
+    alone = calibrate(alone_PT, labels_PT, TASKS, SCALER)
+    mixed = calibrate(outputs_PO, mixed_PT, MIXED, MIXED_SCALER)
+
+    assert mixed.half_widths == alone.half_widths
+    assert mixed.temperatures == {"sex": alone.temperatures["sex"]} | {
+        task.name: fit_level_temperature(outputs_PK, labels_P, task)
+        for task, outputs_PK, labels_P in ((GRADES, grades_PK, grades_P), (CAMERA, cameras_PK, cameras_P))
+    }
+    assert mixed.set_thresholds.keys() == {"retinopathy", "camera"}
+    found, plain = (
+        calibrated_values(outputs_PO, MIXED, MIXED_SCALER, mixed),
+        calibrated_values(alone_PT, TASKS, SCALER, alone),
+    )
+    for ours, theirs in (
+        (found.values_NT, plain.values_NT),
+        (found.low_NT, plain.low_NT),
+        (found.high_NT, plain.high_NT),
+    ):
+        np.testing.assert_array_equal(ours[:, [0, 2, 4]], theirs)
+    assert [row.task.name for row in found.levels] == ["retinopathy", "camera"]
+    assert np.isnan(found.low_NT[:, [1, 3]]).all()
+
+
+@pytest.mark.parametrize(("num_patients", "has_sets"), [(8, False), (9, True)])
+def test_nine_patients_are_the_fewest_for_sets_of_90_per_cent(num_patients: int, has_sets: bool) -> None:
+    tasks = TaskTable.of([GRADES])
+    outputs_PK, labels_P = draw_levels(GRADES, num_patients, np.random.default_rng(0))
+
+    intervals = calibrate(outputs_PK, labels_P[:, None], tasks, LabelScaler(medians=(0.0,), iqrs=(1.0,)))
+
+    assert (intervals.set_thresholds["retinopathy"] is not None) == has_sets
 
 
 def _calibration_patients(num_patients: int) -> tuple[np.ndarray, np.ndarray]:

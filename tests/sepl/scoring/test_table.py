@@ -5,11 +5,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from bundles import bundle_content
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sepl.bundle.format import compose_bundle
 from sepl.errors import ConfigError
 from sepl.scoring.rows import Prediction, Score
-from sepl.scoring.table import ROWS_PER_GROUP, score_schema, write_scores
+from sepl.scoring.table import ROWS_PER_GROUP, level_columns, score_schema, write_scores
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 
 BUNDLE, _ = compose_bundle(**bundle_content())
@@ -89,6 +91,35 @@ def test_no_photographs_give_an_empty_table_with_all_columns(tmp_path: Path) -> 
     table = pq.read_table(tmp_path / "scores.parquet")
     assert table.num_rows == 0
     assert table.schema.names == score_schema(MANIFEST).names
+
+
+@pytest.mark.parametrize(
+    ("levels", "endings"),
+    [
+        (("none", "mild"), ("none", "mild")),
+        (("Kowa VX-10", "Zeiß 500"), ("Kowa_VX_10", "Zeiß_500")),
+        (("a", "A", "b"), ("a_0", "A_1", "b_2")),
+        (("+", "++", "x"), ("0", "1", "x_2")),
+        (("a b", "a-b"), ("a_b_0", "a_b_1")),
+        (("0", "+"), ("0_0", "1")),
+        (("+", "0"), ("0", "0_1")),
+    ],
+)
+def test_columns_of_levels_are_plain_and_different(levels: tuple[str, ...], endings: tuple[str, ...]) -> None:
+    task = Task(name="grade", kind="ordinal", unit="level", label="Grade", levels=levels)
+
+    assert level_columns(task) == tuple(f"grade_p_{ending}" for ending in endings)
+
+
+@given(
+    st.lists(st.text(st.sampled_from("aA_ 01+ß"), min_size=1).filter(str.strip), min_size=2, max_size=6, unique=True)
+)
+def test_no_two_columns_of_levels_are_one_whatever_the_capitals(levels: list[str]) -> None:
+    task = Task(name="grade", kind="ordinal", unit="level", label="Grade", levels=tuple(levels))
+
+    names = [name.casefold() for name in level_columns(task)]
+
+    assert len(set(names)) == len(levels)
 
 
 def test_a_task_named_like_another_column_is_refused() -> None:

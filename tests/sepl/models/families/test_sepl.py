@@ -13,21 +13,27 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sepl.config import BinaryPrior, GateInputs, Propagation
 from sepl.errors import ConfigError
 from sepl.models.families.sepl import SeplHead
+from sepl.tasks import TaskKind
 
-PAPER: dict[str, Any] = {"is_binary": [True] + [False] * 14, "is_prior": [True] * 6 + [False] * 9}
+PAPER: dict[str, Any] = {"kinds": ["binary"] + ["regression"] * 14, "is_prior": [True] * 6 + [False] * 9}
+
+
+_MOST_OUTPUTS = {"ordinal": (1, 4), "categorical": (2, 4)}
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Every point of the ablation grid."""
+    """Every point of the ablation grid, on tasks of all kinds."""
     num_tasks = draw(st.integers(1, 7))
+    kinds = draw(st.lists(st.sampled_from(get_args(TaskKind)), min_size=num_tasks, max_size=num_tasks))
     flags = st.lists(st.booleans(), min_size=num_tasks, max_size=num_tasks)
     is_prior = draw(flags.filter(lambda priors: not all(priors)))
     propagation, num_experts = draw(st.sampled_from(get_args(Propagation))), draw(st.integers(1, 5))
     has_priors = any(is_prior) and propagation != "none"
     gate_inputs = st.sampled_from(get_args(GateInputs)).filter(lambda inputs: has_priors or inputs != "prior")
     return Case(
-        is_binary=draw(flags),
+        kinds=kinds,
+        num_outputs=[draw(st.integers(*_MOST_OUTPUTS.get(kind, (1, 1)))) for kind in kinds],
         is_prior=is_prior,
         num_features=draw(st.integers(1, 9)),
         num_experts=num_experts,
@@ -44,7 +50,10 @@ def cases(draw: st.DrawFn) -> Case:
 def draw_labels(num_photographs: int, case: Case) -> Tensor:
     """Scaled labels (B, K), a third of them absent."""
     labels_BK = torch.randn(num_photographs, len(case.is_prior))
-    labels_BK = torch.where(torch.tensor(case.is_binary), (labels_BK > 0).float(), labels_BK)
+    for k, (kind, count) in enumerate(zip(case.kinds, case.counts, strict=True)):
+        if kind != "regression":
+            num_levels = count if kind == "categorical" else count + 1
+            labels_BK[:, k] = torch.randint(num_levels, (num_photographs,)).float()
     return torch.where(torch.rand_like(labels_BK) < 1 / 3, torch.nan, labels_BK)
 
 
@@ -72,13 +81,13 @@ def test_it_equals_the_plain_loop_forward_and_backward(case: Case, num_photograp
     torch.manual_seed(seed)
     network = case.build()
     features_BF = torch.randn(num_photographs, case.num_features, requires_grad=True)
-    weights_BK, labels_BK = torch.randn(num_photographs, len(case.is_prior)), draw_labels(num_photographs, case)
+    weights_BO, labels_BK = torch.randn(num_photographs, sum(case.counts)), draw_labels(num_photographs, case)
 
     ours_BK, plain_BK = network(features_BF, labels_BK), plain_loop(network, case, features_BF, labels_BK)
 
     torch.testing.assert_close(ours_BK, plain_BK, atol=1e-5, rtol=1e-5)
-    ours = gradients(ours_BK, weights_BK, network, features_BF)
-    plain = gradients(plain_BK, weights_BK, network, features_BF)
+    ours = gradients(ours_BK, weights_BO, network, features_BF)
+    plain = gradients(plain_BK, weights_BO, network, features_BF)
     torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
 
 
@@ -113,13 +122,13 @@ def test_permuting_the_tasks_permutes_the_outputs(case: Case, random: Any) -> No
     features_BF, labels_BK = torch.randn(3, case.num_features), draw_labels(3, case)
     prior_of, target_of = places(case.is_prior)
     order = _interleave(list(prior_of), list(target_of), random)  # within a role, the order of parameters stays
-    permuted = Case(
-        **{**vars(case), "is_binary": [case.is_binary[k] for k in order], "is_prior": [case.is_prior[k] for k in order]}
-    ).build()
+    moved = {name: [getattr(case, name)[k] for k in order] for name in ("kinds", "is_prior", "num_outputs")}
+    permuted = Case(**{**vars(case), **moved}).build()
     permuted.load_state_dict(network.state_dict())
 
-    outputs_BK = permuted(features_BF, labels_BK[:, order])
-    torch.testing.assert_close(outputs_BK, network(features_BF, labels_BK)[:, order], atol=0, rtol=0)
+    outputs_BO = permuted(features_BF, labels_BK[:, order])
+    columns = [column for k in order for column in case.columns[k]]
+    torch.testing.assert_close(outputs_BO, network(features_BF, labels_BK)[:, columns], atol=0, rtol=0)
 
 
 def _interleave(first: list[int], second: list[int], random: Any) -> list[int]:

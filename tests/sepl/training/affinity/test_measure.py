@@ -5,9 +5,9 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 import torch
-from causal_cohort import CAUSE_OF, TASKS, planted_data
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import CAUSE_OF, TASKS, graded_data, planted_data
 from torch import nn
 
 from sepl.config import TrialConfig
@@ -17,7 +17,7 @@ from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskTable
 from sepl.training.affinity.measure import AffinityProbe, label_correlation, measure_affinity
 from sepl.training.affinity.record import Affinity, benefit_when_known, rank_splits
 from sepl.training.input.batches import TrainingData
-from sepl.training.supervised.losses import task_losses
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.run import TrainingRun, train
 
 SETTING = TrialConfig.from_params(
@@ -53,7 +53,7 @@ def test_a_measurement_is_its_formula() -> None:
     data = planted_data(0, num_train=64)
     config = SETTING.with_params(batch_size=64)
     run = TrainingRun(config, data)
-    network = run.network
+    network, task_losses = run.network, TaskLosses(data.tasks, data.device)
     probe = AffinityProbe(network, data, config, every=2)
 
     for _ in range(4):
@@ -66,7 +66,7 @@ def test_a_measurement_is_its_formula() -> None:
     targets_BT, present_BT = data.train.targets_NT, data.train.present_NT
 
     def losses() -> torch.Tensor:
-        return task_losses(network(images_BCHW), targets_BT, present_BT, data.is_binary_T)
+        return task_losses(network(images_BCHW), targets_BT, present_BT)
 
     before_T, lookahead_TT = losses(), probe.lookahead()
     trunk = list(network.get_submodule("backbone").parameters())
@@ -83,7 +83,7 @@ def test_a_measurement_is_its_formula() -> None:
     features_BF = network.represent(images_BCHW)
     assert isinstance(features_BF, torch.Tensor)
     features_BF = features_BF.detach().requires_grad_()
-    losses_T = task_losses(network.predict(features_BF), targets_BT, present_BT, data.is_binary_T)
+    losses_T = task_losses(network.predict(features_BF), targets_BT, present_BT)
     gradients = [torch.autograd.grad(loss, features_BF, retain_graph=True)[0].flatten() for loss in losses_T]
     cosine = nn.functional.cosine_similarity(gradients[1], gradients[4], dim=0)
     assert probe.cosine()[1, 4] == pytest.approx(float(cosine), abs=1e-4)
@@ -99,6 +99,18 @@ def test_label_correlation_is_over_photographs_that_have_both_labels() -> None:
     ranks_2N = np.argsort(np.argsort(targets_NT[both][:, [1, 4]], axis=0), axis=0).T
     correlation_22 = np.asarray(np.corrcoef(ranks_2N))
     assert correlation_TT[1, 4] == pytest.approx(correlation_22[0, 1])
+
+
+def test_grades_and_classes_are_measured_too() -> None:
+    data = graded_data(0)
+
+    affinity = measure_affinity(SETTING.with_params(num_epochs=2), data, every=3)
+
+    correlation_TT = np.array(affinity.label_correlation, np.float64)
+    grade, lens, worst = (data.tasks.index(name) for name in ("grade", "lens", "worst"))
+    assert correlation_TT[grade, worst] == pytest.approx(1.0)
+    assert np.isnan(correlation_TT[lens]).all()  # classes have no order
+    assert np.isfinite(np.array(affinity.gradient_cosine, np.float64)).all()
 
 
 def test_a_benefit_needs_a_readable_prior_a_link_and_room_to_gain() -> None:

@@ -5,12 +5,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from planted_data import graded_data
 
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
+from sepl.tasks import BUILT_IN_TASKS, TaskTable
 from sepl.training.input.batches import TrainingData, TrainSet
 from sepl.training.input.patient_sets import PatientTrainSet
 from sepl.training.input.pixels import MappedPixels
@@ -18,6 +20,7 @@ from sepl.training.supervised.run import TrainingRun, train
 from sepl.training.supervised.validation import labels_at_hand
 
 FUSION = {"fusion": "attention"}
+TASKS = TaskTable.of([BUILT_IN_TASKS["age"]])
 
 
 def train_set(photographs_of: list[int]) -> TrainSet:
@@ -35,7 +38,7 @@ def test_an_epoch_shows_patients_once_with_photographs_of_their_own(
     photographs_of: list[int], size: int, batch_size: int
 ) -> None:
     photographs = train_set(photographs_of)
-    patients = PatientTrainSet.of(photographs, size)
+    patients = PatientTrainSet.of(photographs, size, TASKS)
 
     batches = list(patients.epoch(batch_size, torch.Generator().manual_seed(1)))
 
@@ -51,7 +54,7 @@ def test_an_epoch_shows_patients_once_with_photographs_of_their_own(
 
 
 def test_a_skipped_step_changes_none_of_those_that_follow() -> None:
-    patients = PatientTrainSet.of(train_set([2] * 12), 2)
+    patients = PatientTrainSet.of(train_set([2] * 12), 2, TASKS)
 
     whole = list(patients.epoch(8, torch.Generator().manual_seed(1)))
     rest = list(patients.epoch(8, torch.Generator().manual_seed(1), num_skipped=1))
@@ -65,10 +68,22 @@ def test_labels_are_the_mean_over_photographs_that_have_them() -> None:
     photographs.present_NT[photographs.patient_N == 0] = torch.tensor([[0.0], [1.0]])
     photographs.targets_NT[photographs.patient_N == 0] = torch.tensor([[0.0], [7.0]])
 
-    patients = PatientTrainSet.of(photographs, 2)
+    patients = PatientTrainSet.of(photographs, 2, TASKS)
 
     assert patients.targets_PT.tolist() == [[7.0], [4.0]]
     assert patients.present_PT.tolist() == [[1.0], [1.0]]
+
+
+def test_labels_of_graded_tasks_stay_levels() -> None:
+    data = graded_data(0)
+
+    patients = PatientTrainSet.of(data.train, 2, data.tasks)
+
+    grades_NP = torch.where(data.train.present_NT > 0, data.train.targets_NT, torch.nan)[:, 4].view(-1, 2)
+    worst_P = grades_NP.nan_to_num(-1.0).max(dim=1).values
+    assert patients.targets_PT[:, 4].tolist() == worst_P.clamp(min=0).tolist()
+    assert patients.present_PT[:, 4].tolist() == (worst_P >= 0).float().tolist()
+    assert (patients.targets_PT[:, [0, 2]] % 1 == 0).all()
 
 
 @pytest.mark.parametrize("family", ["sepl", "single_task", "mtan"])
@@ -114,7 +129,7 @@ def test_a_batch_hands_on_its_own_labels_or_its_neighbours() -> None:
     photographs = train_set([1] * 8)
     photographs.present_NT[3] = 0
 
-    for rows in (photographs, PatientTrainSet.of(photographs, 1)):
+    for rows in (photographs, PatientTrainSet.of(photographs, 1, TASKS)):
         for how, moved in (("oracle", 0), ("shuffled", 1)):
             [batch] = rows.epoch(8, torch.Generator().manual_seed(1), handed_on=how)
 
@@ -142,10 +157,10 @@ def test_shuffled_priors_are_somebody_elses(dataset: PreparedDataset) -> None:
     photographs = dataset.photographs("validation")
     scaled_NT = dataset.scaler.scale(photographs.labels_NT)
 
-    oracle_NT = labels_at_hand("oracle", photographs, dataset.scaler)
-    shuffled_NT = labels_at_hand("shuffled", photographs, dataset.scaler)
+    oracle_NT = labels_at_hand("oracle", photographs, dataset.scaler, dataset.tasks)
+    shuffled_NT = labels_at_hand("shuffled", photographs, dataset.scaler, dataset.tasks)
 
-    assert labels_at_hand("predicted", photographs, dataset.scaler) is None
+    assert labels_at_hand("predicted", photographs, dataset.scaler, dataset.tasks) is None
     assert oracle_NT is not None
     assert shuffled_NT is not None
     np.testing.assert_array_equal(oracle_NT, scaled_NT)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from planted_data import graded_data
 from torch import Tensor
 
 from sepl.config import TrialConfig
@@ -14,6 +15,7 @@ from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.augment import Augmenter
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.weighting.build import build_weighting
 
@@ -29,7 +31,7 @@ class Pass:
         with self.streams.active():
             self.network = build_network(config.model, data.tasks, data.image_spec.size)
         self.weighting = build_weighting(config.training, data.tasks, self.network, data.device)
-        self.is_binary_T, self.training = data.is_binary_T, config.training
+        self.task_losses, self.training = TaskLosses(data.tasks, data.device), config.training
         self.prepare()
         self.batch = _batch(data)
         self.images_BCHW = Augmenter(self.network.normalisation, 0.0, torch.Generator())(self.batch.pixels_BHWC)
@@ -38,7 +40,7 @@ class Pass:
         self.passes = Passes(
             self.network,
             self.weighting,
-            self.is_binary_T,
+            self.task_losses,
             precision="float32",
             streams=self.streams,
             micro_batch_size=self.training.micro_batch_size,
@@ -102,6 +104,18 @@ def test_parts_give_the_gradients_of_the_whole(
     whole_T, whole = Pass(smooth, data).run()
 
     parts_T, parts = Pass(smooth.with_params(micro_batch_size=micro_batch_size), data).run()
+
+    torch.testing.assert_close(parts_T, whole_T)
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_parts_give_the_gradients_of_the_whole_with_graded_tasks(weighting: str, smooth: TrialConfig) -> None:
+    data = graded_data(0, num_train=40, num_validation=4)
+    smooth = smooth.with_params(weighting=weighting, task_split="grade+sex", num_epochs=5)
+    whole_T, whole = Pass(smooth, data).run()
+
+    parts_T, parts = Pass(smooth.with_params(micro_batch_size=3), data).run()
 
     torch.testing.assert_close(parts_T, whole_T)
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)

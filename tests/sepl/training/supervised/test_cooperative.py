@@ -16,6 +16,7 @@ from sepl.training.engine.seeding import RandomStreams
 from sepl.training.input.batches import Batch, TrainingData
 from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns, Turns, ascent, bounded_noise
+from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
 from sepl.training.supervised.run import TrainingRun, train
 from sepl.training.weighting.losses_only import EqualWeighting
@@ -231,7 +232,7 @@ def test_parts_of_a_batch_add_up_to_the_batch(config: TrialConfig, data: Trainin
         passes = Passes(
             network,
             EqualWeighting(),
-            data.is_binary_T,
+            TaskLosses(data.tasks, data.device),
             precision="float32",
             streams=RandomStreams(0, data.device),
             micro_batch_size=micro_batch_size,

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from planted_data import GRADED_TASKS, graded_data
 
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DatasetError
@@ -65,6 +66,51 @@ def test_priors_of_a_patient_who_is_alone_cannot_be_shuffled(dataset: PreparedDa
         shards=(photographs.shards[0][:1],),
     )
 
-    assert labels_at_hand("oracle", alone, dataset.scaler) is not None
+    assert labels_at_hand("oracle", alone, dataset.scaler, dataset.tasks) is not None
     with pytest.raises(DatasetError, match=r"test should have two patients or more, .* had 1"):
-        labels_at_hand("shuffled", alone, dataset.scaler)
+        labels_at_hand("shuffled", alone, dataset.scaler, dataset.tasks)
+
+
+def test_levels_that_are_told_surely_have_skill_one() -> None:
+    data = graded_data(1)
+    validation = _validation(data)
+    labels_NT = np.nan_to_num(validation.labels_PT[validation.photographs.patient_index])
+
+    skills = validation_skills(_sure_outputs(labels_NT, data), validation, data.scaler, data.tasks)
+
+    assert skills == pytest.approx(dict.fromkeys(GRADED_TASKS.names, 1.0), abs=1e-5)
+
+
+def test_the_worst_photograph_decides_where_the_task_says_so() -> None:
+    data = graded_data(2)
+    validation = _validation(data)
+    labels_NT = validation.photographs.labels_NT
+    known_P1 = np.isfinite(labels_NT[:, 4].reshape(-1, 2)).all(axis=1, keepdims=True)
+    labels_PT = np.where(known_P1, validation.labels_PT, np.nan)
+    told = ValidationSet(validation.photographs, labels_PT)
+
+    skills = validation_skills(_sure_outputs(np.nan_to_num(labels_NT), data), told, data.scaler, data.tasks)
+
+    assert skills["worst"] == pytest.approx(1.0)
+    assert skills["grade"] < 1.0  # means of logits of eyes that differ
+
+
+def test_levels_of_another_patient_are_levels() -> None:
+    data = graded_data(3)
+
+    shuffled_NT = labels_at_hand("shuffled", _validation(data).photographs, data.scaler, data.tasks)
+
+    assert shuffled_NT is not None
+    levels = shuffled_NT[:, [0, 2, 4]]
+    assert set(levels[np.isfinite(levels)]) <= {0.0, 1.0, 2.0, 3.0}
+
+
+def _sure_outputs(labels_NT: np.ndarray, data: TrainingData) -> np.ndarray:
+    """Logits of ± 20 for these levels, scaled values for the others."""
+    scaled_NT = data.scaler.scale(labels_NT)
+    columns = []
+    for place, task in enumerate(data.tasks):
+        level_N1, places_K = labels_NT[:, place, None], np.arange(task.num_outputs)
+        sure = level_N1 > places_K if task.kind == "ordinal" else level_N1 == places_K
+        columns.append(np.where(sure, 20.0, -20.0) if task.is_graded else scaled_NT[:, place, None])
+    return np.concatenate(columns, axis=1).astype(np.float32)

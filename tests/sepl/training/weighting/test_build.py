@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import plain_weighting
 import pytest
@@ -13,7 +13,7 @@ from torchjd.aggregation import Sum
 from sepl.config import TrainingConfig, WeightingName
 from sepl.errors import ConfigError
 from sepl.models.parts.network import Context
-from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
+from sepl.tasks import CARDIOMETABOLIC_TASKS, Task, TaskKind, TaskTable
 from sepl.training.weighting.base import Weighting
 from sepl.training.weighting.build import build_weighting
 from sepl.training.weighting.gradients import GradientMethod, GradientWeighting, gradient_methods
@@ -51,6 +51,19 @@ def assert_close(gradients: dict[str, Tensor], expected: dict[str, Tensor], rtol
 
 def trunk_of(gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: gradient for name, gradient in gradients.items() if name in ("first", "second")}
+
+
+def test_the_noise_of_graded_tasks_is_that_of_cross_entropies() -> None:
+    kinds: tuple[TaskKind, ...] = get_args(TaskKind)
+    levels = {"ordinal": ("a", "b"), "categorical": ("a", "b", "c")}
+    tasks = [Task(name=kind, kind=kind, unit="", label="", levels=levels.get(kind, ())) for kind in kinds]
+    config = TrainingConfig.parse({"weighting": "uncertainty_laplace"}, "test")
+    weighting = build_weighting(config, TaskTable.of(tasks), Twostage(4), CPU)
+
+    torch.nn.init.ones_(next(weighting.parameters()))
+
+    totals = [weighting.total(torch.zeros(4), present_T).item() for present_T in torch.eye(4).bool()]
+    assert dict(zip(kinds, totals, strict=True)) == {kind: 1.0 if kind == "regression" else 0.5 for kind in kinds}
 
 
 # Laws of every weighting

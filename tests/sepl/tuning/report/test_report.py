@@ -19,8 +19,8 @@ from sepl.storage import resolve
 from sepl.tasks import TaskSplit
 from sepl.training.affinity.record import Affinity, RankedSplit
 from sepl.tuning.record.record import BUNDLE_ID, StudyFolder, StudyRecord
-from sepl.tuning.report.figures import affinity_figure, curves_figure, history_figure, skill_figure
-from sepl.tuning.report.report import write_report
+from sepl.tuning.report.figures import affinity_figure, confusion_figure, curves_figure, history_figure, skill_figure
+from sepl.tuning.report.report import grades_section, write_report
 from sepl.tuning.results.importance import importance
 from sepl.tuning.results.leaderboard import best_epoch, leaderboard
 
@@ -216,6 +216,44 @@ def test_skill_is_drawn_with_its_interval_beside_floor_and_what_is_reachable() -
     assert list(drawn["skill, target"].x) == [0.5]
     assert drawn["skill, target"].error_x.array[0] == pytest.approx(0.1)
     assert drawn["skill, target"].error_x.arrayminus[0] == pytest.approx(0.2)
+
+
+def test_confusions_of_a_graded_task_are_counts_coloured_by_share_of_the_true_level() -> None:
+    figure = confusion_figure(_graded_row())
+
+    (heatmap,) = traces_of(figure)
+    np.testing.assert_allclose(heatmap.z, [[0.75, 0.25], [0.0, 1.0]])
+    assert [list(row) for row in heatmap.text] == [["3", "1"], ["0", "2"]]
+    assert figure.layout.yaxis.title.text == "true"
+
+
+def test_levels_are_escaped_in_the_section_of_grades() -> None:
+    evaluation = _evaluation()
+    graded = evaluation.model_copy(update={"tasks": (*evaluation.tasks, _graded_row())})
+
+    page = str(grades_section(graded))
+
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    assert "0.500 [0.300, 0.600] in sets of 0.500 of 2 levels" in page
+    assert str(grades_section(evaluation)) == ""
+    assert str(grades_section(None)) == ""
+
+
+def _graded_row() -> TaskEvaluation:
+    some = Estimate(value=0.5, low=0.3, high=0.6)
+    row = _evaluation()["sbp"]
+    return row.model_copy(
+        update={
+            "name": "grade",
+            "kind": "ordinal",
+            "label": "<b>Grade",
+            "measures": dict.fromkeys(("kappa", "accuracy", "usual_accuracy", "mae", "usual_mae", "set_size"), some),
+            "interval_coverage": some,
+            "levels": ("none", "<b>some"),
+            "confusion": ((3, 1), (0, 2)),
+        }
+    )
 
 
 def _evaluation() -> Evaluation:

@@ -189,7 +189,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
             self._skills = dict.fromkeys(data.tasks.names, math.nan)
             return
         outputs_NT, told_NT = self._predict(network, validation)
-        self._check_finite(outputs_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
+        for rows_NT in (outputs_NT, outputs_NT if told_NT is None else told_NT):
+            self._check_finite(rows_NT.sum(axis=0).tolist(), "output for validation photographs", epoch)
         self._skills = validation_skills(outputs_NT, validation, data.scaler, data.tasks)
         if validation.known is not None:
             self._known_skills = known_skills(outputs_NT, told_NT, validation, data.scaler, data.tasks)

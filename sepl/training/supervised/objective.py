@@ -190,9 +190,10 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
             self._skills = dict.fromkeys(data.tasks.names, math.nan)
             return
         outputs_NO, told_NO = self._predict(network, validation)
-        sums_O = outputs_NO.sum(axis=0)
-        sums_T = [float(sums_O[columns].sum()) for columns in data.tasks.outputs]
-        self._check_finite(sums_T, "output for validation photographs", epoch)
+        for rows_NO in (outputs_NO, outputs_NO if told_NO is None else told_NO):
+            sums_O = rows_NO.sum(axis=0)
+            sums_T = [float(sums_O[columns].sum()) for columns in data.tasks.outputs]
+            self._check_finite(sums_T, "output for validation photographs", epoch)
         self._skills = validation_skills(outputs_NO, validation, data.scaler, data.tasks)
         if validation.known is not None:
             self._known_skills = known_skills(outputs_NO, told_NO, validation, data.scaler, data.tasks)

@@ -244,9 +244,12 @@ def _report(options: argparse.Namespace, data: TrainingData, fresh: Fresh, figur
     )
 
 
-def _ratios(families: Sequence[str], num_fitted: Sequence[int], figures: Figures) -> dict[str, dict[str, float]]:
-    """By pattern and way, known / nothing known in mean target skill over the families that have the way."""
-    found: dict[str, dict[str, float]] = {pattern: {} for pattern in PATTERNS}
+def _ratios(families: Sequence[str], num_fitted: Sequence[int], figures: Figures) -> dict[str, dict[str, float | None]]:
+    """By pattern and way, known / nothing known in mean target skill over the families that have the way.
+
+    None where nothing known shows nothing.
+    """
+    found: dict[str, dict[str, float | None]] = {pattern: {} for pattern in PATTERNS}
     ways = [
         (FLOOR, 0),
         (FILM, 0),
@@ -261,7 +264,7 @@ def _ratios(families: Sequence[str], num_fitted: Sequence[int], figures: Figures
                     sum(figures.mean(family, pattern, *key)[:, 0].mean() for family in having)
                     for key in ((way, num), (UNKNOWN, 0))
                 )
-                found[pattern][f"{way}, {num}" if num else way] = float(known / unknown)
+                found[pattern][f"{way}, {num}" if num else way] = float(known / unknown) if unknown > 0 else None
     return found
 
 
@@ -321,9 +324,9 @@ def _options() -> argparse.Namespace:
 
 
 _NUMBERS = {
-    "num_patients": (1000, 120),
-    "num_judged": (700, 80),
-    "num_epochs": (15, 5),
+    "num_patients": (1000, 240),
+    "num_judged": (700, 100),
+    "num_epochs": (15, 9),
     "num_seeds": (3, 1),
     "num_bootstrap": (NUM_BOOTSTRAP, 200),
 }

@@ -97,25 +97,25 @@ def recalibrated_content(
     """
     tasks, scaler = content["tasks"], content["scaler"]
     scorer = Scorer(compose_bundle(**content)[0])
-    outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
-    intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
+    outputs_PO, labels_PT = per_patient(scorer, dataset, "calibration")
+    intervals = calibrate(outputs_PO, labels_PT, tasks, scaler)
     declared = dataset.manifest.known_patterns
-    num_calibration = len(outputs_PT)
+    num_calibration = len(outputs_PO)
     fitted_on: FittedOn = ("calibration",)
     if unvalidated is not None:
         if unvalidated is not content["state"]:
             scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
-        outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
-        outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
+        outputs_VO, labels_VT = per_patient(scorer, dataset, "validation")
+        outputs_PO, labels_PT = np.vstack([outputs_PO, outputs_VO]), np.vstack([labels_PT, labels_VT])
         fitted_on = ("calibration", "validation")
     conditioning = fit_conditioning(
-        outputs_PT,
+        outputs_PO,
         labels_PT,
         tasks,
         scaler,
         intervals,
         default_patterns(tasks) if declared is None else declared,
-        is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
+        is_calibration_P=np.arange(len(outputs_PO)) < num_calibration,
         fitted_on=fitted_on,
     )
     return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})

@@ -6,8 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jpeg_ls_writer import encode_jpeg_ls
-from jpeg_writers import Plane, compose_jpeg, encode_lossless_jpeg, planes_of
 from numpy.typing import NDArray
 from openjpeg.utils import encode_array as encode_jpeg_2000
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -29,6 +27,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+from writers.jpeg import Plane, compose_jpeg, encode_lossless_jpeg, planes_of
+from writers.jpeg_ls import encode_jpeg_ls
 
 OPHTHALMIC_8_BIT = UID("1.2.840.10008.5.1.4.1.1.77.1.5.1")
 OPHTHALMIC_16_BIT = UID("1.2.840.10008.5.1.4.1.1.77.1.5.2")

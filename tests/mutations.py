@@ -31,7 +31,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
-from tiff_files import DEFLATE, JPEG, LZW, PACK_BITS, write_tiff
+from writers.tiff import DEFLATE, JPEG, LZW, PACK_BITS, write_tiff
 
 from sepl.data.imaging.decode import decode, read_header
 from sepl.data.imaging.dicom.facts import is_dicom, read_facts

@@ -34,8 +34,8 @@ def endpoint():
 
 
 def test_the_page_has_its_examples():
-    assert len(EXAMPLES) == 8
-    assert PAGE.count("```toml") == 8
+    assert len(EXAMPLES) == 9
+    assert PAGE.count("```toml") == 9
 
 
 @pytest.mark.parametrize("title", EXAMPLES)

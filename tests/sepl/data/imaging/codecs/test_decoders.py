@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 from dicoms import draw_fundus, encode_frame
-from jpeg_ls_writer import encode_jpeg_ls
-from jpeg_writers import encode_lossless_jpeg
 from pydicom.uid import RLELossless
+from writers.jpeg import encode_lossless_jpeg
+from writers.jpeg_ls import encode_jpeg_ls
 
 from sepl.data.imaging.codecs.decoders import decode_jpeg, decode_jpeg_2000, decode_rle
 from sepl.errors import ImageError

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tiff_files import upright
+from writers.tiff import upright
 
 from sepl.data.imaging.codecs.display import show, turn_upright
 

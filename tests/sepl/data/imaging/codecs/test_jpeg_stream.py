@@ -4,7 +4,7 @@ import pytest
 from dicoms import draw_fundus
 from hypothesis import given
 from hypothesis import strategies as st
-from jpeg_writers import compose_jpeg, planes_of, strip_notes
+from writers.jpeg import compose_jpeg, planes_of, strip_notes
 
 from sepl.data.imaging.codecs.jpeg_stream import SOF_BASELINE, SOF_PROGRESSIVE, read_jpeg_stream, with_colours
 from sepl.errors import ImageError

@@ -6,7 +6,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from tiff_files import upright, with_directory
+from writers.tiff import upright, with_directory
 
 from sepl.data.imaging.decode import decode, read_header
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from tiff_files import write_tiff
+from writers.tiff import write_tiff
 
 from sepl.data.imaging.codecs.tiff_layout import read_tiff_layout
 from sepl.data.imaging.decode import decode, read_header

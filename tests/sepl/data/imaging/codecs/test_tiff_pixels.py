@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from tiff_files import DEFLATE, JPEG, LZW, OLD_DEFLATE, PACK_BITS, PLAIN, encode, upright, write_tiff
+from writers.tiff import DEFLATE, JPEG, LZW, OLD_DEFLATE, PACK_BITS, PLAIN, encode, upright, write_tiff
 
 from sepl.data.imaging.decode import decode, read_header
 from sepl.errors import ImageError

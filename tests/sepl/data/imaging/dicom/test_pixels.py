@@ -7,8 +7,6 @@ from dicom_pictures import COMPRESSED, GREY, LOSSLESS_CODES, RGB, SIZE, change, 
 from dicoms import LOSSY, OPHTHALMIC_16_BIT, PLAIN, draw_fundus, encode_frame, to_ybr, write_coded, write_dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jpeg_ls_writer import encode_jpeg_ls
-from jpeg_writers import compose_jpeg, encode_extended_jpeg, encode_lossless_jpeg, planes_of, strip_notes
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -20,6 +18,8 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
+from writers.jpeg import compose_jpeg, encode_extended_jpeg, encode_lossless_jpeg, planes_of, strip_notes
+from writers.jpeg_ls import encode_jpeg_ls
 
 from sepl.data.imaging.decode import decode, read_header
 from sepl.data.imaging.photograph import ImageSpec, read_photograph

@@ -2,7 +2,7 @@
 
 import struct
 
-from jpeg_writers import BitWriter, Plane
+from writers.jpeg import BitWriter, Plane
 
 
 def encode_jpeg_ls(picture_HWC: Plane, bits: int, near: int = 0, is_interleaved: bool = True) -> bytes:

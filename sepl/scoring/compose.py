@@ -99,29 +99,29 @@ def recalibrated_content(
     """
     tasks, scaler = content["tasks"], content["scaler"]
     scorer = Scorer(compose_bundle(**content)[0])
-    outputs_PT, labels_PT = per_patient(scorer, dataset, "calibration")
-    intervals = calibrate(outputs_PT, labels_PT, tasks, scaler)
+    outputs_PO, labels_PT = per_patient(scorer, dataset, "calibration")
+    intervals = calibrate(outputs_PO, labels_PT, tasks, scaler)
     declared = dataset.manifest.known_patterns
     declared = default_patterns(tasks) if declared is None else declared
     told = told_by_pattern(scorer, dataset, "calibration", declared)
-    num_calibration = len(outputs_PT)
+    num_calibration = len(outputs_PO)
     fitted_on: FittedOn = ("calibration",)
     if unvalidated is not None:
         if unvalidated is not content["state"]:
             scorer = Scorer(compose_bundle(**BundleContent(**{**content, "state": unvalidated}))[0])
-        outputs_VT, labels_VT = per_patient(scorer, dataset, "validation")
-        outputs_PT, labels_PT = np.vstack([outputs_PT, outputs_VT]), np.vstack([labels_PT, labels_VT])
+        outputs_VO, labels_VT = per_patient(scorer, dataset, "validation")
+        outputs_PO, labels_PT = np.vstack([outputs_PO, outputs_VO]), np.vstack([labels_PT, labels_VT])
         told_V = told_by_pattern(scorer, dataset, "validation", declared)
-        told = {known: np.vstack([rows_PT, told_V[known]]) for known, rows_PT in told.items()}
+        told = {known: np.vstack([rows_PO, told_V[known]]) for known, rows_PO in told.items()}
         fitted_on = ("calibration", "validation")
     conditioning = fit_conditioning(
-        outputs_PT,
+        outputs_PO,
         labels_PT,
         tasks,
         scaler,
         intervals,
         declared,
-        is_calibration_P=np.arange(len(outputs_PT)) < num_calibration,
+        is_calibration_P=np.arange(len(outputs_PO)) < num_calibration,
         fitted_on=fitted_on,
         network_inputs=network_inputs(content["config"].model, tasks),
         told=told,

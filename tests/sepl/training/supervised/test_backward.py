@@ -111,7 +111,7 @@ def test_parts_give_the_gradients_of_the_whole(
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_parts_give_the_gradients_of_the_whole_with_graded_tasks(weighting: str, smooth: TrialConfig) -> None:
-    data = graded_data(0, num_train=40, num_validation=4)
+    data = graded_data(0, num_train=40, num_validation=4, size=32)
     smooth = smooth.with_params(weighting=weighting, task_split="grade+sex", num_epochs=5)
     whole_T, whole = Pass(smooth, data).run()
 

@@ -9,7 +9,8 @@ def _draw(streams: RandomStreams) -> torch.Tensor:
     with streams.active():
         network = torch.rand(3)
     order = torch.rand(3, generator=streams.order)
-    return torch.cat([network, order, torch.rand(3, generator=streams.augmentation)])
+    others = [torch.rand(3, generator=generator) for generator in (streams.augmentation, streams.known)]
+    return torch.cat([network, order, *others])
 
 
 def test_the_same_seed_gives_the_same_streams_and_another_seed_others() -> None:

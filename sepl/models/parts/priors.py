@@ -36,19 +36,19 @@ class Priors(nn.Module):
         self._is_probability = binary_prior == "probability" and any(kind != "regression" for kind in kinds_P)
         self._sizes = [num_outputs[task] for task in tasks]
         self._has_classes = "categorical" in kinds_P
+        unknown = [1 / num_outputs[task] if kinds[task] == "categorical" else 0.5 for task, _ in columns]
         self._task_P: Tensor
         self._place_P: Tensor
         self._unknown_P: Tensor
         self._is_logit_P: Tensor
         self._is_step_P: Tensor
         self._is_class_P: Tensor
-        self._remember("_task_P", torch.tensor([task for task, _ in columns], dtype=torch.long))
-        self._remember("_place_P", torch.tensor([float(place) for _, place in columns]))
-        unknown = [1 / num_outputs[task] if kinds[task] == "categorical" else 0.5 for task, _ in columns]
-        self._remember("_unknown_P", torch.tensor(unknown))
-        self._remember("_is_logit_P", torch.tensor([kind != "regression" for kind in kinds_P]).bool())
-        self._remember("_is_step_P", torch.tensor([kind == "ordinal" for kind in kinds_P]).bool())
-        self._remember("_is_class_P", torch.tensor([kind == "categorical" for kind in kinds_P]).bool())
+        self.register_buffer("_task_P", torch.tensor([t for t, _ in columns], dtype=torch.long), persistent=False)
+        self.register_buffer("_place_P", torch.tensor([float(place) for _, place in columns]), persistent=False)
+        self.register_buffer("_unknown_P", torch.tensor(unknown), persistent=False)
+        self.register_buffer("_is_logit_P", _are(kinds_P, "binary", "ordinal", "categorical"), persistent=False)
+        self.register_buffer("_is_step_P", _are(kinds_P, "ordinal"), persistent=False)
+        self.register_buffer("_is_class_P", _are(kinds_P, "categorical"), persistent=False)
 
     @property
     def num_outputs(self) -> int:
@@ -91,6 +91,6 @@ class Priors(nn.Module):
         """Over each prior's own outputs."""
         return torch.cat([part.softmax(dim=1) for part in priors_BP.split(self._sizes, dim=1)], dim=1)
 
-    def _remember(self, name: str, values: Tensor) -> None:
-        """Moves with the network and is no part of its state."""
-        self.register_buffer(name, values, persistent=False)
+
+def _are(kinds_P: Sequence[str], *wanted: TaskKind) -> Tensor:
+    return torch.tensor([kind in wanted for kind in kinds_P]).bool()

@@ -137,10 +137,12 @@ def test_known_values_mean_online_what_they_mean_offline_and_in_evaluation(
     reply = client.post("/known/v1/score", files=_files(files), data=fields)
 
     evaluated = score_known(outputs_PT, [Given(row) for row in told], scorer.bundle.manifest)
+    found = evaluated.found
+    ends = {"value": found.values_NT, "low": found.low_NT, "high": found.high_NT}
     for online, score, patient in zip(reply.json()["scores"], offline, test.patient_index, strict=True):
         assert online["known"] == list(score.known) == list(evaluated.known[patient]) == ["sex", "age"]
         assert_same_row(online, score)
-        for values_NT, end in zip(vars(evaluated.found).values(), ("value", "low", "high"), strict=True):
+        for end, values_NT in ends.items():
             given = [online["values"][name][end] for name in tasks.names]
             np.testing.assert_allclose(np.array(given, float), values_NT[patient], rtol=1e-5, atol=1e-5)
     sbp_N = np.array([online["values"]["sbp"]["value"] for online in reply.json()["scores"]])

@@ -109,9 +109,10 @@ def test_a_step_of_a_backbone_with_a_strided_convolution_of_the_image_survives()
 import torch
 from sepl.config import ModelConfig
 from sepl.models.build import build_network
-from sepl.tasks import CARDIOMETABOLIC_TASKS
+from sepl.tasks import CARDIOMETABOLIC_TASKS, TaskTable
 
-network = build_network(ModelConfig(family="hard_sharing", backbone="fastvit_t8"), CARDIOMETABOLIC_TASKS, 64)
+tasks = TaskTable.of(CARDIOMETABOLIC_TASKS)
+network = build_network(ModelConfig(family="hard_sharing", backbone="fastvit_t8"), tasks, 64)
 for _ in range(3):
     network(torch.rand(2, 3, 64, 64)).sum().backward()
 """

@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 
 import plotly.graph_objects as go
@@ -78,3 +79,15 @@ def test_the_same_parts_give_the_same_bytes() -> None:
     first, second = (html.page("t", "s", [html.plot(figure, "one")]) for _ in range(2))
 
     assert first == second
+
+
+def test_a_table_wider_than_the_page_scrolls_by_itself_and_its_first_column_stays() -> None:
+    table = html.table(["task", *map(str, range(40))], [["age", *["1"] * 40]])
+
+    whole = html.page("t", "s", [html.section("wide", table)])
+
+    around = whole[: whole.index("<table>")].rsplit("<", 1)[1]
+    assert 'class="wide"' in around
+    assert 'tabindex="0"' in around  # arrow keys scroll it
+    assert re.search(r"\.wide \{[^}]*overflow-x: auto", whole)
+    assert re.search(r"first-child[^{]*\{[^}]*position: sticky", whole)

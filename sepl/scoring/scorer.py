@@ -265,6 +265,7 @@ class Scorer:
             is_used[is_used] = is_finite_N.cpu().numpy()
             outputs = self._outputs_of(kept_N[is_finite_N], patients[is_used])
             told = self._told_of(kept_N[is_finite_N], patients[is_used], outputs, given)
+            outputs = {patient: row for patient, row in outputs.items() if _is_number(told.get(patient))}
         return [
             judge_photograph(
                 reading, outputs.get(patient) if used else None, given.get(patient, NOTHING), told.get(patient)
@@ -307,6 +308,10 @@ class Scorer:
 
     def _rows(self, judged: Sequence[Judged]) -> list[Score]:
         return score_judged(judged, self.bundle.manifest)
+
+
+def _is_number(told_O: NDArray[np.float64] | None) -> bool:
+    return told_O is None or bool(np.isfinite(told_O).all())
 
 
 def _full_precision() -> AbstractContextManager[None]:

@@ -157,6 +157,26 @@ def test_what_is_not_believed_is_not_told(scorer: Scorer, dataset: PreparedDatas
     assert all(row.known == () for row in found)
 
 
+def test_an_output_that_is_no_number_when_the_network_is_told_fails_its_row(
+    dataset: PreparedDataset, fusion: str
+) -> None:
+    scorer = Scorer(_compose(dataset, known_share=0.5, fusion=fusion), device="cpu")
+    with torch.no_grad():  # beyond float32 as soon as a prior is not 0, which all are as predicted
+        for name, parameter in scorer.network.named_parameters():
+            if name.startswith("head.prior_heads"):
+                parameter.zero_()
+            elif name in ("head.experts.prior.weight", "head.experts.out.weight"):
+                parameter.fill_(1e38 if "prior" in name else 1e30)
+    near = scorer.bundle.manifest.scaler.medians[dataset.tasks.index("age")] + 5.0
+    rows = [{"age": near} if patient % 2 else {} for patient in range(len(_known(dataset)))]
+
+    found = _score(scorer, dataset, rows)
+
+    patients = dataset.photographs("test").patient_index.tolist()
+    reasons = ["the model's output is not finite" if patient % 2 else None for patient in patients]
+    assert [row.reason for row in found] == reasons
+
+
 def test_an_evaluation_tells_the_network_and_says_what_scoring_does(scorer: Scorer, dataset: PreparedDataset) -> None:
     tasks = dataset.tasks
     photographs = dataset.photographs("test")

@@ -80,9 +80,8 @@ def output_values(
 
 def single_outputs(outputs_NO: NDArray[np.floating], tasks: TaskTable) -> Floats:
     """Outputs (N, T) of the tasks that have one; 0 of a graded task, whose outputs are no value."""
-    is_single_T = np.array([not task.is_graded for task in tasks])
     first_T = np.array([columns.start for columns in tasks.outputs])
-    return np.where(is_single_T, outputs_NO[:, first_T].astype(np.float64), 0.0)
+    return np.where(np.array(tasks.is_graded), 0.0, outputs_NO[:, first_T].astype(np.float64))
 
 
 def worst_outputs(

@@ -181,6 +181,10 @@ class TaskTable(RootModel[tuple[Task, ...]]):
         return tuple(task.kind == "binary" for task in self.root)
 
     @property
+    def is_graded(self) -> tuple[bool, ...]:
+        return tuple(task.is_graded for task in self.root)
+
+    @property
     def num_outputs(self) -> int:
         """Columns O of a network's outputs; T where no task is graded."""
         return sum(task.num_outputs for task in self.root)

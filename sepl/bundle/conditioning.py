@@ -112,11 +112,12 @@ def default_patterns(tasks: TaskTable) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(names for names in found if names))
 
 
-def all_patterns(declared: Sequence[Sequence[str]], tasks: TaskTable) -> list[tuple[str, ...]]:
+def all_patterns(declared: Sequence[Sequence[str]], tasks: TaskTable, *, singles: bool = True) -> list[tuple[str, ...]]:
     """The declared ones, and every single task for sets that nobody declared. A graded task is in none."""
     graded = {task.name for task in tasks if task.is_graded}
     of_numbers = [tuple(known) for known in declared if not graded & set(known)]
-    return list(dict.fromkeys([*of_numbers, *((name,) for name in tasks.names if name not in graded)]))
+    more = ((name,) for name in tasks.names if singles and name not in graded)
+    return list(dict.fromkeys([*of_numbers, *more]))
 
 
 def parse_pattern(text: str, tasks: TaskTable, option: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.levels import single_outputs
 from sepl.metrics.measures import mean_error
-from sepl.scoring.intervals import conformal_half_width
+from sepl.scoring.intervals import conformal_quantile
 from sepl.scoring.limits import believable_limits
 from sepl.tasks import TaskTable
 
@@ -81,7 +81,7 @@ def scale_outputs(
 
 def scale_known(values_NT: Floats, tasks: TaskTable, scaler: LabelScaler, scale: BinaryScale) -> Floats:
     """Values in the tasks' units, NaN where absent, as conditioning takes them; a graded task has none."""
-    values_NT = np.where(np.array([task.is_graded for task in tasks]), np.nan, values_NT)
+    values_NT = np.where(np.array(tasks.is_graded), np.nan, values_NT)
     binary_NT = values_NT if scale == "probability" else np.sign(values_NT - 0.5) * KNOWN_LOGIT
     return np.where(np.array(tasks.is_binary), binary_NT, scaler.scale(values_NT))
 
@@ -168,23 +168,22 @@ def fit_conditioning(
     Args:
         outputs_PO: network outputs (scaled values, logits), mean over a patient's photographs.
         labels_PT: in the tasks' units, NaN where absent.
-        patterns: the declared ones, to which `all_patterns` adds unless `singles` is false. A graded task is in none.
+        patterns: the declared ones, to which `all_patterns` adds single tasks if `singles`.
         is_calibration_P: whose residuals the intervals rest on; None: all.
         fitted_on: cohort splits of the patients.
         network_inputs: tasks of which the network is told known values.
-        told: by pattern that has some of these, outputs (P, T) of the network told the labels of the pattern.
+        told: by pattern that has some of these, outputs (P, O) of the network told the labels of the pattern.
     """
-    patterns = [known for known in patterns if not any(tasks[name].is_graded for name in known)]
     is_calibration_P = np.ones(len(labels_PT), bool) if is_calibration_P is None else is_calibration_P
-    every = all_patterns(patterns, tasks) if singles else list(map(tuple, patterns))
+    every = all_patterns(patterns, tasks, singles=singles)
     setting = tasks, every, patterns, intervals.confidence, is_calibration_P, fitted_on, tuple(network_inputs)
     found = [
         _fit_on_scale(
             scale_outputs(outputs_PO, tasks, intervals.temperatures, scale),
             scale_known(labels_PT, tasks, scaler, scale),
             {
-                known: scale_outputs(outputs_PT, tasks, intervals.temperatures, scale)
-                for known, outputs_PT in (told or {}).items()
+                known: scale_outputs(told_PO, tasks, intervals.temperatures, scale)
+                for known, told_PO in (told or {}).items()
             },
             _Setting(scale, *setting),
         )
@@ -273,7 +272,7 @@ def _judge(
         )
         tested_P = judged_P & setting.is_calibration_P & (deviations_PT[:, index] > 0)
         errors_P = np.abs(labels_PT - values_PT)[tested_P, index] / deviations_PT[tested_P, index]
-        quantile = None if is_binary else conformal_half_width(errors_P, setting.confidence)
+        quantile = None if is_binary else conformal_quantile(errors_P, setting.confidence)
         opens = judged_P.sum() >= MIN_PATIENTS and after < before and (is_binary or quantile is not None)
         shares.append(after / before if opens else 1.0)
         if not opens:

@@ -83,7 +83,7 @@ def _values(
     moved_NT = probabilities(found.values_NT, scale)
     binary_NT = np.where(found.is_moved_NT, moved_NT, scale_outputs(outputs_NO, tasks, {}, "probability"))
     values_NT = np.where(np.array(tasks.is_binary), binary_NT, scaler.unscale(found.values_NT))
-    is_graded_T = np.array([task.is_graded for task in tasks])
+    is_graded_T = np.array(tasks.is_graded)
     return (
         np.where(is_graded_T, output_values(outputs_NO, tasks, scaler), values_NT) if is_graded_T.any() else values_NT
     )

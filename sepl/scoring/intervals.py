@@ -68,23 +68,23 @@ def calibrate(
         labels_P, outputs_PK = labels_PT[present, index], outputs_PO[present, columns]
         if task.is_graded:
             temperatures[task.name] = fit_level_temperature(outputs_PK, labels_P, task)
-            thresholds[task.name] = conformal_half_width(true_level_scores(outputs_PK, labels_P, task), confidence)
+            thresholds[task.name] = conformal_quantile(true_level_scores(outputs_PK, labels_P, task), confidence)
         elif task.kind == "binary":
             temperatures[task.name] = fit_temperature(outputs_PK[:, 0].astype(np.float64), labels_P)
         else:
-            half_widths[task.name] = conformal_half_width(np.abs(values_PT[present, index] - labels_P), confidence)
+            half_widths[task.name] = conformal_quantile(np.abs(values_PT[present, index] - labels_P), confidence)
     return Intervals(
         confidence=confidence, half_widths=half_widths, temperatures=temperatures, set_thresholds=thresholds
     )
 
 
-def conformal_half_width(residuals_P: Floats, confidence: float) -> float | None:
-    """The finite-sample quantile of absolute residuals, or of scores; None when no finite one has this confidence."""
-    num_patients = len(residuals_P)
+def conformal_quantile(scores_P: Floats, confidence: float) -> float | None:
+    """The finite-sample quantile of scores, such as absolute residuals; None when no finite one has this confidence."""
+    num_patients = len(scores_P)
     rank = math.ceil((num_patients + 1) * confidence - 1e-9)  # 10 · 0.7 should be 7, not 8
     if num_patients == 0 or rank > num_patients:
         return None
-    return float(np.partition(residuals_P, rank - 1)[rank - 1])
+    return float(np.partition(scores_P, rank - 1)[rank - 1])
 
 
 def fit_temperature(logits_P: Floats, labels_P: Floats) -> float:

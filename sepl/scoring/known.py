@@ -176,7 +176,7 @@ def _moved(
     half_NT = np.where(is_binary_T, math.nan, found.half_widths_NT * np.array(scaler.iqrs))
     limits = plausible_limits(tasks)
     is_known_NT = np.isfinite(known_NT)
-    is_moved_NT = found.is_moved_NT & ~np.array([task.is_graded for task in tasks])
+    is_moved_NT = found.is_moved_NT & ~np.array(tasks.is_graded)
     values_NT, low_NT, high_NT = (
         np.where(is_known_NT, known_NT, np.where(is_moved_NT, np.clip(moved_NT, *limits), plain_NT))
         for moved_NT, plain_NT in (

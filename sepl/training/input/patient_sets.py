@@ -81,7 +81,7 @@ class PatientTrainSet:
 
 def _put_levels(targets_PT: Tensor, train: TrainSet, tasks: TaskTable) -> None:
     """Of graded tasks, in place of means."""
-    if not any(task.is_graded for task in tasks):
+    if not any(tasks.is_graded):
         return
     labels_NT = torch.where(train.present_NT > 0, train.targets_NT, torch.nan).cpu().numpy()
     levels_PT = torch.from_numpy(np.nan_to_num(labels_per_patient(labels_NT, train.patient_N.numpy(), tasks)))

@@ -16,7 +16,7 @@ from sepl.scoring.intervals import (
     MIN_PATIENTS_PER_CLASS,
     calibrate,
     calibrated_values,
-    conformal_half_width,
+    conformal_quantile,
     fit_temperature,
 )
 from sepl.scoring.level_sets import TEMPERATURE_RANGE, fit_level_temperature
@@ -36,7 +36,7 @@ def test_a_further_exchangeable_patient_is_covered_as_promised(num_patients: int
     rng = np.random.default_rng(7)
     draws = np.round(np.abs(rng.standard_t(2, (4000, num_patients + 1))), 1)
 
-    half_widths = [conformal_half_width(draw[:-1], confidence) for draw in draws]
+    half_widths = [conformal_quantile(draw[:-1], confidence) for draw in draws]
 
     covered = sum(draw[-1] <= half_width for draw, half_width in zip(draws, half_widths, strict=True))
     assert covered >= binom.ppf(1e-6, 4000, confidence)
@@ -46,7 +46,7 @@ def test_coverage_does_not_exceed_the_promise_by_more_than_one_patient() -> None
     rng = np.random.default_rng(8)
     draws = np.abs(rng.normal(size=(4000, 31)))
 
-    covered = sum(draw[-1] <= (conformal_half_width(draw[:-1], 0.8) or 0) for draw in draws)
+    covered = sum(draw[-1] <= (conformal_quantile(draw[:-1], 0.8) or 0) for draw in draws)
 
     assert covered <= binom.ppf(1 - 1e-6, 4000, 0.8 + 1 / 31)
 
@@ -55,26 +55,26 @@ def test_coverage_does_not_exceed_the_promise_by_more_than_one_patient() -> None
 def test_more_confidence_never_means_a_narrower_interval(residuals_P: np.ndarray, one: float, other: float) -> None:
     low, high = sorted((one, other))
 
-    narrow, wide = conformal_half_width(residuals_P, low), conformal_half_width(residuals_P, high)
+    narrow, wide = conformal_quantile(residuals_P, low), conformal_quantile(residuals_P, high)
 
     assert (math.inf if narrow is None else narrow) <= (math.inf if wide is None else wide)
 
 
 @given(residuals, confidences)
 def test_a_half_width_is_one_of_the_residuals_or_none(residuals_P: np.ndarray, confidence: float) -> None:
-    half_width = conformal_half_width(residuals_P, confidence)
+    half_width = conformal_quantile(residuals_P, confidence)
 
     assert half_width is None or half_width in residuals_P
 
 
 @pytest.mark.parametrize(("num_patients", "has_interval"), [(0, False), (8, False), (9, True), (10, True)])
 def test_nine_patients_are_the_fewest_for_90_per_cent(num_patients: int, has_interval: bool) -> None:
-    assert (conformal_half_width(np.arange(float(num_patients)), 0.9) is not None) == has_interval
+    assert (conformal_quantile(np.arange(float(num_patients)), 0.9) is not None) == has_interval
 
 
 def test_the_rank_is_not_shifted_by_rounding() -> None:
     """10 · 0.7 is 7.000000000000001 in floating point, and 0.7 should still mean the seventh of nine."""
-    assert conformal_half_width(np.arange(1.0, 10.0), 0.7) == 7.0
+    assert conformal_quantile(np.arange(1.0, 10.0), 0.7) == 7.0
 
 
 @given(st.lists(st.tuples(st.floats(-30, 30), st.booleans()), min_size=1, max_size=60))

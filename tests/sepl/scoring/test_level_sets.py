@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from sepl.bundle.manifest import Intervals
 from sepl.levels import level_probabilities, predicted_level
-from sepl.scoring.intervals import conformal_half_width
+from sepl.scoring.intervals import conformal_quantile
 from sepl.scoring.level_sets import (
     MIN_PATIENTS_PER_LEVEL,
     TEMPERATURE_RANGE,
@@ -36,7 +36,7 @@ def test_sets_hold_the_level_of_further_patients_as_often_as_promised(
     """Also of a network that is less sure than it says: only the patients must be exchangeable."""
     rng = np.random.default_rng(5)
     outputs_PK, labels_P = draw_levels(task, 3000, rng, temperature)
-    threshold = conformal_half_width(true_level_scores(outputs_PK, labels_P, task), confidence)
+    threshold = conformal_quantile(true_level_scores(outputs_PK, labels_P, task), confidence)
     further_PK, further_P = draw_levels(task, 20_000, rng, temperature)
 
     found = calibrated_levels(further_PK, task, Intervals(set_thresholds={task.name: threshold}))

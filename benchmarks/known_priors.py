@@ -4,7 +4,7 @@ Networks of three families are trained on one simulated cohort; patients of anot
 parted into those on whom a way to use known values is fitted (35 to 350) and those who judge it. The ways:
 
 - stage 1         the outputs conditioned on how far the known ones are off, as scoring does it for every family
-- stage 2         a network trained with `known_share = 0.5`, told what is known; of SePL, where the config has it
+- stage 2         a network trained with `known_share = 0.5`, told what is known; of SePL alone
 - both            stage 1 on the outputs of stage 2, told the same
 - FiLM            the features moved by what is known, learned with the network (benchmarks/support/film.py)
 - stacked ridge   the cheap rival: a ridge regression a task on all outputs and the known values
@@ -77,11 +77,6 @@ def setting(family: Family, num_epochs: int, seed: int = 0, known_share: float =
     return TrialConfig.from_params(params | ({"known_share": known_share} if known_share else {}))
 
 
-def takes_known_share() -> bool:
-    """Whether the config knows it."""
-    return "known_share" in TrialConfig().to_params()
-
-
 @dataclass(frozen=True, eq=False)
 class Fresh:
     """Patients whom no network has seen, and by what they are judged."""
@@ -140,8 +135,6 @@ def _compare(options: argparse.Namespace, dataset: PreparedDataset, fresh_datase
     data = TrainingData.load(dataset)
     fresh = _fresh(options, dataset, fresh_dataset)
     figures = Figures()
-    if not takes_known_share():
-        CONSOLE.print("stage 2 is left out: this config does not know known_share")
     pace = Pace(options.num_seeds * len(options.families))
     for seed in range(options.num_seeds):
         for family in options.families:
@@ -190,7 +183,7 @@ def _figures_of(
     yield from _told_figures(
         FILM, train_film(config, data, TaskSplit.parse(config.model.task_split, data.tasks).priors), fresh
     )
-    if family == "sepl" and takes_known_share():
+    if family == "sepl":
         network = trained_network(setting(family, options.num_epochs, seed, KNOWN_SHARE), data)
         yield from _told_figures(STAGE_2, network, fresh, conditioned=BOTH)
 

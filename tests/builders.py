@@ -12,7 +12,19 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.patients.splits import assign_cohort_splits
 from sepl.data.preparation.prepare import prepare
 
-COHORT_TOML = """\
+NO_LIMITS = """\
+[quality]
+field_coverage = {}
+sharpness = {}
+exposure_low = {}
+exposure_high = {}
+colour = {}
+colour_without_surround = {}
+fundus_likeness = {}
+"""
+"""Of quality: what is drawn is no retina, and is kept."""
+
+COHORT_TOML = f"""\
 name = "drawn"
 table = "labels.csv"
 images = "images"
@@ -22,15 +34,7 @@ image = "image"
 patient = "patient_id"
 eye = "eye"
 
-[quality]
-field_coverage = {}
-sharpness = {}
-exposure_low = {}
-exposure_high = {}
-colour = {}
-colour_without_surround = {}
-fundus_likeness = {}
-
+{NO_LIMITS}
 [tasks.sex]
 column = "sex"
 male = "M"
@@ -47,7 +51,7 @@ column = "diabetes"
 kind = "binary"
 label = "Diabetes"
 """
-"""Priors sex and age; targets sbp, hba1c and a task of the cohort's own. What is drawn is no retina, and is kept."""
+"""Priors sex and age; targets sbp, hba1c and a task of the cohort's own."""
 
 _SHARES = {"validation": 0.2, "calibration": 0.1, "test": 0.2}
 """Of the patients; the others train. The real shares would leave a small cohort one patient to calibrate with."""

@@ -14,8 +14,9 @@ from sepl.config import ModelConfig, TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
+from sepl.metrics import Evaluation, evaluate
 from sepl.models.build import build_network
-from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
+from sepl.tasks import BUILT_IN_TASKS, Task, TaskSplit, TaskTable
 
 TASKS = TaskTable.of(BUILT_IN_TASKS[name] for name in ("sex", "age", "sbp", "hba1c"))
 
@@ -66,6 +67,19 @@ def planted_conditioning(tasks: TaskTable = TASKS) -> Conditioning:
             )
             for known in sets
         ),
+    )
+
+
+def planted_evaluation(values_PT: np.ndarray, labels_PT: np.ndarray) -> Evaluation:
+    """Of values of `TASKS` for patients who are train and test at once."""
+    return evaluate(
+        values_PT,
+        labels_PT,
+        labels_PT,
+        TASKS,
+        cohort_split="test",
+        task_split=TaskSplit.parse("demographic", TASKS),
+        num_bootstrap=20,
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from builders import draw_picture
+from builders import NO_LIMITS, draw_picture
 
 from sepl.data.cohort.cohort import read_cohort
 from sepl.data.dataset.dataset import PreparedDataset
@@ -13,7 +13,7 @@ from sepl.data.preparation.prepare import prepare
 
 GRADES = ("none", "mild", "moderate", "severe")
 CLASSES = ("nevus", "drusen", "scar")
-GRADED_TOML = """\
+GRADED_TOML = f"""\
 name = "graded"
 table = "labels.csv"
 images = "images"
@@ -23,15 +23,7 @@ image = "image"
 patient = "patient"
 eye = "eye"
 
-[quality]
-field_coverage = {}
-sharpness = {}
-exposure_low = {}
-exposure_high = {}
-colour = {}
-colour_without_surround = {}
-fundus_likeness = {}
-
+{NO_LIMITS}
 [tasks.age]
 column = "age"
 [tasks.retinopathy]
@@ -39,7 +31,7 @@ column = "grade"
 kind = "ordinal"
 label = "Retinopathy"
 levels = ["none", "mild", "moderate", "severe"]
-cells = { none = "R0", mild = ["R1", 1], moderate = "R2", severe = "R3" }
+cells = {{ none = "R0", mild = ["R1", 1], moderate = "R2", severe = "R3" }}
 missing = "ungradable"
 patient = "worst"
 [tasks.finding]

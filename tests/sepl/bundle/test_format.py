@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import TASKS, build_bundle, bundle_content
+from bundles import TASKS, build_bundle, bundle_content, planted_evaluation
 
 from sepl.bundle.conditioning import Conditioning, KnownPattern
 from sepl.bundle.format import Intervals, read_bundle, write_bundle
@@ -18,9 +18,7 @@ from sepl.bundle.manifest import CARD, EVALUATION, MANIFEST, WEIGHTS
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.quality import Limits, QualityThresholds
 from sepl.errors import BundleError, StorageError
-from sepl.metrics import evaluate
 from sepl.models.build import build_network
-from sepl.tasks import TaskSplit
 
 FILES = (WEIGHTS, CARD, MANIFEST)
 
@@ -39,15 +37,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
 def test_an_evaluation_is_kept_checked_and_told_in_the_card(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels_PT = np.column_stack([rng.random(60) < 0.5, rng.normal([50, 120, 6], [10, 20, 1], (60, 3))]).astype(float)
-    evaluation = evaluate(
-        labels_PT + rng.normal(0, 1, (60, 4)),
-        labels_PT,
-        labels_PT,
-        TASKS,
-        cohort_split="test",
-        task_split=TaskSplit.parse("demographic", TASKS),
-        num_bootstrap=20,
-    )
+    evaluation = planted_evaluation(labels_PT + rng.normal(0, 1, (60, 4)), labels_PT)
     build_bundle(tmp_path / "bundle", evaluation=evaluation)
 
     assert read_bundle(tmp_path / "bundle").evaluation == evaluation

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from interrupted import resumed_run
 
 from sepl.config import Family, TrialConfig
 from sepl.errors import ConfigError
@@ -36,16 +37,8 @@ def config_of(family: str, **changes: Any) -> TrialConfig:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run_killed_within_an_epoch_ends_with_the_same_bits(family: str, data: TrainingData, tmp_path: Path) -> None:
     config = config_of(family, fusion="attention", ema_decay=0.9, layer_decay=0.8, frozen_stages=1)
-    whole, killed, resumed = (TrainingRun(config, data) for _ in range(3))
+    whole, resumed = TrainingRun(config, data), resumed_run(config, data, tmp_path)
 
-    def kill() -> None:
-        if killed.steps_done == 2:
-            killed.save(tmp_path)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        killed.run_epoch(after_step=kill)
-    resumed.restore(tmp_path)
     for run in (whole, resumed):
         while not run.finished:
             run.run_epoch()

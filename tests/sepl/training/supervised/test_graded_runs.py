@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interrupted import resumed_run
 from planted_data import GRADED_TASKS, data_of, graded_data
 
 from sepl.config import TrialConfig
@@ -81,16 +82,8 @@ def test_a_run_of_any_way_learns_and_when_resumed_ends_with_the_same_bits(
     changes: dict[str, Any], small: TrainingData, tmp_path: Path
 ) -> None:
     config = config_of(**changes)
-    whole, killed, resumed = (TrainingRun(config, small) for _ in range(3))
+    whole, resumed = TrainingRun(config, small), resumed_run(config, small, tmp_path)
 
-    def kill() -> None:
-        if killed.steps_done == 2:
-            killed.save(tmp_path)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        killed.run_epoch(after_step=kill)
-    resumed.restore(tmp_path)
     results, _ = list(train(whole)), list(train(resumed))
 
     assert set(results[-1].skill_per_task) == set(GRADED_TASKS.names)

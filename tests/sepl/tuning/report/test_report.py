@@ -8,15 +8,14 @@ import numpy as np
 import optuna
 import plotly.graph_objects as go
 import pytest
-from bundles import TASKS, bundle_content, planted_conditioning
+from bundles import TASKS, bundle_content, planted_conditioning, planted_evaluation
 from optuna.trial import TrialState, create_trial
 
 from sepl.bundle.registry import Registry
 from sepl.errors import StudyError
-from sepl.metrics import Estimate, Evaluation, TaskEvaluation, evaluate
+from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.metrics.known import KnownPredictions, evaluate_known
 from sepl.storage import resolve
-from sepl.tasks import TaskSplit
 from sepl.training.affinity.record import Affinity, RankedSplit
 from sepl.tuning.record.record import BUNDLE_ID, StudyFolder, StudyRecord
 from sepl.tuning.report.figures import affinity_figure, confusion_figure, curves_figure, history_figure, skill_figure
@@ -160,17 +159,8 @@ def _evaluated_with_age_and_sex_known() -> Evaluation:
     labels_PT = np.column_stack([rng.random(40) < 0.5, *rng.normal(50, 10, (3, 40))]).astype(float)
     guesses_PT = np.column_stack([rng.random(40), *rng.normal(50, 10, (3, 40))])
     told = KnownPredictions(guesses_PT, labels_PT, *([guesses_PT] * 4))
-    evaluation = evaluate(
-        guesses_PT,
-        labels_PT,
-        labels_PT,
-        TASKS,
-        cohort_split="test",
-        task_split=TaskSplit.parse("demographic", TASKS),
-        num_bootstrap=20,
-    )
     known = evaluate_known(("sex", "age"), told, labels_PT, [0.5, 50, 50, 50], TASKS, num_bootstrap=20)
-    return evaluation.model_copy(update={"known": (known,)})
+    return planted_evaluation(guesses_PT, labels_PT).model_copy(update={"known": (known,)})
 
 
 def test_a_study_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -33,12 +33,16 @@ def skills_of(config: TrialConfig, data: TrainingData, dataset: PreparedDataset)
     The same resamples of patients whatever the setting, so that differences pair. A network that is told true priors
     in training is told those of the test patients too.
     """
-    network = trained_network(config, data)
+    return skills_of_network(trained_network(config, data), config, dataset)
+
+
+def skills_of_network(network: MultiTaskNetwork, config: TrialConfig, dataset: PreparedDataset) -> Floats:
+    """As `skills_of`, of a network that was trained before."""
     test = dataset.photographs("test")
     outputs_NO = predict_outputs(
         network,
         test.shards,
-        device=data.device,
+        device=next(network.parameters()).device,
         patients=test.patient_index,
         labels_NT=labels_at_hand(config.model.propagation, test, dataset.scaler, dataset.tasks),
     )
@@ -50,6 +54,11 @@ def trained_network(config: TrialConfig, data: TrainingData) -> MultiTaskNetwork
     run = TrainingRun(config, data)
     for _ in train(run):
         pass
+    return best_network(run, config, data)
+
+
+def best_network(run: TrainingRun, config: TrialConfig, data: TrainingData) -> MultiTaskNetwork:
+    """Of the run's best epoch so far."""
     network = build_network(
         config.model, data.tasks, data.image_spec.size, initialise=False, normalisation=run.network.normalisation
     )

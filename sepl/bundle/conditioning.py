@@ -19,6 +19,8 @@ FittedOn = tuple[Literal["calibration", "validation"], ...]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Quantile = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
+Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
 LEAST_JUDGED = 25
 """Validation patients of whom a set of tasks is known, so that a study can be judged on it: four in five of them teach
 how errors go together, and of fewer than twenty nothing is learned."""
@@ -51,6 +53,8 @@ class KnownPattern(Settings):
     """Tasks that stay as predicted, value and interval."""
     quantiles: dict[str, Quantile | None] = Field(default_factory=dict)
     """By regression task: the half width of the interval in conditional standard deviations."""
+    shares: dict[str, Share] = Field(default_factory=dict, exclude_if=operator.not_)
+    """By task: how much of its move is made; 1 of one that is not named, as in bundles that were calibrated before."""
     num_patients: int = Field(default=0, ge=0)
     """Of whom all of these are known, that guard was judged on."""
     declared: bool = True
@@ -98,7 +102,7 @@ class Conditioning(Residuals):
         for found in (self, *(row.residuals for row in self.patterns if row.residuals is not None)):
             if len(found.means) != len(tasks):
                 raise ValueError(f"conditioning should be of {len(tasks)} tasks, was of {len(found.means)}")
-        named = {name for row in self.patterns for name in (*row.known, *row.guarded, *row.quantiles)}
+        named = {name for row in self.patterns for name in (*row.known, *row.guarded, *row.quantiles, *row.shares)}
         named |= set(self.network_inputs)
         if unknown := sorted(named - set(tasks.names)):
             raise ValueError(f"conditioning should be of {', '.join(tasks.names)}, had {', '.join(unknown)}")

@@ -1,11 +1,12 @@
 """Known values: the other outputs moved by how far the known ones were off, as a Gaussian's are by conditioning.
 
     residual r = label − output, of patients who trained nothing; Σ their covariance, μ their means; K the known tasks
-    output of t | K     f_t + Σ_tK Σ_KK⁻¹ (y_K − f_K − μ_K)
-    variance of t | K   Σ_tt − Σ_tK Σ_KK⁻¹ Σ_Kt
+    output of t | K     f_t + a_t Σ_tK Σ_KK⁻¹ (y_K − f_K − μ_K)
+    variance of t | K   Σ_tt − (2 a_t − a_t²) Σ_tK Σ_KK⁻¹ Σ_Kt
 
-Where that did not make patients better who were left out of the fit, a task stays as predicted (the guard). Everything
-is in scaled units; a binary task's output is its probability or its logit, whichever served better.
+The share a_t of a move is what patients bear out who were left out of the fit; where a move did not make these better,
+a task stays as predicted (the guard). Everything is in scaled units; a binary task's output is its probability or its
+logit, whichever served better.
 
 A network may have been told known values itself. Its outputs are then nearer to the truth and its residuals others: a
 set of known tasks that it is told of has residuals, and so μ and Σ, of its own, of outputs with these values told. What
@@ -25,6 +26,7 @@ from sepl.bundle.conditioning import BinaryScale, Conditioning, FittedOn, KnownP
 from sepl.bundle.format import Intervals
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.levels import single_outputs
+from sepl.metrics.covariance import Moments, borne_out_share, winsorised_moments
 from sepl.metrics.measures import mean_error
 from sepl.scoring.intervals import conformal_quantile
 from sepl.scoring.limits import believable_limits
@@ -36,7 +38,6 @@ MIN_PATIENTS = 20
 """With fewer a covariance follows the accident of a few patients: a task of so few labels moves nothing."""
 MAX_LEFT_OUT = 500
 """So many patients are left out one at a time; of more, as many groups are."""
-WINSORISED = (0.02, 0.98)
 KNOWN_LOGIT = 4.0
 PROBABILITIES = (0.005, 0.995)
 _NUM_FOLDS = 50
@@ -52,19 +53,6 @@ class Conditioned:
     """NaN where the task has no interval of its own here."""
     is_moved_NT: NDArray[np.bool_]
     """False: the output is as it came, and so should its interval be."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    means_T: Floats
-    covariance_TT: Floats
-
-    @classmethod
-    def of(cls, residuals: Residuals) -> "_Fit":
-        return cls(np.array(residuals.means), np.array(residuals.covariance))
-
-    def residuals(self) -> Residuals:
-        return Residuals(means=tuple(self.means_T.tolist()), covariance=tuple(map(tuple, self.covariance_TT.tolist())))
 
 
 def scale_outputs(
@@ -117,20 +105,21 @@ def condition(
         rows = np.flatnonzero((is_known_NT == known_T).all(axis=1))
         known = np.flatnonzero(known_T)
         told_names = {names[place] for place in known.tolist()}
-        moves: dict[int, tuple[Floats, Floats]] = {}
+        moves: dict[int, _Moves] = {}
         for index in np.flatnonzero(~known_T).tolist():
             pattern = nearest_pattern(conditioning.patterns, told_names, names[index], conditioning.network_inputs)
             if pattern is None or names[index] in pattern.guarded:
                 continue
             residuals = pattern.residuals or conditioning
             if id(residuals) not in moves:
-                moves[id(residuals)] = _move(_Fit.of(residuals), known, told_NT[rows], known_NT[rows])
-            values_RT, deviations_T = moves[id(residuals)]
+                moves[id(residuals)] = _Moves.of(_moments(residuals), known, told_NT[rows], known_NT[rows])
+            share = pattern.shares.get(names[index], 1.0)
+            move = moves[id(residuals)]
             quantile = pattern.quantiles.get(names[index])
-            found.values_NT[rows, index] = values_RT[:, index]
+            found.values_NT[rows, index] = told_NT[rows, index] + share * move.moves_NT[:, index]
             found.is_moved_NT[rows, index] = True
             if quantile is not None:
-                found.half_widths_NT[rows, index] = quantile * deviations_T[index]
+                found.half_widths_NT[rows, index] = quantile * move.deviations(share)[index]
         found.values_NT[np.ix_(rows, known)] = known_NT[np.ix_(rows, known)]
         found.half_widths_NT[np.ix_(rows, known)] = 0.0
         found.is_moved_NT[np.ix_(rows, known)] = True
@@ -209,7 +198,7 @@ def _fit_on_scale(
 ) -> tuple[Conditioning, float]:
     """The conditioning, and its mean loss over patterns and tasks as a share of that without known values."""
     residuals_PT = labels_PT - outputs_PT
-    fit = _fit(residuals_PT)
+    fit = winsorised_moments(residuals_PT, MIN_PATIENTS)
     held_out = list(_leave_out(residuals_PT))
     patterns, losses = [], []
     for known in setting.patterns:
@@ -220,8 +209,7 @@ def _fit_on_scale(
         patterns.append(pattern)
         losses.extend(shares)
     conditioning = Conditioning(
-        means=fit.residuals().means,
-        covariance=fit.residuals().covariance,
+        **_residuals(fit).model_dump(),
         num_patients=int(np.isfinite(residuals_PT).any(axis=1).sum()),
         fitted_on=setting.fitted_on,
         binary_scale=setting.scale,
@@ -241,7 +229,7 @@ def _judge_told(
     residuals_RT = (labels_PT - told_PT)[rows]
     held_out = [(rows[out], fit) for out, fit in _leave_out(residuals_RT)]
     pattern, shares = _judge(known, outputs_PT, told_PT, labels_PT, held_out, setting)
-    return pattern.model_copy(update={"residuals": _fit(residuals_RT).residuals()}), shares
+    return pattern.model_copy(update={"residuals": _residuals(winsorised_moments(residuals_RT, MIN_PATIENTS))}), shares
 
 
 def _judge(
@@ -249,45 +237,52 @@ def _judge(
     outputs_PT: Floats,
     told_PT: Floats,
     labels_PT: Floats,
-    held_out: Sequence[tuple[NDArray[np.int64], _Fit]],
+    held_out: Sequence[tuple[NDArray[np.int64], Moments]],
     setting: _Setting,
 ) -> tuple[KnownPattern, list[float]]:
     """The pattern with guard and quantiles from patients left out of the fit, and the shares of loss that remain."""
     tasks = setting.tasks
     places = np.array([tasks.index(name) for name in known])
-    values_PT, deviations_PT = np.full_like(outputs_PT, np.nan), np.full_like(outputs_PT, np.nan)
+    moves_PT, variances_PT, explained_PT = np.full((3, *outputs_PT.shape), np.nan)
     has_all_P = np.asarray(np.isfinite(labels_PT[:, places]).all(axis=1))
     for rows, fit in held_out:
         rows = rows[has_all_P[rows]]
-        values_PT[rows], deviations_PT[rows] = _move(fit, places, told_PT[rows], labels_PT[rows])
-    guarded, quantiles, shares = [], {}, []
+        move = _Moves.of(fit, places, told_PT[rows], labels_PT[rows])
+        moves_PT[rows], variances_PT[rows], explained_PT[rows] = move.moves_NT, move.variances_T, move.explained_T
+    guarded, quantiles, losses, borne_out = [], {}, [], {}
     for index, task in enumerate(tasks):
         if task.name in known:
             continue
         judged_P: NDArray[np.bool_] = has_all_P & np.isfinite(labels_PT[:, index])
         is_binary = task.kind == "binary"
+        share = borne_out_share(moves_PT[judged_P, index], (labels_PT - told_PT)[judged_P, index])
+        values_P = told_PT[:, index] + share * moves_PT[:, index]
+        deviations_P = _deviations(variances_PT[:, index], explained_PT[:, index], share)
         before, after = (
-            _loss(values[judged_P, index], labels_PT[judged_P, index], is_binary, setting.scale)
-            for values in (outputs_PT, values_PT)
+            _loss(values[judged_P], labels_PT[judged_P, index], is_binary, setting.scale)
+            for values in (outputs_PT[:, index], values_P)
         )
-        tested_P = judged_P & setting.is_calibration_P & (deviations_PT[:, index] > 0)
-        errors_P = np.abs(labels_PT - values_PT)[tested_P, index] / deviations_PT[tested_P, index]
+        tested_P = judged_P & setting.is_calibration_P & (deviations_P > 0)
+        errors_P = np.abs(labels_PT[:, index] - values_P)[tested_P] / deviations_P[tested_P]
         quantile = None if is_binary else conformal_quantile(errors_P, setting.confidence)
         opens = judged_P.sum() >= MIN_PATIENTS and after < before and (is_binary or quantile is not None)
-        shares.append(after / before if opens else 1.0)
+        losses.append(after / before if opens else 1.0)
         if not opens:
             guarded.append(task.name)
-        elif not is_binary:
+            continue
+        borne_out[task.name] = share
+        if not is_binary:
             quantiles[task.name] = quantile
     declared = known in map(tuple, setting.declared)
     pattern = KnownPattern(
         known=known,
         guarded=tuple(guarded),
         quantiles=quantiles,
+        shares=borne_out,
         num_patients=int(has_all_P.sum()),
         declared=declared,
     )
-    return pattern, shares
+    return pattern, losses
 
 
 def _loss(values_P: Floats, labels_P: Floats, is_binary: bool, scale: BinaryScale) -> float:
@@ -297,53 +292,50 @@ def _loss(values_P: Floats, labels_P: Floats, is_binary: bool, scale: BinaryScal
     return mean_error(values_P, labels_P, is_binary)
 
 
-def _move(fit: _Fit, known: NDArray[np.int64], outputs_NT: Floats, known_NT: Floats) -> tuple[Floats, Floats]:
-    """Outputs (N, T) given the known tasks, and conditional standard deviations (T,)."""
-    cross_TK = fit.covariance_TT[:, known]
-    own_KK = fit.covariance_TT[np.ix_(known, known)]
-    jitter = _JITTER * max(float(own_KK.diagonal().max()), 1.0)
-    weights_TK = np.linalg.solve(own_KK + jitter * np.eye(len(known)), cross_TK.T).T
-    off_NK = known_NT[:, known] - outputs_NT[:, known] - fit.means_T[known]
-    # einsum, not BLAS: there a row's last digits would depend on how many rows come with it
-    moved_NT = outputs_NT + np.einsum("nk,tk->nt", off_NK, weights_TK)
-    variance_T = fit.covariance_TT.diagonal() - (weights_TK * cross_TK).sum(axis=1)
-    return moved_NT, np.sqrt(np.clip(variance_T, 0.0, None))
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """Of rows whose known tasks are the same."""
+
+    moves_NT: Floats
+    """Of outputs given the known tasks, whole."""
+    variances_T: Floats
+    explained_T: Floats
+    """Of the variances, by the known tasks."""
+
+    @classmethod
+    def of(cls, fit: Moments, known: NDArray[np.int64], outputs_NT: Floats, known_NT: Floats) -> "_Moves":
+        cross_TK = fit.covariance_TT[:, known]
+        own_KK = fit.covariance_TT[np.ix_(known, known)]
+        jitter = _JITTER * max(float(own_KK.diagonal().max()), 1.0)
+        weights_TK = np.linalg.solve(own_KK + jitter * np.eye(len(known)), cross_TK.T).T
+        off_NK = known_NT[:, known] - outputs_NT[:, known] - fit.means_T[known]
+        # einsum, not BLAS: there a row's last digits would depend on how many rows come with it
+        moves_NT = np.einsum("nk,tk->nt", off_NK, weights_TK)
+        return cls(moves_NT, fit.covariance_TT.diagonal(), (weights_TK * cross_TK).sum(axis=1))
+
+    def deviations(self, share: float) -> Floats:
+        """(T,) of what is left when this share of the move is made."""
+        return _deviations(self.variances_T, self.explained_T, share)
 
 
-def _leave_out(residuals_PT: Floats) -> Iterator[tuple[NDArray[np.int64], _Fit]]:
+def _deviations(variances: Floats, explained: Floats, share: float) -> Floats:
+    return np.sqrt(np.clip(variances - (2 * share - share**2) * explained, 0.0, None))
+
+
+def _moments(residuals: Residuals) -> Moments:
+    return Moments(np.array(residuals.means), np.array(residuals.covariance))
+
+
+def _residuals(moments: Moments) -> Residuals:
+    return Residuals(
+        means=tuple(moments.means_T.tolist()), covariance=tuple(map(tuple, moments.covariance_TT.tolist()))
+    )
+
+
+def _leave_out(residuals_PT: Floats) -> Iterator[tuple[NDArray[np.int64], Moments]]:
     num_patients = len(residuals_PT)
     num_groups = num_patients if num_patients <= MAX_LEFT_OUT else _NUM_FOLDS
     everybody = np.arange(num_patients)
     for group in range(num_groups):
         is_out_P = np.equal(everybody % num_groups, group)
-        yield everybody[is_out_P], _fit(residuals_PT[~is_out_P], MIN_PATIENTS - int(is_out_P.sum()))
-
-
-def _fit(residuals_PT: Floats, least: int = MIN_PATIENTS) -> _Fit:
-    """Winsorised means and pairwise covariance, shrunk towards its diagonal, without a negative eigenvalue.
-
-    A task of which fewer than `least` patients tell has zeros.
-    """
-    num_patients, num_tasks = residuals_PT.shape
-    present_PT = np.isfinite(residuals_PT)
-    is_used_T = present_PT.sum(axis=0) >= max(least, 2)
-    if not is_used_T.any():
-        return _Fit(np.zeros(num_tasks), np.zeros((num_tasks, num_tasks)))
-    present_PT = present_PT & is_used_T
-    clipped_PT = np.where(present_PT, _winsorised(residuals_PT, is_used_T), 0.0)
-    means_T = clipped_PT.sum(axis=0) / np.maximum(present_PT.sum(axis=0), 1)
-    centred_PT = np.where(present_PT, clipped_PT - means_T, 0.0)
-    counts_TT = present_PT.T.astype(float) @ present_PT
-    raw_TT = centred_PT.T @ centred_PT / np.maximum(counts_TT - 1, 1)
-    share = min(0.5, num_tasks / num_patients)
-    shrunk_TT = (1 - share) * raw_TT + share * np.diag(raw_TT.diagonal())
-    values_E, vectors_TE = np.linalg.eigh(shrunk_TT)
-    return _Fit(means_T, (vectors_TE * np.clip(values_E, 0.0, None)) @ vectors_TE.T)
-
-
-def _winsorised(residuals_PT: Floats, is_used_T: NDArray[np.bool_]) -> Floats:
-    clipped_PT = residuals_PT.copy()
-    for index in np.flatnonzero(is_used_T):
-        own_P = residuals_PT[np.isfinite(residuals_PT[:, index]), index]
-        clipped_PT[:, index] = np.clip(residuals_PT[:, index], *np.quantile(own_P, WINSORISED))
-    return clipped_PT
+        yield everybody[is_out_P], winsorised_moments(residuals_PT[~is_out_P], MIN_PATIENTS - int(is_out_P.sum()))

@@ -5,8 +5,9 @@
 
 Three arms on the same patients:
 
-- packaged        SePL from ImageNet weights, as `weights = "pretrained"` finds them (docs/pretrained_weights.md).
-- random          the same network, epochs, batches and augmentation from random weights, all of it learning.
+- packaged        SePL on ImageNet weights, as `weights = "pretrained"` finds them (docs/pretrained_weights.md); they stay
+                  as they are, the heads learn.
+- random          the same network, epochs and batches from random weights, all of it learning.
 - frozen          the cheapest rival: ridge and logistic regressions, penalties cross-validated, on the features of the
                   backbone with the same ImageNet weights. Fitted on the train patients; no network is trained.
 
@@ -35,17 +36,17 @@ from sepl.training.input.batches import TrainingData
 PACKAGED, RANDOM, FROZEN = "packaged", "random", "frozen"
 CONSOLE = Console(highlight=False)
 
-# First point of search_spaces/transfer.py.
+# That of search_spaces/transfer.py which trains the heads alone.
 SETTING: dict[str, Any] = {
     "task_split": "demographic",
     "num_experts": 4,
     "hidden_width": 128,
     "learning_rate": 1e-3,
     "weight_decay": 0.05,
-    "augment_strength": 1.0,
+    "augment_strength": 0.0,
     "batch_size": 32,
 }
-_FROM_PICTURES: dict[str, Any] = {"weights": "pretrained", "frozen_stages": 6}
+_FROM_PICTURES: dict[str, Any] = {"weights": "pretrained", "frozen_stages": 8}
 _FROM_NOTHING: dict[str, Any] = {"weights": "none"}
 
 
@@ -123,10 +124,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--image-size", type=int, default=None, help="px that odir_dev is prepared at (160; --quick 96)"
     )
-    parser.add_argument("--num-epochs", type=int, default=None, help="a network (default 12, 4 with --quick)")
+    parser.add_argument("--num-epochs", type=int, default=None, help="a network (default 9, 4 with --quick)")
     parser.add_argument("--num-seeds", type=int, default=None, help="networks an arm (default 3, 1 with --quick)")
     options = parser.parse_args()
-    for name, full, quick in (("image_size", 160, 96), ("num_epochs", 12, 4), ("num_seeds", 3, 1)):
+    for name, full, quick in (("image_size", 160, 96), ("num_epochs", 9, 4), ("num_seeds", 3, 1)):
         setattr(options, name, getattr(options, name) or (quick if options.quick else full))
     return options
 

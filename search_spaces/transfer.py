@@ -35,16 +35,18 @@ _PAPER: dict[str, Any] = {
 _USUAL: dict[str, Any] = {**_PAPER, "task_split": "demographic", "hidden_width": 128, "weight_decay": 0.05}
 FIRST_POINTS: list[dict[str, Any]] = [
     _PAPER,
+    {**_USUAL, "learning_rate": 1e-3, "frozen_stages": 8, "augment_strength": 0.0},
+    {**_USUAL, "learning_rate": 1e-3, "frozen_stages": 6, "augment_strength": 0.0},
     {**_USUAL, "learning_rate": 1e-3, "layer_decay": 0.8},
-    {**_USUAL, "learning_rate": 1e-3, "frozen_stages": 4},
-    {**_USUAL, "learning_rate": 1e-3, "frozen_stages": 6},
 ]
 _BACKBONES = ["tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"]
 
 
 def space(trial: Trial) -> dict[str, Any]:
     trial.suggest_categorical("backbone", _BACKBONES)
-    trial.suggest_categorical("frozen_stages", [0, 2, 4, 6])  # of eight: the stem, then seven of blocks
+    trial.suggest_categorical(
+        "frozen_stages", [0, 4, 6, 8]
+    )  # of eight: the stem, then seven of blocks; 8 trains the heads alone
     trial.suggest_float("layer_decay", 0.6, 1.0, step=0.1)
     trial.suggest_categorical("num_experts", [1, 2, 4, 8])
     trial.suggest_categorical("hidden_width", [64, 128, 256, 512])

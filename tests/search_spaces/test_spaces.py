@@ -114,14 +114,14 @@ def test_the_papers_setting_is_tried_first_where_weights_are_kept_too() -> None:
     assert first == {**paper, "backbone": "tf_efficientnet_lite0", "frozen_stages": 0, "layer_decay": 1.0}
 
 
-@pytest.mark.parametrize("frozen_stages", [0, 6])
+@pytest.mark.parametrize("frozen_stages", [0, 6, 8])
 def test_backbones_of_transfer_have_the_stages_that_it_freezes(frozen_stages: int) -> None:
     backbone, _ = build_backbone("tf_efficientnet_lite0", weights="none", image_size=32, drop_path=0.0)
 
     freeze_stages(backbone, frozen_stages)
 
     learning = {name.partition(".")[0] for name, tensor in backbone.named_parameters() if tensor.requires_grad}
-    assert "conv_head" in learning
+    assert ("conv_head" in learning) == (frozen_stages < 8)
     assert ("conv_stem" in learning) == (frozen_stages == 0)
 
 
@@ -185,3 +185,15 @@ def test_backbones_are_checked_without_loading_torch() -> None:
     loaded = subprocess.check_output([sys.executable, "-c", f"{script}; print({{'torch', 'timm'}} & set(sys.modules))"])
 
     assert loaded.decode().strip() == "set()"
+
+
+def test_how_much_is_known_in_training_is_searched_with_and_without_first() -> None:
+    space = load_space("search_spaces/known.py")
+    first, second = space.first_points[:2]
+
+    assert {name for name in first if first[name] != second[name]} == {"known_share"}
+    assert first["known_share"] == 0
+    shares = {
+        TrialConfig.from_params({**params, **trial.params}).model.known_share for trial, params in ask(space.name)
+    }
+    assert {0.0, 1.0} < shares

@@ -5,11 +5,14 @@
 
 Three arms on the same patients:
 
-- packaged        SePL on ImageNet weights, as `weights = "pretrained"` finds them (docs/pretrained_weights.md); they stay
-                  as they are, the heads learn.
+- packaged        SePL on ImageNet weights, as `weights = "pretrained"` finds them (docs/pretrained_weights.md): they
+                  stay as they are, the heads learn.
 - random          the same network, epochs and batches from random weights, all of it learning.
 - frozen          the cheapest rival: ridge and logistic regressions, penalties cross-validated, on the features of the
                   backbone with the same ImageNet weights. Fitted on the train patients; no network is trained.
+
+Each also with age and sex known of the test patients: networks conditioned on them as scoring does it, fitted on
+calibration and validation patients; regressions with both beside the features; the floor of both without a photograph.
 
 Networks are those of the epoch with the best mean skill on the validation patients; skill is that of the sealed test
 patients. Intervals are 95 % percentile intervals over resamples of test patients *and* of seeds, of differences paired.
@@ -18,7 +21,8 @@ The JSON's `ratio` is packaged / frozen in mean skill.
 
 import argparse
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +30,18 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.support.frozen import frozen_values
+from benchmarks.support.known_arms import Learned, Patients, condition_on, outputs_of
 from benchmarks.support.odir import odir_dataset
 from benchmarks.support.report import benchmark_parser, report
-from benchmarks.support.skills import Floats, interval, judged_on, over_seeds, skills_of, skills_of_values
+from benchmarks.support.skills import Floats, interval, judged_on, over_seeds, skills_of_values, trained_network
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
+from sepl.metrics.floor import fit_known_floor
+from sepl.models.parts.network import MultiTaskNetwork
 from sepl.training.input.batches import TrainingData
 
-PACKAGED, RANDOM, FROZEN = "packaged", "random", "frozen"
+PACKAGED, RANDOM, FROZEN, FLOOR = "packaged", "random", "frozen", "floor"
+KNOWN = ("age", "sex")
 CONSOLE = Console(highlight=False)
 
 # That of search_spaces/transfer.py which trains the heads alone.
@@ -70,29 +78,74 @@ def settings(backbone: str, num_epochs: int) -> dict[str, TrialConfig]:
 
 def _compare(options: argparse.Namespace, dataset: PreparedDataset) -> None:
     configs = settings(options.backbone, options.num_epochs)
-    frozen_BT = skills_of_values(frozen_values(configs[PACKAGED].model, dataset), dataset)
-    CONSOLE.print(f"{FROZEN}: mean skill {np.nanmean(frozen_BT[0]):.3f}")
-    skills: dict[str, list[Floats]] = {arm: [] for arm in configs}
+    known = tuple(name for name in KNOWN if name in dataset.tasks.names)
+    arms = {arm: Arm() for arm in (*configs, FROZEN, FLOOR)}
+    model = configs[PACKAGED].model
+    floor_PT, frozen_PT = _floor(dataset, known), frozen_values(model, dataset)
+    told_PT = frozen_values(model, dataset, known=known)
+    for _ in range(options.num_seeds):
+        arms[FLOOR].add(dataset, floor_PT, floor_PT)
+        arms[FROZEN].add(dataset, frozen_PT, told_PT)
+    CONSOLE.print(f"{FROZEN}: {arms[FROZEN].told()}")
     data = TrainingData.load(dataset)
     for seed in range(options.num_seeds):
         for arm, config in configs.items():
-            skills[arm].append(skills_of(config.with_params(seed=seed), data, dataset))
-            CONSOLE.print(f"seed {seed} · {arm}: mean skill {np.nanmean(skills[arm][-1][0]):.3f}")
-    arms = {arm: np.stack(values) for arm, values in skills.items()}
-    _report(options, dataset, configs, {**arms, FROZEN: np.stack([frozen_BT] * options.num_seeds)})
+            network = trained_network(config.with_params(seed=seed), data)
+            arms[arm].add(dataset, *_values(network, dataset, known))
+            CONSOLE.print(f"seed {seed} · {arm}: {arms[arm].told()}")
+    _report(options, dataset, configs, arms, known)
+
+
+@dataclass(eq=False)
+class Arm:
+    """Skills (B, T) on the sealed test patients, one a seed."""
+
+    unknown: list[Floats] = field(default_factory=list)
+    known: list[Floats] = field(default_factory=list)
+
+    def add(self, dataset: PreparedDataset, values_PT: Floats, told_PT: Floats) -> None:
+        self.unknown.append(skills_of_values(values_PT, dataset))
+        self.known.append(skills_of_values(told_PT, dataset))
+
+    def told(self) -> str:
+        return f"mean skill {np.nanmean(self.unknown[-1][0]):.3f}"
+
+    def means(self, tasks: Sequence[int] | slice = slice(None), *, is_known: bool = False) -> Floats:
+        """(S, B) over these tasks."""
+        return np.nanmean(np.stack(self.known if is_known else self.unknown)[:, :, tasks], axis=2)
+
+
+def _values(network: MultiTaskNetwork, dataset: PreparedDataset, known: Sequence[str]) -> tuple[Floats, Floats]:
+    """(P, T) of the test patients, with nothing known and with these tasks known."""
+    learned = Learned(dataset.tasks, dataset.scaler)
+    fit, test = (
+        Patients(outputs_of(network, found, learned), found.per_patient(found.labels_NT))
+        for found in (dataset.photographs("validation", "calibration"), dataset.photographs("test"))
+    )
+    return learned.values(test.outputs_PT), condition_on(known, fit, test, learned).values_PT
+
+
+def _floor(dataset: PreparedDataset, known: Sequence[str]) -> Floats:
+    """(P, T) of the test patients from the known values alone."""
+    train, validation, test = (
+        found.per_patient(found.labels_NT) for found in map(dataset.photographs, ("train", "validation", "test"))
+    )
+    return fit_known_floor(train, validation, test, dataset.tasks, known)
 
 
 def _report(
     options: argparse.Namespace,
     dataset: PreparedDataset,
     configs: Mapping[str, TrialConfig],
-    skills: Mapping[str, Floats],
+    arms: Mapping[str, Arm],
+    known: Sequence[str],
 ) -> None:
-    means = {arm: np.nanmean(values_SBT, axis=2) for arm, values_SBT in skills.items()}
+    trained = {arm: arms[arm] for arm in (*configs, FROZEN)}
+    packaged = arms[PACKAGED]
     report(
         options,
         name="transfer",
-        ratio=float(means[PACKAGED][:, 0].mean() / means[FROZEN][:, 0].mean()),
+        ratio=float(packaged.means()[:, 0].mean() / arms[FROZEN].means()[:, 0].mean()),
         against="mean test skill of SePL from packaged weights over that of regressions on the same weights, frozen",
         n=options.num_seeds,
         measured={
@@ -100,15 +153,40 @@ def _report(
             "image size": dataset.image_spec.size,
             "backbone": options.backbone,
             "epochs": options.num_epochs,
-            "mean skill": {arm: interval(over_seeds(values_SB)) for arm, values_SB in means.items()},
-            "packaged against": {arm: interval(over_seeds(means[PACKAGED] - means[arm])) for arm in (RANDOM, FROZEN)},
+            "mean skill": {name: _interval(arm.means()) for name, arm in trained.items()},
+            "packaged against": {name: _interval(packaged.means() - arms[name].means()) for name in (RANDOM, FROZEN)},
             "skill": {
-                name: {arm: interval(over_seeds(values_SBT[:, :, index])) for arm, values_SBT in skills.items()}
-                for index, name in enumerate(dataset.tasks.names)
+                task: {name: _interval(arm.means([index])) for name, arm in trained.items()}
+                for index, task in enumerate(dataset.tasks.names)
             },
+            "with " + " and ".join(known) + " known": _with_known(dataset, arms, known),
             "setting": {arm: _chosen(config) for arm, config in configs.items()},
         },
     )
+
+
+def _with_known(dataset: PreparedDataset, arms: Mapping[str, Arm], known: Sequence[str]) -> dict[str, Any]:
+    """Of the other tasks: means with nothing known and with these known, and what a photograph adds to them."""
+    others = [index for index, name in enumerate(dataset.tasks.names) if name not in known]
+    floor = arms[FLOOR]
+    found: dict[str, Any] = {"floor": _interval(floor.means(others))}
+    for name, arm in arms.items():
+        if name != FLOOR:
+            found[name] = {
+                "nothing known": _interval(arm.means(others)),
+                "known": _interval(arm.means(others, is_known=True)),
+                "known − unknown": _interval(arm.means(others, is_known=True) - arm.means(others)),
+                "known − floor": _interval(arm.means(others, is_known=True) - floor.means(others)),
+            }
+    found["packaged, known − floor"] = {
+        dataset.tasks.names[index]: _interval(arms[PACKAGED].means([index], is_known=True) - floor.means([index]))
+        for index in others
+    }
+    return found
+
+
+def _interval(values_SB: Floats) -> dict[str, float]:
+    return interval(over_seeds(values_SB))
 
 
 def _chosen(config: TrialConfig) -> str:

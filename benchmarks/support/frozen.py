@@ -3,7 +3,7 @@
 Axes: N photograph, P patient, F feature, T task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -28,19 +28,30 @@ _NUM_FOLDS = 5
 _BATCH_SIZE = 64
 
 
-def frozen_values(config: ModelConfig, dataset: PreparedDataset, *, seed: int = 0) -> Floats:
+def frozen_values(config: ModelConfig, dataset: PreparedDataset, *, seed: int = 0, known: Sequence[str] = ()) -> Floats:
     """Values (P, T) for the sealed test patients; in units, probabilities for binary tasks.
 
     Features are those of the config's backbone and weights, in evaluation mode, the mean over a patient's photographs.
     Each task has a regression of its own, fitted on the train patients who have its label, its penalty chosen among
-    them by five-fold cross-validation. Neither validation nor calibration patients are looked at.
+    them by five-fold cross-validation. Neither validation nor calibration patients are looked at. The labels of `known`
+    tasks stand beside the features, an absent one as the train patients' median; what is said of these tasks themselves
+    then means nothing.
     """
     train, test = dataset.photographs("train"), dataset.photographs("test")
     torch.manual_seed(seed)  # of random weights
     features_PF, test_PF = _features(config, dataset, train, test)
     labels_PT = train.per_patient(train.labels_NT)
+    places = [dataset.tasks.index(name) for name in known]
+    told_PK, test_told_PK = (_filled(found, labels_PT)[:, places] for found in (train, test))
+    features_PF, test_PF = np.hstack([features_PF, told_PK]), np.hstack([test_PF, test_told_PK])
     columns = [_predict(task, features_PF, labels_PT[:, index], test_PF) for index, task in enumerate(dataset.tasks)]
     return np.column_stack(columns)
+
+
+def _filled(photographs: Photographs, train_labels_PT: Floats) -> Floats:
+    """Labels (P, T), medians where there is none."""
+    labels_PT = photographs.per_patient(photographs.labels_NT)
+    return np.where(np.isfinite(labels_PT), labels_PT, np.nanmedian(train_labels_PT, axis=0))
 
 
 def _features(config: ModelConfig, dataset: PreparedDataset, *sets: Photographs) -> list[Floats]:

@@ -68,6 +68,18 @@ def test_the_rival_reads_what_even_a_random_backbone_shows(tmp_path: Path) -> No
     assert np.nanmax(skills_T) > 0.5
 
 
+def test_what_is_known_stands_beside_the_features_of_the_rival(tmp_path: Path) -> None:
+    dataset = build_dataset(tmp_path, num_patients=80)
+    config = ModelConfig(backbone="test_resnet", task_split="none", propagation="none")
+
+    told, untold = (
+        skills_of_values(frozen_values(config, dataset, known=known), dataset)[0] for known in (("bmi", "weight"), ())
+    )
+
+    index = dataset.tasks.index("waist")
+    assert told[index] > untold[index]
+
+
 def test_a_finding_that_a_single_patient_has_is_predicted_alike_for_all() -> None:
     labels_P = np.array([1.0, 0.0, 0.0, 0.0, np.nan])
 

@@ -8,6 +8,7 @@ parted into those on whom a way to use known values is fitted (35 to 350) and th
 - both            stage 1 on the outputs of stage 2, told the same
 - FiLM            the features moved by what is known, learned with the network (benchmarks/support/film.py)
 - stacked ridge   the cheap rival: a ridge regression a task on all outputs and the known values
+- ceiling         stage 1 fitted on the very patients who judge: what no number of patients would bring it much beyond
 
 beside nothing known, and the floor of the same values without a photograph (ridge or boosted trees, the better on
 validation patients). All are judged on the patients of whom the pattern's values are known. The JSON's `ratio` is stage
@@ -48,6 +49,7 @@ FAMILIES: tuple[Family, ...] = ("hard_sharing", "sepl", "cgc")
 PATTERNS: dict[str, tuple[str, ...]] = {"age + sex": ("sex", "age"), "six simple": SIMPLE}
 UNKNOWN, FLOOR = "nothing known", "floor"
 STAGE_1, STAGE_2, BOTH, FILM, STACKED = "stage 1", "stage 2", "both", "FiLM", "stacked ridge"
+CEILING = "ceiling"
 KNOWN_SHARE = 0.5
 CONSOLE = Console(highlight=False)
 
@@ -176,6 +178,7 @@ def _figures_of(
         yield pattern, UNKNOWN, 0, _figure(learned.values(judged.outputs_PT), judged, fresh)
         floor = fresh.judged(fresh.floors[pattern], known)
         yield pattern, FLOOR, 0, _figure(floor.outputs_PT, floor, fresh)
+        yield pattern, CEILING, 0, _moved(condition_on(known, judged, judged, learned), judged, fresh)
         for num in fresh.num_fitted:
             fit = fresh.fitted(plain_PT, num)
             yield pattern, STAGE_1, num, _moved(condition_on(known, fit, judged, learned), judged, fresh)
@@ -247,6 +250,7 @@ def _ratios(families: Sequence[str], num_fitted: Sequence[int], figures: Figures
         (FLOOR, 0),
         (FILM, 0),
         (STAGE_2, 0),
+        (CEILING, 0),
         *((way, num) for way in (STAGE_1, BOTH, STACKED) for num in num_fitted),
     ]
     for pattern in PATTERNS:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 WINSORISED = (0.02, 0.98)
-_TRUST, _TRUST_FEW = 0.3, 60.0
+_TRUST, _TRUST_FEW = 0.5, 60.0
 """Standard errors that `borne_out_share` takes off, and how many more over the number of patients: little more than what
 no task of benchmarks.known_priors loses more than .003 of skill with, fitted on 35 patients as on 350."""
 
@@ -51,7 +51,7 @@ def borne_out_share(moves_P: Floats, residuals_P: Floats) -> float:
     """How much of a predicted move the patients bear out who were left out of the fit, from 0 to 1.
 
     The slope of their residuals on the moves predicted for them, through the origin (Copas, J. R. Stat. Soc. B 45,
-    1983: a fit's predictions are too extreme by the slope that new data show), less 0.3 + 60/P of its standard errors,
+    1983: a fit's predictions are too extreme by the slope that new data show), less ½ + 60/P of its standard errors,
     which hold where the spread differs among patients (White, Econometrica 48, 1980).
     """
     power = float((moves_P**2).sum())

@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 
 WINSORISED = (0.02, 0.98)
 _TRUST, _TRUST_FEW = 0.5, 60.0
-"""Standard errors that `borne_out_share` takes off, and how many more over the number of patients. With these no task of
-benchmarks.known_priors loses more than .003 of skill, fitted on 35 patients as on 350."""
+"""Standard errors that `borne_out_share` takes off, and how many more over the number of patients. With these no task
+of benchmarks.known_priors loses more than .003 of skill, fitted on 35 patients as on 350."""
 
 
 @dataclass(frozen=True, eq=False)

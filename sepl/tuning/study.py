@@ -22,7 +22,8 @@ from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
-from sepl.tuning.search.budget import Budget, CrashCounter
+from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.crashes import CrashCounter
 from sepl.tuning.search.scheduler import RememberingASHA
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.trials.checkpoints import CheckpointJournal

@@ -1,7 +1,7 @@
 """`--grace-epochs auto`: the first rung where early skill ranks trials as their end does, not epoch 1 by habit.
 
-Until `LEAST_TRIALS` trials have ended it is the first epoch after the warm-up. Then it moves to the earliest epoch whose
-rank correlation with the end passes the threshold, at most a third of all epochs: a later one would save little.
+Until `LEAST_TRIALS` trials have ended it is the first epoch after the warm-up. Then it moves to the earliest epoch
+whose rank correlation with the end passes the threshold, at most a third of all epochs: a later one would save little.
 """
 
 import math

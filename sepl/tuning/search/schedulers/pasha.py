@@ -4,10 +4,10 @@ The cap is the second rung at first. Each time a trial comes to it, its rung's o
 at the rung below; when the two disagree by more than the noise, the cap moves to the next rung.
 """
 
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sepl.tuning.search.schedulers.base import Decision, TrialState
 from sepl.tuning.search.schedulers.promotion import PromotionASHA
@@ -77,22 +77,26 @@ def soft_ranks_agree(lower: list[float], upper: list[float], *, noise: float) ->
     return all(abs(lower[one] - lower[other]) <= noise for one, other in zip(by_upper, by_lower, strict=True))
 
 
-def crossing_noise(curves: list[Curve], epoch: int) -> float:
+def crossing_noise(curves: Sequence[Curve], epoch: int) -> float:
     """The distance at `epoch` that means nothing: of pairs which overtook each other and back again up to there.
 
     0 when there is no such pair.
     """
-    distances = [
-        abs(curves[one][epoch] - curves[other][epoch])
-        for one in range(len(curves))
-        for other in range(one)
-        if epoch in curves[one] and epoch in curves[other] and _crosses_twice(curves[one], curves[other], epoch)
-    ]
-    return float(np.percentile(distances, _NOISE_PERCENTILE)) if distances else 0.0
+    epochs = sorted({step for curve in curves for step in curve if step <= epoch})
+    skills_NE = np.array([[curve.get(step, np.nan) for step in epochs] for curve in curves])
+    if not skills_NE.size:
+        return 0.0
+    gaps_NNE = skills_NE[:, None] - skills_NE[None]
+    leads_NNE = _leads(gaps_NNE)
+    turns_NN = (leads_NNE[:, :, 1:] * leads_NNE[:, :, :-1] < 0).sum(axis=-1)
+    distances = np.abs(gaps_NNE[:, :, -1])[np.triu(turns_NN >= 2)]
+    return float(np.nanpercentile(distances, _NOISE_PERCENTILE)) if np.isfinite(distances).any() else 0.0
 
 
-def _crosses_twice(one: Curve, other: Curve, epoch: int) -> bool:
-    leads = [
-        one[step] > other[step] for step in sorted(one) if step <= epoch and one[step] != other.get(step, one[step])
-    ]
-    return sum(before != after for before, after in itertools.pairwise(leads)) >= 2
+def _leads(gaps_NNE: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Who of a pair leads at each epoch, 1 or −1: at a tie or where one has no skill it is who led before."""
+    signs_NNE = np.sign(np.nan_to_num(gaps_NNE))
+    for place in range(1, signs_NNE.shape[-1]):
+        is_open = signs_NNE[:, :, place] == 0
+        signs_NNE[:, :, place][is_open] = signs_NNE[:, :, place - 1][is_open]
+    return signs_NNE

@@ -16,7 +16,7 @@ from sepl.reports.numbers import param
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.results.tables import INTEREST
 from sepl.tuning.search.budget import Budget
-from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.schedulers.base import Scheduler
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 
@@ -26,7 +26,7 @@ class StudyProgress(Callback):
     def __init__(
         self,
         searcher: TruthfulOptunaSearch,
-        scheduler: RememberingASHA,
+        scheduler: Scheduler,
         budget: Budget,
         *,
         num_trials: int,

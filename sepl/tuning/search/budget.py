@@ -22,7 +22,7 @@ def parse_duration(text: str) -> float:
 
 
 class Budget:
-    """Tells a backend to stop, Tune as its stoppers do; trials count their GPU time here.
+    """Tells a backend to stop; trials count their GPU time here.
 
     `reason` says why, None while nothing is spent.
     """

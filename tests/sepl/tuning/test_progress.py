@@ -17,7 +17,7 @@ from sepl.tuning.progress import StudyProgress, clock, describe_trial
 from sepl.tuning.results.leaderboard import TrialRow
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.names import METRIC
-from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.schedulers.asha import ASHA
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS, NUM_TRIALS = 9, 4
@@ -50,7 +50,7 @@ def finish(searcher: TruthfulOptunaSearch, trial_id: str, num_epochs: int = NUM_
 
 def progress(searcher: TruthfulOptunaSearch, budget: Budget | None = None, **of_console: Any) -> StudyProgress:
     console = Console(file=io.StringIO(), width=200, highlight=False, **of_console)
-    scheduler = RememberingASHA(num_epochs=NUM_EPOCHS)
+    scheduler = ASHA(num_epochs=NUM_EPOCHS)
     return StudyProgress(searcher, scheduler, budget or Budget(), num_trials=NUM_TRIALS, console=console)
 
 

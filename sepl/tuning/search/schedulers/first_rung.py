@@ -35,7 +35,7 @@ class ReliableFirstRung:
         self._next_look = LEAST_TRIALS
 
     def enter(self, trial: int, values: Iterable[tuple[int, float]] = (), state: TrialState = "running") -> None:
-        self._curves[trial] = dict(sorted(values))
+        self._curves.setdefault(trial, {}).update(values)
         self._states[trial] = state
         self._inner.enter(trial, self._curves[trial].items(), state)
         self._look()

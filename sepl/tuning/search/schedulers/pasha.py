@@ -29,8 +29,8 @@ class PASHA(PromotionASHA):
         self._curves: dict[int, dict[int, float]] = {}
 
     def enter(self, trial: int, values: Iterable[tuple[int, float]] = (), state: TrialState = "running") -> None:
-        values = sorted(values)
-        self._curves[trial] = dict(values)
+        values = list(values)
+        self._curves.setdefault(trial, {}).update(values)
         super().enter(trial, values, state)
 
     def report(self, trial: int, epoch: int, skill: float) -> Decision:

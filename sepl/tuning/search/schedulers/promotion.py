@@ -36,6 +36,7 @@ class PromotionASHA:
         if state == "paused":
             self._pause(trial)
         elif state == "running":
+            self._unpause(trial)  # of one whose process died while it was saved
             self._running.add(trial)
 
     def report(self, trial: int, epoch: int, skill: float) -> Decision:

@@ -56,7 +56,7 @@ class TruthfulOptunaSearch:
         self.study = optuna.create_study(
             storage=storage, sampler=sampler, study_name=study_name, direction="maximize", load_if_exists=True
         )
-        self._define, self._num_epochs, self._storage = define, num_epochs, storage
+        self._define, self.num_epochs, self._storage = define, num_epochs, storage
         self._study_id = storage.get_study_id_from_name(study_name)
         self._numbers: dict[str, int] = {}
         """Of this driver's trials, by the backend's id."""
@@ -219,7 +219,7 @@ class TruthfulOptunaSearch:
         if error or _is_failed(result):
             return {"state": TrialState.FAIL}
         self._report(trial_id, frozen, result)  # Tune does not pass the result that stops a trial to on_trial_result
-        if int(result[TIME_ATTR]) < self._num_epochs and not result.get(IS_LAST):
+        if int(result[TIME_ATTR]) < self.num_epochs and not result.get(IS_LAST):
             return {"state": TrialState.PRUNED}
         return {"state": TrialState.COMPLETE, "values": float(result[METRIC])}
 

@@ -133,6 +133,16 @@ def test_trials_of_an_earlier_driver_are_counted_and_not_told_again(searcher: Tr
     assert "| 2/4 finished, 1 running" in line
 
 
+def test_the_worth_of_rungs_is_told_and_again_with_twice_as_many_trials(searcher: TruthfulOptunaSearch) -> None:
+    shown = progress(searcher)
+    for number in range(17):
+        finish(searcher, f"t{number}")
+        shown.on_trial_complete()
+
+    lines = [line for line in told(shown) if line.startswith("rank correlation with late epochs  epoch 1: 0.00 (")]
+    assert len(lines) == 2
+
+
 def test_nothing_is_known_of_the_time_left_before_a_trial_ends(searcher: TruthfulOptunaSearch) -> None:
     assert progress(searcher)._time_left() == "time left unknown"
 

@@ -1,17 +1,17 @@
 """`--grace-epochs auto`: the first rung where early skill ranks trials as their end does, not epoch 1 by habit.
 
-Until `LEAST_TRIALS` trials have ended it is the first epoch after the warm-up. Then it moves to the earliest epoch
-whose rank correlation with the end passes the threshold, at most a third of all epochs: a later one would save little.
+Until eight trials have come far enough (rung_reliability.py) it is the first epoch after the warm-up. Then it moves to
+the earliest epoch whose rank correlation with the end passes the threshold, at most a third of all epochs: a later one
+would save little.
 """
 
 import math
 from collections.abc import Callable, Iterable
 
 from sepl.tuning.search.schedulers.base import Decision, Scheduler, TrialState
-from sepl.tuning.search.schedulers.rung_reliability import LEAST_TRIALS, first_reliable_epoch
-from sepl.tuning.search.schedulers.rungs import REDUCTION_FACTOR
+from sepl.tuning.search.schedulers.rung_reliability import LEAST_TRIALS, first_reliable_epoch, is_far
 
-_NEXT_LOOK = 1.5  # times as many ended trials: what all the looks of a study cost grows with its length, not its square
+_NEXT_LOOK = 1.5  # times as many trials that came far: all looks of a study cost as its length, not as its square
 
 
 def first_epoch_after_warmup(num_epochs: int, warmup_epochs: float) -> int:
@@ -32,20 +32,23 @@ class ReliableFirstRung:
         self._inner = make(least_epochs)
         self._curves: dict[int, dict[int, float]] = {}
         self._states: dict[int, TrialState] = {}
+        self._far: dict[int, None] = {}
+        """Trials that came far enough to say something of early epochs, in the order in which they did."""
         self._next_look = LEAST_TRIALS
 
     def enter(self, trial: int, values: Iterable[tuple[int, float]] = (), state: TrialState = "running") -> None:
-        self._curves.setdefault(trial, {}).update(values)
+        self._note(trial, dict(values))
         self._states[trial] = state
         self._inner.enter(trial, self._curves[trial].items(), state)
         self._look()
 
     def report(self, trial: int, epoch: int, skill: float) -> Decision:
-        self._curves.setdefault(trial, {})[epoch] = skill
+        self._note(trial, {epoch: skill})
         decision = self._inner.report(trial, epoch, skill)
         self._states[trial] = "running" if decision is Decision.CONTINUE else "paused"
         if decision is Decision.STOP:
             self._states[trial] = "ended"
+        if decision is not Decision.CONTINUE:
             self._look()
         return decision
 
@@ -65,13 +68,18 @@ class ReliableFirstRung:
     def max_epochs(self) -> int:
         return self._inner.max_epochs()
 
+    def _note(self, trial: int, values: dict[int, float]) -> None:
+        self._curves.setdefault(trial, {}).update(values)
+        if any(is_far(epoch, self._num_epochs) for epoch in values):
+            self._far[trial] = None
+
     def _look(self) -> None:
-        """Whether the trials that ended by now place the first rung elsewhere."""
-        whole = [curve for curve in self._curves.values() if self._num_epochs in curve]
-        if len(whole) < self._next_look:
+        """Whether the trials that came far by now place the first rung elsewhere."""
+        if len(self._far) < self._next_look:
             return
-        self._next_look = math.ceil(len(whole) * _NEXT_LOOK)
-        grace = first_reliable_epoch(whole, least=self._least, most=self._num_epochs // REDUCTION_FACTOR)
+        self._next_look = math.ceil(len(self._far) * _NEXT_LOOK)
+        curves = [self._curves[trial] for trial in self._far]
+        grace = first_reliable_epoch(curves, self._num_epochs, least=self._least)
         if grace is not None and grace != self._grace:
             self._grace = grace
             self._inner = self._make(grace)

@@ -45,9 +45,7 @@ def test_a_function_is_searched_and_its_best_setting_can_be_trained(dataset: Pre
     assert repr(found).startswith("<SearchResult: ")
 
 
-def test_a_file_is_searched_from_its_first_points_alike_every_time(
-    dataset: PreparedDataset, tmp_path: Path
-) -> None:
+def test_a_file_is_searched_from_its_first_points_alike_every_time(dataset: PreparedDataset, tmp_path: Path) -> None:
     (tmp_path / "space.py").write_text(FILE)
 
     found = [sepl.search(dataset, tmp_path / "space.py", num_trials=2, device="cpu") for _ in range(2)]

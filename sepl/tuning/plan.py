@@ -113,7 +113,7 @@ def _known_pattern(text: str, dataset: PreparedDataset) -> str:
 def _check_numbers(settings: StudySettings) -> None:
     for name, least in _LEAST.items():
         value = getattr(settings, name)
-        if value is not None and value < least:
+        if value not in (None, "auto") and value < least:
             raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
 
 

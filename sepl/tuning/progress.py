@@ -16,7 +16,8 @@ from sepl.reports.numbers import param
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.results.tables import INTEREST
 from sepl.tuning.search.budget import Budget
-from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.schedulers.base import Scheduler
+from sepl.tuning.search.schedulers.rung_reliability import describe_reliability
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 
@@ -26,7 +27,7 @@ class StudyProgress(Callback):
     def __init__(
         self,
         searcher: TruthfulOptunaSearch,
-        scheduler: RememberingASHA,
+        scheduler: Scheduler,
         budget: Budget,
         *,
         num_trials: int,
@@ -40,6 +41,9 @@ class StudyProgress(Callback):
         self._num_finished_before = self._num_finished
         self._started = time.monotonic()
         self._num_epochs = 0
+        self._reliability = ""
+        """Of the rungs, as far as the trials tell."""
+        self._told_at = 0
         self._shown: set[int] = {
             row.number for row in self._board.root if row.state in ("complete", "pruned", "failed")
         }
@@ -84,6 +88,15 @@ class StudyProgress(Callback):
             if row.state in ("complete", "pruned", "failed") and row.number not in self._shown:
                 self._shown.add(row.number)
                 self._tell(row)
+                self._look_at_rungs()
+
+    def _look_at_rungs(self) -> None:
+        epochs = [epoch for epoch, _ in self._scheduler.rungs()]
+        curves = [row.curve for row in self._board.root]
+        self._reliability = describe_reliability(curves, epochs, self._searcher.num_epochs)
+        if self._reliability and not self._console.is_terminal and self._num_finished >= 2 * self._told_at:
+            self._told_at = self._num_finished
+            self._console.print(f"rank correlation with late epochs  {self._reliability}", soft_wrap=True)
 
     def _tell(self, row: TrialRow) -> None:
         if not self._console.is_terminal:
@@ -119,7 +132,8 @@ class StudyProgress(Callback):
         best = max((row for row in self._board.root if row.curve), key=lambda row: row.best_skill or 0.0, default=None)
         told = "none yet" if best is None else f"{best.best_skill:.3f}, {_describe_params(best)}"
         spent = f"{clock(time.monotonic() - self._started)}, {self._num_epochs} epochs"
-        return Group(line, Text(f"reached  {rungs}"), Text(f"best skill  {told}"), Text(f"so far  {spent}"))
+        worth = [Text(f"rank correlation with late epochs  {self._reliability}")] if self._reliability else []
+        return Group(line, Text(f"reached  {rungs}"), *worth, Text(f"best skill  {told}"), Text(f"so far  {spent}"))
 
 
 class _Metrics:

@@ -1,5 +1,7 @@
 """What a search is asked for."""
 
+from typing import Literal
+
 from sepl.settings import Settings
 
 
@@ -39,8 +41,12 @@ class StudySettings(Settings):
     """Above 1 trials share a GPU and its memory evenly."""
     cpus_per_trial: int | None = None
     """Without it the CPUs are shared out evenly."""
-    grace_epochs: int = 1
-    """Epochs before ASHA may stop a trial; its first rung."""
+    scheduler: Literal["asha", "promotion", "pasha", "top_k"] = "asha"
+    """asha stops trials at its rungs, promotion pauses them and goes on with those that prove good, pasha does so up to
+    a number of epochs that grows while the order of trials changes, top_k runs the best tenth after an epoch of all."""
+    grace_epochs: int | Literal["auto"] = 1
+    """Epochs before a trial may be stopped or paused, the first rung, never within the learning rate's warm-up; auto:
+    where early skill ranks trials as their end does."""
     checkpoint_seconds: float = 30.0
     """How much training an interruption may cost a trial."""
     seed: int = 0

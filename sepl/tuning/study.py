@@ -14,6 +14,7 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper
 
+from sepl.config import TrainingConfig
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.plan import StudyPlan
@@ -22,8 +23,12 @@ from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
-from sepl.tuning.search.budget import Budget, CrashCounter
-from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.backends.next_trials import NextTrials, recall
+from sepl.tuning.search.backends.ray_tune import BudgetStopper, PauseMark, TuneScheduler, TuneSearcher
+from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.crashes import CrashCounter
+from sepl.tuning.search.schedulers.base import Scheduler
+from sepl.tuning.search.schedulers.build import make_scheduler, pauses
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.trials.checkpoints import CheckpointJournal
 from sepl.tuning.trials.cluster import Cluster
@@ -32,6 +37,9 @@ from sepl.tuning.trials.packing import Packing, pack
 from sepl.tuning.trials.result_log import ResultLog
 from sepl.tuning.trials.run import run_trials
 from sepl.tuning.trials.waiting import ClusterWatch
+
+_NO_LIMIT = -1
+"""Of Tune's trials, where one that is paused is another when it goes on: `NextTrials` counts those of the study."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +119,13 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
     settings = plan.settings
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
     budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
-    scheduler = RememberingASHA(
-        num_epochs=plan.space.num_epochs,
-        grace_epochs=settings.grace_epochs,
-        finished=[trial.intermediate_values for trial in finished],
-    )
+    scheduler = _scheduler(plan, searcher)
     num_left = settings.num_trials - len(finished) + searcher.num_retries()
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
-        limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
+        next_trials = NextTrials(searcher, scheduler, num_new=num_left - len(searcher.paused()))
+        limiter = ConcurrencyLimiter(TuneSearcher(searcher, next_trials), max_concurrent=packing.concurrency)
+        tune_scheduler = TuneScheduler(scheduler)
         cluster_watch = ClusterWatch(limiter, packing)
         with progress, cluster_watch, _sigterm_as_ctrl_c():
             try:
@@ -128,15 +134,35 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
                     packing,
                     searcher,
                     limiter=limiter,
-                    scheduler=scheduler,
-                    stopper=CombinedStopper(budget, watch, DatabaseWatch(storage)),
-                    callbacks=[*_callbacks(plan.folder, searcher, budget, watch), progress, cluster_watch],
+                    scheduler=tune_scheduler,
+                    stopper=CombinedStopper(BudgetStopper(budget), watch, DatabaseWatch(storage)),
+                    callbacks=[
+                        PauseMark(tune_scheduler),
+                        *_callbacks(plan.folder, searcher, budget, watch),
+                        progress,
+                        cluster_watch,
+                    ],
                     surroundings=_surroundings(plan, packing),
-                    num_trials=num_left,
+                    num_trials=_NO_LIMIT if pauses(settings.scheduler) else num_left,
                 )
             finally:
                 searcher.release()  # raises in one line what Tune wrapped in its own, when the database is lost
     end_study(settings, searcher, budget, watch)
+    if pauses(settings.scheduler):
+        CheckpointJournal(searcher, plan.folder.location.filesystem)  # deletes those of trials that never went on
+
+
+def _scheduler(plan: StudyPlan, searcher: TruthfulOptunaSearch) -> Scheduler:
+    """As told, with what an earlier driver's trials came to."""
+    scheduler = make_scheduler(
+        plan.settings.scheduler,
+        num_epochs=plan.space.num_epochs,
+        num_trials=plan.settings.num_trials,
+        grace_epochs=plan.settings.grace_epochs,
+        warmup_epochs=plan.space.most("warmup_epochs", TrainingConfig().warmup_epochs),
+    )
+    recall(scheduler, searcher.study.get_trials(deepcopy=False))
+    return scheduler
 
 
 def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:

@@ -24,6 +24,7 @@ from sepl.tuning.report.figures import (
     importance_figure,
     skill_figure,
 )
+from sepl.tuning.report.rungs import rungs_section
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 
@@ -55,6 +56,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
             html.plot(curves_figure(board), "curves"),
             note="A cross where a trial was stopped early.",
         ),
+        rungs_section(board, record.num_epochs),
         _importance_section(importance(trials)),
         _affinity_section(folder.affinity()),
         html.section(

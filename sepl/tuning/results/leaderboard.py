@@ -77,7 +77,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
     curve = dict(sorted(trial.intermediate_values.items()))
     return TrialRow(
         number=trial.number,
-        state=_STATES[trial.state],
+        state="waiting" if _is_paused(trial) else _STATES[trial.state],
         best_skill=max(curve.values(), default=None),
         unknown_skill=trial.user_attrs.get("unknown_skill"),
         known_skill=trial.user_attrs.get("known_skill"),
@@ -90,6 +90,11 @@ def _row(trial: FrozenTrial) -> TrialRow:
         skills=trial.user_attrs.get("skills", {}),
         failure=trial.user_attrs.get("failure"),
     )
+
+
+def _is_paused(trial: FrozenTrial) -> bool:
+    """By its scheduler: it may go on."""
+    return trial.state == TrialState.RUNNING and bool(trial.user_attrs.get("paused"))
 
 
 def _rank(row: TrialRow) -> tuple[int, int, float]:

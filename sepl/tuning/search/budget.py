@@ -2,13 +2,11 @@
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
-from ray.tune import Callback, Stopper
-
 from sepl.errors import ConfigError
-from sepl.tuning.search.names import METRIC, TIME_ATTR
-from sepl.tuning.search.searcher import TruthfulOptunaSearch
+from sepl.tuning.search.names import METRIC
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -23,8 +21,11 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", text))
 
 
-class Budget(Stopper):
-    """Tells Tune to stop. `reason` says why, None while nothing is spent; trials count their GPU time here."""
+class Budget:
+    """Tells a backend to stop; trials count their GPU time here.
+
+    `reason` says why, None while nothing is spent.
+    """
 
     def __init__(
         self,
@@ -33,8 +34,10 @@ class Budget(Stopper):
         gpu_seconds: float | None = None,
         gpus_per_trial: float = 0.0,
         has_succeeded: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._clock = clock
+        self._deadline = None if seconds is None else clock() + seconds
         self._gpu_seconds_left = gpu_seconds
         self._gpus = gpus_per_trial
         self._num_failures: int | None = None if has_succeeded else 0
@@ -43,7 +46,7 @@ class Budget(Stopper):
 
     @property
     def reason(self) -> str | None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._deadline is not None and self._clock() >= self._deadline:
             return "the time budget is spent"
         if self._gpu_seconds_left is not None and self._gpu_seconds_left <= 0:
             return "the GPU budget is spent"
@@ -53,7 +56,7 @@ class Budget(Stopper):
 
     @property
     def seconds_left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def note_failure(self, message: str) -> None:
         """A trial failed."""
@@ -72,33 +75,3 @@ class Budget(Stopper):
 
     def stop_all(self) -> bool:
         return self.reason is not None
-
-
-class CrashCounter(Callback):
-    """Counts trials that crashed for good, which report no result, and lets a trial that came further crash again.
-
-    Ray counts the failures of a trial's whole life; a long trial on machines that come and go would use them up.
-    """
-
-    def __init__(self, budget: Budget, searcher: TruthfulOptunaSearch) -> None:
-        self._budget, self._searcher = budget, searcher
-        self._furthest: dict[str, int] = {}
-
-    def on_trial_result(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        result: dict[str, Any],
-        **info: Any,  # noqa: ARG002
-    ) -> None:
-        epoch = result.get(TIME_ATTR, 0)
-        if epoch > self._furthest.get(trial.trial_id, 0):
-            self._furthest[trial.trial_id] = epoch
-            trial.run_metadata.num_failures = 0
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._budget.note_failure(f"its process crashed: {self._searcher.death_of(trial.trial_id)}")
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}

@@ -15,5 +15,8 @@ IS_LAST = "is_last"
 WAITS = "waits"
 """Whether a trial ended through no fault of its own, its `failure` says of what: it is run again."""
 
+PAUSED = "paused"
+"""Whether a trial's scheduler has paused it: it is not over, and may go on from its checkpoint. Also an attribute."""
+
 UNSAVED = "unsaved"
 """Why the last checkpoint of this process could not be saved."""

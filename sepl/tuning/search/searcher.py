@@ -1,4 +1,4 @@
-"""Optuna through Ray Tune, told the truth, and the one memory of a study.
+"""Optuna told the truth, and the one memory of a study; which backend trains is nothing to it.
 
 In place of Ray's `OptunaSearch` (2.60), which tells Optuna COMPLETE for trials that ASHA stopped, drops the value they
 were stopped at, leaves trials with a NaN RUNNING for good, and keeps half of its state in pickles that lag behind the
@@ -14,9 +14,8 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
-from ray.tune.search import Searcher
 
-from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, TIME_ATTR, WAITS
+from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, PAUSED, TIME_ATTR, WAITS
 
 # Attributes of a trial in Optuna.
 CRASHED = "crashed"
@@ -25,9 +24,11 @@ RETRY_OF = "retry_of"
 """Number of the crashed trial that it repeats."""
 POINT = "point"
 """Hyperparameters that it is to have, of one that was enqueued: Optuna shows them once they are asked for."""
+PARTS = "parts"
+"""How often it was paused."""
 
 
-class TruthfulOptunaSearch(Searcher):
+class TruthfulOptunaSearch:
     """Finished is COMPLETE, stopped below `num_epochs` is PRUNED with its values, diverged or crashed is FAIL.
 
     Finished is also a trial that ended itself, getting no better for `early_stopping_epochs`.
@@ -52,14 +53,16 @@ class TruthfulOptunaSearch(Searcher):
         num_earlier = _num_trials(storage, study_name)
         # The sampler's random state is not stored: seeded alike, a resumed study would draw its first points again.
         sampler = optuna.samplers.TPESampler(seed=seed + num_earlier)
-        super().__init__(metric=METRIC, mode="max")
         self.study = optuna.create_study(
             storage=storage, sampler=sampler, study_name=study_name, direction="maximize", load_if_exists=True
         )
-        self._define, self._num_epochs, self._storage = define, num_epochs, storage
+        self._define, self.num_epochs, self._storage = define, num_epochs, storage
         self._study_id = storage.get_study_id_from_name(study_name)
+        self._numbers: dict[str, int] = {}
+        """Of this driver's trials, by the backend's id."""
         self._trials: dict[str, optuna.Trial] = {}
-        """Of this driver, by Tune's id."""
+        """Those that run."""
+        self._paused: dict[int, optuna.Trial] = {}
         self._seconds: dict[str, float] = {}
         self._deaths: dict[str, str] = {}
         self.release()
@@ -69,17 +72,26 @@ class TruthfulOptunaSearch(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """The trial's config: `params`, its Optuna `number`, its `earlier` values and the checkpoint to go on from."""
         trial = self.study.ask()
-        self._trials[trial_id] = trial
         params = {**self._define(trial), **trial.params}
         trial.set_user_attr("config", params)
-        frozen = self._frozen(trial_id)
-        self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
-        return {
-            "params": params,
-            "number": frozen.number,
-            "earlier": sorted(frozen.intermediate_values.items()),
-            "resume_from": frozen.user_attrs.get("checkpoint"),
-        }
+        return self._begin(trial_id, trial, params)
+
+    def resume(self, trial_id: str, number: int) -> dict[str, Any]:
+        """A paused trial's config, as `suggest` gives it; it is running again."""
+        trial = self._paused.pop(number, None) or optuna.Trial(self.study, self._storage_id(number))
+        trial.set_user_attr(PAUSED, None)
+        return self._begin(trial_id, trial, trial.user_attrs["config"])
+
+    def paused(self) -> list[FrozenTrial]:
+        """Those that may be resumed: RUNNING in Optuna, for which they are neither over nor to be asked for."""
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [frozen for frozen in running if frozen.user_attrs.get(PAUSED)]
+
+    def retire_paused(self) -> None:
+        """Nothing is left to begin, and none of them is worth more epochs: they are PRUNED where they stand."""
+        for frozen in self.paused():
+            self.study.tell(frozen.number, state=TrialState.PRUNED)
+        self._paused.clear()
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         frozen = self._frozen(trial_id)
@@ -95,13 +107,16 @@ class TruthfulOptunaSearch(Searcher):
             return self._wait(frozen)
         self._note_time(trial_id, result or {})
         self._keep(trial_id, result or {}, error)
+        if (result or {}).get(PAUSED) and not error:
+            return self._pause(trial_id, frozen, result or {})
         self.study.tell(frozen.number, **self._verdict(trial_id, frozen, result or {}, error))
+        del self._trials[trial_id], self._seconds[trial_id]
         return None
 
     def note_checkpoint(self, trial_id: str, path: str) -> None:
         """A checkpoint of the trial lies whole at `path`, in the file system of the study's storage."""
-        trial = self._trials[trial_id]
         if not self._frozen(trial_id).state.is_finished():
+            trial = self._trials[trial_id]
             trial.set_user_attr("checkpoint", path)
             trial.set_user_attr("seconds", self._seconds[trial_id])
 
@@ -113,7 +128,7 @@ class TruthfulOptunaSearch(Searcher):
         return self._deaths.get(trial_id, "no reason was left")
 
     def trial(self, trial_id: str) -> FrozenTrial:
-        """As Optuna has it, by Tune's id."""
+        """As Optuna has it, by the backend's id."""
         return self._frozen(trial_id)
 
     def retry_failed(self) -> int:
@@ -130,9 +145,10 @@ class TruthfulOptunaSearch(Searcher):
         return len(crashed)
 
     def release(self) -> None:
-        """After an interruption: running trials wait to be proposed again."""
+        """After an interruption: running trials wait to be proposed again; those that are paused stay so."""
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._wait(frozen)
+            if not frozen.user_attrs.get(PAUSED):
+                self._wait(frozen)
 
     def close(self) -> None:
         """When the budget is spent: trials it cut off are PRUNED where they stood; those without a value FAIL.
@@ -140,25 +156,40 @@ class TruthfulOptunaSearch(Searcher):
         First points that never started stay in the queue.
         """
         self.release()
-        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            if frozen.intermediate_values or frozen.params:
+        self.retire_paused()
+        for frozen in self.study.get_trials(deepcopy=False):
+            if frozen.state == TrialState.WAITING and (frozen.intermediate_values or frozen.params):
                 self._cut_off(frozen)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the state is Optuna's storage, and no pickle of it is ever read."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
-
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # for Tune's own snapshot, which is written but never restored; keeps a database password out of it
+        return {}  # whoever pickles what holds it: keeps a database password out of that
 
     def num_retries(self) -> int:
         """Trials beside the number that was asked for, which repeat crashed ones."""
         return sum(RETRY_OF in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
 
+    def _begin(self, trial_id: str, trial: optuna.Trial, params: dict[str, Any]) -> dict[str, Any]:
+        self._trials[trial_id], self._numbers[trial_id] = trial, trial.number
+        frozen = self._frozen(trial_id)
+        self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
+        return {
+            "params": params,
+            "number": frozen.number,
+            "earlier": sorted(frozen.intermediate_values.items()),
+            "resume_from": frozen.user_attrs.get("checkpoint"),
+            **({"part": frozen.user_attrs[PARTS]} if PARTS in frozen.user_attrs else {}),
+        }
+
+    def _pause(self, trial_id: str, frozen: FrozenTrial, result: Mapping[str, Any]) -> None:
+        self._report(trial_id, frozen, result)
+        trial = self._trials.pop(trial_id)
+        trial.set_user_attr(PARTS, frozen.user_attrs.get(PARTS, 0) + 1)
+        trial.set_user_attr(PAUSED, True)
+        self._paused[frozen.number] = trial
+        del self._seconds[trial_id]
+
     def _frozen(self, trial_id: str) -> FrozenTrial:
-        return self._storage.get_trial(self._storage_id(self._trials[trial_id].number))
+        return self._storage.get_trial(self._storage_id(self._numbers[trial_id]))
 
     def _storage_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
@@ -188,7 +219,7 @@ class TruthfulOptunaSearch(Searcher):
         if error or _is_failed(result):
             return {"state": TrialState.FAIL}
         self._report(trial_id, frozen, result)  # Tune does not pass the result that stops a trial to on_trial_result
-        if int(result[TIME_ATTR]) < self._num_epochs and not result.get(IS_LAST):
+        if int(result[TIME_ATTR]) < self.num_epochs and not result.get(IS_LAST):
             return {"state": TrialState.PRUNED}
         return {"state": TrialState.COMPLETE, "values": float(result[METRIC])}
 

@@ -5,6 +5,7 @@
 
 import importlib
 import importlib.util
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,14 @@ class SearchSpace:
     def asks(self, name: str) -> bool:
         """Whether a trial may be asked this hyperparameter, at one of the first points or at some random ones."""
         return any(name in distributions for _, distributions, _ in _walk(self))
+
+    def most(self, name: str, otherwise: float) -> float:
+        """The largest value that a trial may have of a number, `otherwise` where the space leaves it alone."""
+        asked = [
+            (params.get(name, otherwise), getattr(distributions.get(name), "high", -math.inf))
+            for _, distributions, params in _walk(self)
+        ]
+        return float(max(max(pair) for pair in asked))
 
     def _with_epochs(self, constants: Params, where: str) -> Params:
         told = constants.get("num_epochs", self.num_epochs)

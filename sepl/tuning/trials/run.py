@@ -32,7 +32,10 @@ def run_trials(
     surroundings: dict[str, object],
     num_trials: int,
 ) -> None:
-    """Runs `num_trials` further trials, fewer when `stopper` or Ctrl-C ends them; `limiter` is around `searcher`."""
+    """Runs `num_trials` further trials, fewer when `stopper` or Ctrl-C ends them; −1: as many as the searcher gives.
+
+    `limiter` is around `searcher`.
+    """
     with mended_tune(searcher.note_death):
         # `Tuner.fit` runs this too, and then unpickles what lies under certain names in the storage.
         tune.run(
@@ -63,4 +66,5 @@ def _storage(folder: StudyFolder, study: optuna.Study) -> dict[str, Any]:
 
 
 def _trial_name(trial: Trial) -> str:
-    return f"trial-{trial.config['number']:05d}"
+    part = trial.config.get("part", 0)  # of one that goes on after a pause: its checkpoint lies in the folder before
+    return f"trial-{trial.config['number']:05d}" + (f"-{part}" if part else "")

@@ -17,7 +17,7 @@ from sepl.tuning.progress import StudyProgress, clock, describe_trial
 from sepl.tuning.results.leaderboard import TrialRow
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.names import METRIC
-from sepl.tuning.search.scheduler import RememberingASHA
+from sepl.tuning.search.schedulers.asha import ASHA
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS, NUM_TRIALS = 9, 4
@@ -50,7 +50,7 @@ def finish(searcher: TruthfulOptunaSearch, trial_id: str, num_epochs: int = NUM_
 
 def progress(searcher: TruthfulOptunaSearch, budget: Budget | None = None, **of_console: Any) -> StudyProgress:
     console = Console(file=io.StringIO(), width=200, highlight=False, **of_console)
-    scheduler = RememberingASHA(num_epochs=NUM_EPOCHS)
+    scheduler = ASHA(num_epochs=NUM_EPOCHS)
     return StudyProgress(searcher, scheduler, budget or Budget(), num_trials=NUM_TRIALS, console=console)
 
 
@@ -131,6 +131,16 @@ def test_trials_of_an_earlier_driver_are_counted_and_not_told_again(searcher: Tr
     (line,) = told(shown)
     assert line.startswith("trial 2 ran to the end")
     assert "| 2/4 finished, 1 running" in line
+
+
+def test_the_worth_of_rungs_is_told_and_again_with_twice_as_many_trials(searcher: TruthfulOptunaSearch) -> None:
+    shown = progress(searcher)
+    for number in range(17):
+        finish(searcher, f"t{number}")
+        shown.on_trial_complete()
+
+    lines = [line for line in told(shown) if line.startswith("rank correlation with late epochs  epoch 1: 0.00 (")]
+    assert len(lines) == 2
 
 
 def test_nothing_is_known_of_the_time_left_before_a_trial_ends(searcher: TruthfulOptunaSearch) -> None:

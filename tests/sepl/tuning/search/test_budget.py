@@ -1,13 +1,11 @@
 """When a study stops before its number of trials."""
 
 import math
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from sepl.errors import ConfigError
-from sepl.tuning.search.budget import Budget, CrashCounter, parse_duration
+from sepl.tuning.search.budget import Budget, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -62,25 +60,3 @@ def test_one_success_makes_later_failures_single_ones() -> None:
 
     assert not budget.stop_all()
     assert budget.failure is None
-
-
-def test_a_crashed_trial_is_remembered_with_its_reason() -> None:
-    budget = Budget()
-    searcher: Any = SimpleNamespace(death_of=lambda trial_id: f"{trial_id} was killed")
-
-    CrashCounter(budget, searcher).on_trial_error(1, [], SimpleNamespace(trial_id="a"))
-
-    assert budget.failure == "its process crashed: a was killed"
-
-
-def test_crashes_count_since_the_trial_last_came_further() -> None:
-    counter, searcher = Budget(), cast(Any, None)
-    trial = SimpleNamespace(trial_id="a", run_metadata=SimpleNamespace(num_failures=1))
-    crashes = CrashCounter(counter, searcher)
-
-    crashes.on_trial_result(1, [], trial, {"epoch": 2})
-    after_progress = trial.run_metadata.num_failures
-    trial.run_metadata.num_failures = 1
-    crashes.on_trial_result(1, [], trial, {"epoch": 2})  # again, from the checkpoint before
-
-    assert (after_progress, trial.run_metadata.num_failures) == (0, 1)

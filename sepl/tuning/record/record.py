@@ -58,6 +58,12 @@ class StudyRecord(Settings):
     """Of the affinity whose task splits are offered too, kept beside this record."""
     known_pattern: str | None = None
     """Values known of patients, such as sex+age, on which trials are judged too."""
+    sampler: str = "tpe"
+    """Who proposes."""
+    max_parameters: int | None = None
+    """Of a configuration that is not refused."""
+    max_ms_per_photograph: float | None = None
+    """Of a configuration that is not refused."""
 
 
 @dataclass(frozen=True)

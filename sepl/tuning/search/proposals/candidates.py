@@ -29,7 +29,9 @@ def draw_candidates(axes: Axes, seen_NP: Floats, good_NP: Floats, rng: Generator
 
 
 def _draw(axes: Axes, shapes_CP: NDArray[np.bool_], rng: Generator) -> Floats:
-    columns = [np.where(asked_C, axis.draw(rng, len(asked_C)), np.nan) for axis, asked_C in zip(axes, shapes_CP.T)]
+    columns = [
+        np.where(asked_C, axis.draw(rng, len(asked_C)), np.nan) for axis, asked_C in zip(axes, shapes_CP.T, strict=True)
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -38,7 +40,8 @@ def _near(axes: Axes, around_CP: Floats, rng: Generator) -> Floats:
     width_C = rng.choice(_WIDTHS, len(around_CP))
     for width in _WIDTHS:
         rows = width_C == width
-        near_CP[rows] = np.stack([axis.near(codes, rng, width) for axis, codes in zip(axes, around_CP[rows].T)], axis=1)
+        columns = [axis.near(codes, rng, width) for axis, codes in zip(axes, around_CP[rows].T, strict=True)]
+        near_CP[rows] = np.stack(columns, axis=1)
     return np.where(np.isnan(around_CP), np.nan, near_CP)
 
 

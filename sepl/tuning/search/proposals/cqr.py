@@ -65,7 +65,11 @@ class QuantileSampler(BaseSampler):
         return {name: value for name, value in params.items() if name in search_space}
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
         """At random: at the beginning, and of what no trial of this shape was asked before."""
         axis, rng = Axis(param_distribution), random_numbers(self._seed, trial.number, param_name)

@@ -8,6 +8,11 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+# Attributes that a trial has of the searcher.
+CRASHED = "crashed"
+"""Whether it failed because its process died, not by what it computed."""
+_PAUSED = "paused"
+
 NUM_STARTUP = 10
 """Trials with a value before anything is learnt from them; TPE's own number."""
 
@@ -20,7 +25,7 @@ class Evidence:
     """Of one moment. Trials are in the order of their numbers."""
 
     judged: tuple[FrozenTrial, ...]
-    """Finished ones that say something of their configuration: run to the end, stopped early, or failed by what they
+    """Those that say something of their configuration: run to the end, stopped early, paused, or failed by what they
     computed (diverged, refused). A process that died says nothing."""
     running: tuple[FrozenTrial, ...]
     curves: dict[int, Curve]
@@ -34,7 +39,7 @@ class Evidence:
         curves = {trial.number: curve for trial in trials if (curve := _curve(trial, sign))}
         return cls(
             judged=tuple(trial for trial in trials if _says_something(trial, curves)),
-            running=tuple(trial for trial in trials if trial.state == TrialState.RUNNING),
+            running=tuple(trial for trial in trials if trial.state == TrialState.RUNNING and not _is_paused(trial)),
             curves=curves,
         )
 
@@ -94,5 +99,10 @@ def _is_failed(trial: FrozenTrial) -> bool:
 
 def _says_something(trial: FrozenTrial, curves: dict[int, Curve]) -> bool:
     if _is_failed(trial):
-        return bool(trial.params) and trial.user_attrs.get("crashed") is False
-    return trial.state.is_finished() and trial.number in curves
+        return bool(trial.params) and trial.user_attrs.get(CRASHED) is False
+    return trial.number in curves and (trial.state.is_finished() or _is_paused(trial))
+
+
+def _is_paused(trial: FrozenTrial) -> bool:
+    """Of such schedulers as stop a trial until it is worth going on: for Optuna it runs."""
+    return trial.state == TrialState.RUNNING and bool(trial.user_attrs.get(_PAUSED))

@@ -22,7 +22,7 @@ from sepl.tuning.search.proposals.evidence import Evidence
 
 _NUM_GOOD = 25  # as many as TPE's model of good trials holds at most
 _MOST_SHOWN = 300
-"""Trials: the best 25 and the newest of the others. TPE weighs old trials little, and a proposal costs time for each."""
+"""Trials: the best 25 and the newest of the others. TPE weighs old ones little, and each costs every proposal time."""
 
 
 class RankTPESampler(BaseSampler):

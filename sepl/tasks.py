@@ -273,7 +273,8 @@ class TaskSplit:
 
 
 def honest_priors(priors: Sequence[str], tasks: TaskTable) -> list[str]:
-    """These priors without those from which a target is derived; what is dropped is a target, from which others may be derived."""
+    """Those of the priors from which no target is derived; one that is left out is a target, which may be derived from
+    others."""
     kept = list(priors)
     while dishonest := [name for name in kept if _derived_targets(name, set(kept), tasks)]:
         kept = [name for name in kept if name not in dishonest]

@@ -18,9 +18,9 @@ from sepl.errors import ConfigError, StudyError
 from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
+from sepl.tuning.record.costs import COSTS
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
-from sepl.tuning.record.costs import COSTS
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.search.budget import Budget, CrashCounter

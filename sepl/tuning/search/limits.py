@@ -66,8 +66,8 @@ class Gate:
             trial.set_user_attr(CRASHED, False)
             study.tell(trial, state=TrialState.FAIL)
         raise StudyError(
-            f"study {study.study_name}: {MOST_IN_A_ROW} configurations in a row were refused, the last because {reason}; "
-            "give a higher limit or a search space of smaller networks"
+            f"study {study.study_name}: {MOST_IN_A_ROW} configurations in a row were refused, the last because "
+            f"{reason}; give a higher limit or a search space of smaller networks"
         )
 
     def _refusal(self, trial: optuna.Trial, params: dict[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import predict_outputs
 from sepl.storage import resolve
 from sepl.tasks import TaskTable
-from sepl.training.supervised.run import TrainingRun
+from sepl.training.input.batches import TrainingData
 from sepl.tuning.record.costs import Cost, CostBook, place_of
 
 _MOST_REPEATS = 10
@@ -41,16 +41,20 @@ def measure_cost(network: MultiTaskNetwork, image_size: int, device: torch.devic
     return Cost(num_parameters=num_parameters, ms_per_photograph=1000 * min(seconds[1:]))
 
 
-def cost_of_run(run: TrainingRun, config: TrialConfig, costs: str | None, num_threads: int) -> dict[str, Any]:
-    """What a trial's results say of its network, measured before its first epoch unless the study's folder of costs
-    knows; nothing without that folder, or of a backbone that is to be compiled for training."""
+def cost_of_trial(
+    network: MultiTaskNetwork, config: TrialConfig, data: TrainingData, costs: str | None, num_threads: int
+) -> dict[str, Any]:
+    """What a trial's results say of its network, measured before its first epoch unless the folder `costs` knows.
+
+    Nothing without that folder, or of a backbone that is to be compiled for training.
+    """
     if costs is None or config.training.compile_backbone:
         return {}
-    data = run.supervised.data
-    book = _book(costs, data.image_spec.size, place_of(data.device.type, num_threads))
+    image_size = data.image_spec.size
+    book = _book(costs, image_size, place_of(data.device.type, num_threads))
     cost = book.find(config.model)
     if cost is None:
-        cost = measure_cost(run.network, data.image_spec.size, data.device)
+        cost = measure_cost(network, image_size, data.device)
         book.keep(config.model, cost)
     return cost.model_dump()
 

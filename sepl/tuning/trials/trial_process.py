@@ -20,7 +20,7 @@ from sepl.settings import Settings
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
-from sepl.tuning.trials.cost import cost_of_run
+from sepl.tuning.trials.cost import cost_of_trial
 from sepl.tuning.trials.environment import SurroundingsError
 from sepl.tuning.trials.known_pattern import judge_known
 
@@ -63,7 +63,8 @@ def build_run(params: dict[str, Any], surroundings: Surroundings) -> TrainingRun
 
 def cost_of(run: TrainingRun, params: dict[str, Any], surroundings: Surroundings) -> dict[str, Any]:
     """Of its network in use, as the results of the trial say it."""
-    return cost_of_run(run, TrialConfig.from_params(params), surroundings.costs, surroundings.cpus)
+    data = _training_data(surroundings.dataset, surroundings.fingerprint, surroundings.known_pattern)
+    return cost_of_trial(run.network, TrialConfig.from_params(params), data, surroundings.costs, surroundings.cpus)
 
 
 def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None:

@@ -37,7 +37,7 @@ def cost_section(study: optuna.Study) -> Markup:
     if not parts:
         return Markup()
     note = (
-        "Of the network in evaluation mode, one photograph at a time, on the machine that ran the trial. The line joins "
+        "Of the network in evaluation mode, one photograph at a time, where the trial ran. The line joins "
         "the full runs that no other beats in skill without costing more."
     )
     return html.section("Skill against cost", *parts, _front_table(study), note=note)

@@ -20,9 +20,15 @@ REFUSED = "refused"
 COSTS = ("num_parameters", "ms_per_photograph")
 """Attributes of a trial in Optuna, and of the result of its first epoch."""
 MOST_IN_A_ROW = 100
+_REFUSAL = "refused: "
 
 Proposal = tuple[optuna.Trial, dict[str, Any]]
 """A trial that is asked for, and all its hyperparameters."""
+
+
+def is_refusal(failure: str | None) -> bool:
+    """Whether a trial's failure says that it broke a limit."""
+    return failure is not None and failure.startswith(_REFUSAL)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Gate:
             reason = self._refusal(trial, params)
             if reason is None:
                 return trial, params
-            trial.set_user_attr("failure", f"refused: {reason}")
+            trial.set_user_attr("failure", _REFUSAL + reason)
             trial.set_user_attr(REFUSED, True)
             trial.set_user_attr(CRASHED, False)
             study.tell(trial, state=TrialState.FAIL)

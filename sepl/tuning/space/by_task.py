@@ -5,7 +5,8 @@ In a search space, with the tasks that may be priors:
     split = suggest_task_split_by_task(trial, ["age", "sex", "height"])
     return {"task_split": split}
 
-asks `task_split.age`, `task_split.sex`, … and returns the priors joined by '+', as `TaskSplit.parse` takes them. There is at least one prior and one target by this rule, the nearest split with both: where no task was chosen the first
+asks `task_split.age`, `task_split.sex`, … and returns the priors joined by "+", as `TaskSplit.parse` takes them.
+There is at least one prior and one target by this rule, the nearest split with both: where no task was chosen the first
 that may be one is the prior, and where all tasks of the dataset were, the last of them is a target after all. On a
 dataset only its own tasks are asked, and a task from which a target is derived becomes a target, as in named splits.
 """

@@ -19,20 +19,19 @@ _WIDTHS = (0.02, 0.07, 0.2)
 """Of the neighbourhoods of good trials, drawn among for each candidate."""
 
 
-def draw_candidates(axes: Axes, seen_NP: Floats, good_NP: Floats, rng: Generator, num_each: int) -> Floats:
-    """(C, P), NaN where a hyperparameter is not asked; `good_NP` are some of the trials `seen_NP`."""
-    shapes_NP = ~np.isnan(seen_NP)
-    drawn_CP = _draw(axes, shapes_NP[rng.integers(len(seen_NP), size=num_each)], rng)
-    near_CP = _near(axes, good_NP[rng.integers(len(good_NP), size=num_each)], rng)
-    candidates_CP = np.concatenate([drawn_CP, near_CP])
-    return _as_seen(axes, candidates_CP, seen_NP, rng)
-
-
-def _draw(axes: Axes, shapes_CP: NDArray[np.bool_], rng: Generator) -> Floats:
+def drawn_evenly(axes: Axes, seen_NP: Floats, rng: Generator, number: int) -> Floats:
+    """(C, P), NaN where a hyperparameter is not asked, from the whole space, as far as trials have seen its shapes."""
+    shapes_CP = ~np.isnan(seen_NP[rng.integers(len(seen_NP), size=number)])
     columns = [
-        np.where(asked_C, axis.draw(rng, len(asked_C)), np.nan) for axis, asked_C in zip(axes, shapes_CP.T, strict=True)
+        np.where(asked_C, axis.draw(rng, number), np.nan) for axis, asked_C in zip(axes, shapes_CP.T, strict=True)
     ]
-    return np.stack(columns, axis=1)
+    return _as_seen(axes, np.stack(columns, axis=1), seen_NP, rng)
+
+
+def near_good(axes: Axes, seen_NP: Floats, good_NP: Floats, rng: Generator, number: int) -> Floats:
+    """(C, P), around `good_NP`, some of the trials `seen_NP`."""
+    around_CP = good_NP[rng.integers(len(good_NP), size=number)]
+    return _as_seen(axes, _near(axes, around_CP, rng), seen_NP, rng)
 
 
 def _near(axes: Axes, around_CP: Floats, rng: Generator) -> Floats:

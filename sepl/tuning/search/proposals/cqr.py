@@ -1,13 +1,16 @@
 """Conformalised quantile regression on last values, whatever the rung (Salinas et al., ICML 2023).
 
 A regression learns the quantiles of a trial's last value from its hyperparameters. Trials that were promoted have come
-further and are better for it, so last values of different rungs need no model of the epochs. Of a thousand candidates,
-half drawn evenly and half near the best trials, each draws one of the quantiles (as Thompson sampling draws one of the
-possible functions), and the candidate with the highest wins. Values are learnt as normal scores of their ranks.
+further and are better for it, so last values of different rungs need no model of the epochs. Of some hundred candidates
+each draws one of the quantiles (as Thompson sampling draws one of the possible functions), and the candidate with the
+highest wins. Values are learnt as normal scores of their ranks. The candidates of four proposals in ten are drawn evenly
+from the space, those of the others near the best trials: trees say the same of a whole neighbourhood, in which evenly
+drawn candidates would be most of those that tie.
 
-What it costs: five small boosted regressions are fitted for each new trial up to 40, then when 5 % more have finished,
-on all that finished before then; in between a proposal only predicts. Candidates near a trial that the regression does
-not know yet, running or newly finished, are not taken for better than middling (the constant liar).
+What it costs: five small boosted regressions are fitted for each new trial up to 20, then when a tenth more have
+finished, on all that finished before then; in between a proposal only predicts. A candidate near a trial that the
+regression does not know is not believed to be better than that trial was, or than middling where it still runs (the
+constant liar).
 """
 
 from collections.abc import Sequence
@@ -23,15 +26,16 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from sepl.tuning.search.proposals.axes import Axes, Axis, Floats, random_numbers
-from sepl.tuning.search.proposals.candidates import draw_candidates
+from sepl.tuning.search.proposals.candidates import drawn_evenly, near_good
 from sepl.tuning.search.proposals.evidence import Evidence
 from sepl.tuning.search.proposals.quantiles import LEVELS, ConformalQuantiles
 
-_NUM_DRAWN = 500
-"""Candidates drawn evenly, and as many near good trials."""
+_NUM_CANDIDATES = 500
+_DRAWN_EVENLY = 0.4
+"""Share of the proposals."""
 _NUM_GOOD = 5
-_ALWAYS_REFITTED = 40
-_GROWTH = 1.05
+_ALWAYS_REFITTED = 20
+_GROWTH = 1.1
 _NEAR = 0.05
 """Mean distance over hyperparameters, in ranges, within which a candidate is taken for a copy."""
 _MOST_COMPARED = 50
@@ -60,8 +64,7 @@ class QuantileSampler(BaseSampler):
         evidence = self._evidence_for(study, trial)
         if not search_space or not evidence.has_started:
             return {}
-        others = (*evidence.judged, *evidence.running)
-        params = self._surrogate(study, evidence).best(others, random_numbers(self._seed, trial.number))
+        params = self._surrogate(study, evidence).best(evidence, random_numbers(self._seed, trial.number))
         return {name: value for name, value in params.items() if name in search_space}
 
     def sample_independent(
@@ -84,7 +87,7 @@ class QuantileSampler(BaseSampler):
 
     def _surrogate(self, study: Study, evidence: Evidence) -> "_Surrogate":
         trials = _to_fit(evidence.judged)
-        key = study.study_name, frozenset(trial.number for trial in trials)
+        key = study.study_name, frozenset((trial.number, evidence.last_value(trial)) for trial in trials)
         kept, surrogate = self._fit
         if surrogate is None or kept != key:
             surrogate = _Surrogate(trials, evidence, self._seed)
@@ -99,27 +102,46 @@ class _Surrogate:
         self._numbers = {trial.number for trial in trials}
         self._axes = Axes.of(trials)
         codes_NP = self._axes.codes([trial.params for trial in trials])
-        score_N = _normal_scores(np.array([evidence.last_value(trial) for trial in trials]))
-        order = np.lexsort((*codes_NP.T, score_N))
-        self._seen_NP, self._score_N = codes_NP[order], score_N[order]
-        self._quantiles = ConformalQuantiles.fit(self._axes.features(self._seen_NP), self._score_N, seed)
+        value_N = np.array([evidence.last_value(trial) for trial in trials])
+        order = np.lexsort((*codes_NP.T, value_N))
+        self._codes_NP, self._value_N = codes_NP[order], value_N[order]
+        self._score_N = _normal_scores(self._value_N)
+        self._quantiles = ConformalQuantiles.fit(self._axes.features(self._codes_NP), self._score_N, seed)
 
-    def best(self, others: Sequence[FrozenTrial], rng: Generator) -> dict[str, Any]:
+    def best(self, evidence: Evidence, rng: Generator) -> dict[str, Any]:
         """The candidate with the highest of the quantiles that they drew; one that was never tried, where there is."""
-        candidates_CP = draw_candidates(self._axes, self._seen_NP, self._seen_NP[-_NUM_GOOD:], rng, _NUM_DRAWN)
-        score_C = self._believe(candidates_CP, [trial for trial in others if trial.number not in self._numbers], rng)
-        tried = [trial.params for trial in others]
+        news = [trial for trial in evidence.judged if trial.number not in self._numbers]
+        new_MP = self._axes.codes([trial.params for trial in news])
+        new_M = np.array([evidence.last_value(trial) for trial in news])
+        candidates_CP = self._candidates(new_MP, new_M, rng)
+        running_MP = self._axes.codes([trial.params for trial in evidence.running])
+        believed_M = np.concatenate([self._place(new_M), np.full(len(running_MP), np.median(self._score_N))])
+        score_C = self._scores(candidates_CP, rng)
+        score_C = np.minimum(score_C, self._most(candidates_CP, np.concatenate([new_MP, running_MP]), believed_M))
+        tried = [trial.params for trial in (*evidence.judged, *evidence.running)]
         ranked = [self._axes.params(candidates_CP[place]) for place in np.argsort(-score_C)[:_MOST_COMPARED]]
         return next((params for params in ranked if params not in tried), ranked[0])
 
-    def _believe(self, candidates_CP: Floats, unknown: Sequence[FrozenTrial], rng: Generator) -> Floats:
+    def _candidates(self, new_MP: Floats, new_M: Floats, rng: Generator) -> Floats:
+        if rng.random() < _DRAWN_EVENLY:
+            return drawn_evenly(self._axes, self._codes_NP, rng, _NUM_CANDIDATES)
+        codes_NP, value_N = np.concatenate([self._codes_NP, new_MP]), np.concatenate([self._value_N, new_M])
+        best = np.lexsort((*codes_NP.T, value_N))[-_NUM_GOOD:]
+        return near_good(self._axes, self._codes_NP, codes_NP[best], rng, _NUM_CANDIDATES)
+
+    def _scores(self, candidates_CP: Floats, rng: Generator) -> Floats:
+        """Of each candidate, the quantile that it draws."""
         quantiles_CQ = self._quantiles.predict(self._axes.features(candidates_CP))
-        score_C = quantiles_CQ[np.arange(len(candidates_CP)), rng.integers(len(LEVELS), size=len(candidates_CP))]
-        if not unknown:
-            return score_C
-        unknown_MP = self._axes.codes([trial.params for trial in unknown])
-        near_C = (self._axes.distances(candidates_CP, unknown_MP) < _NEAR).any(axis=1)
-        return np.where(near_C, np.minimum(score_C, float(np.median(self._score_N))), score_C)
+        return quantiles_CQ[np.arange(len(candidates_CP)), rng.integers(len(LEVELS), size=len(candidates_CP))]
+
+    def _place(self, value_M: Floats) -> Floats:
+        """Scores that the values would have had among those that were learnt from."""
+        return self._score_N[np.minimum(np.searchsorted(self._value_N, value_M), len(self._score_N) - 1)]
+
+    def _most(self, candidates_CP: Floats, known_MP: Floats, believed_M: Floats) -> Floats:
+        """What a candidate may be believed to come to, beside these trials; inf where none is near."""
+        near_CM = self._axes.distances(candidates_CP, known_MP) < _NEAR
+        return np.where(near_CM, believed_M, np.inf).min(axis=1, initial=np.inf)
 
 
 def _to_fit(judged: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:

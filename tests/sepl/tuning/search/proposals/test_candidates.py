@@ -6,7 +6,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from sepl.tuning.search.proposals.axes import Axes
-from sepl.tuning.search.proposals.candidates import draw_candidates
+from sepl.tuning.search.proposals.candidates import drawn_evenly, near_good
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "branch": CategoricalDistribution(["plain", "wide", "deep", "unseen"]),
@@ -20,10 +20,15 @@ SEEN: list[dict[str, Any]] = [
 ]
 
 
+AXES = Axes(DISTRIBUTIONS)
+SEEN_NP = AXES.codes(SEEN)
+
+
 def candidates() -> list[dict[str, Any]]:
-    axes = Axes(DISTRIBUTIONS)
-    seen_NP = axes.codes(SEEN)
-    return [axes.params(row) for row in draw_candidates(axes, seen_NP, seen_NP[1:], np.random.default_rng(0), 200)]
+    """Of both kinds."""
+    rng = np.random.default_rng(0)
+    drawn_CP = drawn_evenly(AXES, SEEN_NP, rng, 200), near_good(AXES, SEEN_NP, SEEN_NP[1:], rng, 200)
+    return [AXES.params(row) for row in np.concatenate(drawn_CP)]
 
 
 def test_candidates_have_the_shapes_that_trials_had() -> None:
@@ -38,7 +43,9 @@ def test_a_choice_is_not_drawn_with_a_shape_that_it_was_never_seen_with() -> Non
     assert others == {"plain", "wide", "unseen"}
 
 
-def test_half_of_them_are_near_good_trials() -> None:
-    rates = np.log10([params["rate"] for params in candidates() if "depth" not in params])
+def test_those_near_good_trials_are_near_them() -> None:
+    near_CP = near_good(AXES, SEEN_NP, SEEN_NP[1:2], np.random.default_rng(0), 200)
+    even_CP = drawn_evenly(AXES, SEEN_NP, np.random.default_rng(0), 200)
 
-    assert (np.abs(rates + 2.0) < 0.5).mean() > 0.3  # evenly drawn ones: a third of three decades, and no more
+    assert np.median(AXES.distances(near_CP, SEEN_NP[1:2])) < 0.05
+    assert np.median(AXES.distances(even_CP, SEEN_NP[1:2])) > 0.2

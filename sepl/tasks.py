@@ -237,7 +237,7 @@ class TaskSplit:
         prior from which a target is derived, or when no target is left.
         """
         if text in TASK_SPLITS:
-            return cls.of(_honest_priors([name for name in TASK_SPLITS[text] if name in tasks.names], tasks), tasks)
+            return cls.of(honest_priors([name for name in TASK_SPLITS[text] if name in tasks.names], tasks), tasks)
         priors = text.split("+")
         unknown = [name for name in priors if name not in tasks.names]
         if unknown:
@@ -272,8 +272,9 @@ class TaskSplit:
         return "prior" if name in self.priors else "target"
 
 
-def _honest_priors(priors: Sequence[str], tasks: TaskTable) -> list[str]:
-    """Without those from which a target is derived; what is dropped is a target, from which others may be derived."""
+def honest_priors(priors: Sequence[str], tasks: TaskTable) -> list[str]:
+    """Those of the priors from which no target is derived; one that is left out is a target, which may be derived from
+    others."""
     kept = list(priors)
     while dishonest := [name for name in kept if _derived_targets(name, set(kept), tasks)]:
         kept = [name for name in kept if name not in dishonest]

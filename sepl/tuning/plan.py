@@ -18,6 +18,8 @@ from sepl.tuning.space.space import SearchSpace, load_space
 
 _LEAST = {
     "num_trials": 1,
+    "max_parameters": 1,
+    "max_ms_per_photograph": 0,
     "gpu_hours": 0,
     "trials_per_gpu": 1,
     "cpus_per_trial": 1,
@@ -31,8 +33,13 @@ _SAME = {
     "affinity_sha256": "--affinity",
     "optuna_url": "--optuna-url",
     "known_pattern": "--known-pattern",
+    "sampler": "--sampler",
+    "max_parameters": "--max-parameters",
+    "max_ms_per_photograph": "--max-ms-per-photograph",
 }
 """What a resumed study has to have in common with its beginning, and the options that say so."""
+_AS_BEFORE = ("known_pattern", "max_parameters", "max_ms_per_photograph")
+"""What a resumed study takes from its beginning where it is not said again."""
 _NUM_OFFERED = 3
 """Task splits taken from an affinity."""
 
@@ -132,6 +139,9 @@ def _record(
         optuna_url=settings.optuna_url,
         affinity_sha256=None if affinity is None else hashlib.sha256(affinity).hexdigest(),
         known_pattern=None if settings.known_pattern is None else _known_pattern(settings.known_pattern, dataset),
+        sampler=settings.sampler,
+        max_parameters=settings.max_parameters,
+        max_ms_per_photograph=settings.max_ms_per_photograph,
     )
     if not settings.resume:
         if folder.exists():
@@ -139,8 +149,8 @@ def _record(
             raise StudyError(f"study {asked.study} exists at {where}; go on with --resume or choose another --study")
         return asked
     record = folder.read()
-    if settings.known_pattern is None:
-        asked = asked.model_copy(update={"known_pattern": record.known_pattern})
+    unsaid = {name: getattr(record, name) for name in _AS_BEFORE if getattr(settings, name) is None}
+    asked = asked.model_copy(update=unsaid)
     _check_same_question(record, asked)
     # a dataset that was moved, the same by its fingerprint, is used where it is now
     return record.model_copy(update={"study_id": record.study_id or asked.study_id, "dataset": asked.dataset})

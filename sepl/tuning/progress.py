@@ -16,6 +16,7 @@ from sepl.reports.numbers import param
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.results.tables import INTEREST
 from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.limits import is_refusal
 from sepl.tuning.search.schedulers.base import Scheduler
 from sepl.tuning.search.schedulers.rung_reliability import describe_reliability
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
@@ -38,6 +39,7 @@ class StudyProgress(Callback):
         self._console = console or Console(highlight=False)
         self._finished: dict[int, TrialRow] = {}
         self._board = leaderboard(searcher.study, self._finished)
+        self._refused_before = {row.number for row in self._board.root if is_refusal(row.failure)}
         self._num_finished_before = self._num_finished
         self._started = time.monotonic()
         self._num_epochs = 0
@@ -79,7 +81,11 @@ class StudyProgress(Callback):
     @property
     def _num_finished(self) -> int:
         counts = self._board.counts()
-        return counts["complete"] + counts["pruned"] + counts["failed"]
+        return counts["complete"] + counts["pruned"] + counts["failed"] - self._num_refused()
+
+    def _num_refused(self) -> int:
+        """Since this driver began; they are beside the number that was asked for."""
+        return sum(is_refusal(row.failure) and row.number not in self._refused_before for row in self._board.root)
 
     def _refresh(self) -> None:
         self._board = leaderboard(self._searcher.study, self._finished)

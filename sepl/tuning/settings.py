@@ -27,6 +27,12 @@ class StudySettings(Settings):
     known_pattern: str | None = None
     """Values that will be known of patients, such as age+sex: trials are judged by the mean of their skills with
     nothing known and with these known."""
+    sampler: Literal["tpe", "tpe_rank", "cqr", "random"] = "tpe"
+    """Who proposes: Optuna's TPE; TPE on ranks within the last rung; conformalised quantile regression; chance."""
+    max_parameters: int | None = None
+    """Configurations whose network has more are refused before they are trained."""
+    max_ms_per_photograph: float | None = None
+    """Configurations whose network takes longer for one photograph on the machines of the trials are refused."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

@@ -19,6 +19,7 @@ from sepl.errors import ConfigError, StudyError
 from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
+from sepl.tuning.record.costs import COSTS
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
@@ -27,12 +28,14 @@ from sepl.tuning.search.backends.next_trials import NextTrials, recall
 from sepl.tuning.search.backends.ray_tune import BudgetStopper, PauseMark, TuneScheduler, TuneSearcher
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.crashes import CrashCounter
+from sepl.tuning.search.limits import Gate, Limits
 from sepl.tuning.search.schedulers.base import Scheduler
 from sepl.tuning.search.schedulers.build import make_scheduler, pauses
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.trials.checkpoints import CheckpointJournal
 from sepl.tuning.trials.cluster import Cluster
 from sepl.tuning.trials.environment import DatabaseWatch, EnvironmentWatch, SaveListener
+from sepl.tuning.trials.gate import make_gate
 from sepl.tuning.trials.packing import Packing, pack
 from sepl.tuning.trials.result_log import ResultLog
 from sepl.tuning.trials.run import run_trials
@@ -69,7 +72,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     with folder.only_driver(), database_errors_in_one_line(settings.study):
         _check_sealed(plan)
         storage = _own_database(plan)
-        searcher = _searcher(plan, storage)
+        searcher = _searcher(plan, storage, _gate(plan, cluster, packing))
         cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
         if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
             searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
@@ -104,7 +107,12 @@ def _own_database(plan: StudyPlan) -> BaseStorage:
     return storage
 
 
-def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
+def _gate(plan: StudyPlan, cluster: Cluster, packing: Packing) -> Gate | None:
+    limits = Limits(plan.record.max_parameters, plan.record.max_ms_per_photograph)
+    return make_gate(limits, plan.record.dataset, (plan.folder.location / COSTS).uri, packing, cluster.nodes)
+
+
+def _searcher(plan: StudyPlan, storage: BaseStorage, gate: Gate | None = None) -> TruthfulOptunaSearch:
     return TruthfulOptunaSearch(
         plan.space.propose,
         num_epochs=plan.space.num_epochs,
@@ -112,6 +120,8 @@ def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
         study_name=plan.record.study,
         first_points=plan.space.first_points,
         seed=plan.record.seed,
+        sampler=plan.record.sampler,
+        gate=gate,
     )
 
 
@@ -188,6 +198,7 @@ def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
         "gpus": packing.gpus,
         "checkpoint_seconds": plan.settings.checkpoint_seconds,
         "known_pattern": plan.record.known_pattern,
+        "costs": (plan.folder.location / COSTS).uri,
     }
 
 

@@ -12,7 +12,7 @@ from sepl.config import Family, ModelConfig, TrialConfig
 from sepl.models.backbone.build import build_backbone
 from sepl.models.backbone.depth import freeze_stages
 from sepl.models.backbone.packaged import PACKAGES
-from sepl.tasks import TASK_SPLITS
+from sepl.tasks import CARDIOMETABOLIC_TASKS, TASK_SPLITS, TaskSplit, TaskTable
 from sepl.tuning.space.space import load_space
 
 SPACES = ("search_spaces/smoke.py", "search_spaces/joint.py")
@@ -84,7 +84,7 @@ def test_every_backbone_is_one_of_timms(name: str) -> None:
     assert all(timm.is_model(backbone) for backbone in backbones)
 
 
-@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation", "transfer"])
+@pytest.mark.parametrize("name", ["smoke", "joint", "families", "ablation", "transfer", "splits"])
 def test_a_space_loads_without_optuna_torch_and_ray(name: str) -> None:
     heavy = "{'optuna', 'torch', 'ray'} & set(sys.modules)"
 
@@ -105,6 +105,21 @@ def test_transfer_asks_the_joint_question_and_what_is_kept_of_weights_that_packa
         config = TrialConfig.from_params({**trial.params, **constants})
         assert config.model.weights == "pretrained"
         assert trial.params["task_split"] != "none" or config.model.propagation == "none"
+
+
+def test_each_factor_is_asked_by_itself_and_the_named_splits_are_tried_first() -> None:
+    tasks = TaskTable.of(CARDIOMETABOLIC_TASKS)
+    space = load_space("search_spaces/splits.py").for_tasks(tasks)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for point in space.first_points:
+        study.enqueue_trial(point)
+
+    splits = [TaskSplit.parse(space.propose(study.ask())["task_split"], tasks) for _ in range(40)]
+
+    named = ("anthropometric", "demographic", "anthropometric_pressures")
+    assert splits[:3] == [TaskSplit.parse(name, tasks) for name in named]
+    assert {name for split in splits for name in split.priors} == set(tasks.names)
+    assert all(split.priors and split.targets for split in splits)
 
 
 def test_the_papers_setting_is_tried_first_where_weights_are_kept_too() -> None:

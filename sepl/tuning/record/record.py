@@ -4,6 +4,7 @@ STORAGE/STUDY/study.json         this record
 STORAGE/STUDY/optuna.db          the trials, unless --optuna-url names a database
 STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results and checkpoints of trials
 STORAGE/STUDY/affinity.json      how tasks help each other, of a study that was given it
+STORAGE/STUDY/costs/             what networks cost in use (`costs`)
 STORAGE/STUDY/leaderboard.json   the finished trials, best first
 STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
@@ -58,6 +59,12 @@ class StudyRecord(Settings):
     """Of the affinity whose task splits are offered too, kept beside this record."""
     known_pattern: str | None = None
     """Values known of patients, such as sex+age, on which trials are judged too."""
+    sampler: str = "tpe"
+    """Who proposes."""
+    max_parameters: int | None = None
+    """Of a configuration that is not refused."""
+    max_ms_per_photograph: float | None = None
+    """Of a configuration that is not refused."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from sepl.tuning.report.figures import (
     importance_figure,
     skill_figure,
 )
+from sepl.tuning.report.pareto import cost_section
 from sepl.tuning.report.rungs import rungs_section
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
@@ -57,6 +58,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
             note="A cross where a trial was stopped early.",
         ),
         rungs_section(board, record.num_epochs),
+        cost_section(trials),
         _importance_section(importance(trials)),
         _affinity_section(folder.affinity()),
         html.section(
@@ -238,6 +240,10 @@ def _reproduction(
     }
     if record.known_pattern is not None:
         options["--known-pattern"] = record.known_pattern
+    kept = {"--max-parameters": record.max_parameters, "--max-ms-per-photograph": record.max_ms_per_photograph}
+    options |= {name: str(value) for name, value in kept.items() if value is not None}
+    if record.sampler != "tpe":
+        options["--sampler"] = record.sampler
     if record.affinity_sha256 is not None:
         options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])

@@ -8,14 +8,17 @@ checkpoint.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from sepl.tuning.search.limits import COSTS, REFUSED, Gate
 from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, PAUSED, TIME_ATTR, WAITS
+from sepl.tuning.search.proposals import PriorTrial, make_sampler
+from sepl.tuning.space.by_task import as_config
 
 # Attributes of a trial in Optuna.
 CRASHED = "crashed"
@@ -49,14 +52,17 @@ class TruthfulOptunaSearch:
         study_name: str,
         first_points: tuple[dict[str, Any], ...] = (),
         seed: int = 0,
+        sampler: str = "tpe",
+        prior: Sequence[PriorTrial] = (),
+        gate: Gate | None = None,
     ) -> None:
         num_earlier = _num_trials(storage, study_name)
         # The sampler's random state is not stored: seeded alike, a resumed study would draw its first points again.
-        sampler = optuna.samplers.TPESampler(seed=seed + num_earlier)
+        proposals = make_sampler(sampler, seed=seed + num_earlier, prior=prior)
         self.study = optuna.create_study(
-            storage=storage, sampler=sampler, study_name=study_name, direction="maximize", load_if_exists=True
+            storage=storage, sampler=proposals, study_name=study_name, direction="maximize", load_if_exists=True
         )
-        self._define, self.num_epochs, self._storage = define, num_epochs, storage
+        self._define, self.num_epochs, self._storage, self._gate = define, num_epochs, storage, gate
         self._study_id = storage.get_study_id_from_name(study_name)
         self._numbers: dict[str, int] = {}
         """Of this driver's trials, by the backend's id."""
@@ -71,9 +77,7 @@ class TruthfulOptunaSearch:
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
         """The trial's config: `params`, its Optuna `number`, its `earlier` values and the checkpoint to go on from."""
-        trial = self.study.ask()
-        params = {**self._define(trial), **trial.params}
-        trial.set_user_attr("config", params)
+        trial, params = self._ask() if self._gate is None else self._gate.first_within(self.study, self._ask)
         return self._begin(trial_id, trial, params)
 
     def resume(self, trial_id: str, number: int) -> dict[str, Any]:
@@ -165,8 +169,16 @@ class TruthfulOptunaSearch:
         return {}  # whoever pickles what holds it: keeps a database password out of that
 
     def num_retries(self) -> int:
-        """Trials beside the number that was asked for, which repeat crashed ones."""
-        return sum(RETRY_OF in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+        """Trials beside the number that was asked for: those that repeat crashed ones, and those that were refused."""
+        beside = (RETRY_OF, REFUSED)
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(any(name in trial.user_attrs for name in beside) for trial in trials)
+
+    def _ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
+        trial = self.study.ask()
+        params = as_config(self._define(trial), trial.params)
+        trial.set_user_attr("config", params)
+        return trial, params
 
     def _begin(self, trial_id: str, trial: optuna.Trial, params: dict[str, Any]) -> dict[str, Any]:
         self._trials[trial_id], self._numbers[trial_id] = trial, trial.number
@@ -229,7 +241,7 @@ class TruthfulOptunaSearch:
         skills = {name.removeprefix("skills/"): value for name, value in result.items() if name.startswith("skills/")}
         if skills:
             trial.set_user_attr("skills", {name: value for name, value in skills.items() if math.isfinite(value)})
-        for name in JUDGED:
+        for name in (*JUDGED, *COSTS):
             if math.isfinite(result.get(name, math.nan)):
                 trial.set_user_attr(name, result[name])
         if error or _is_failed(result):

@@ -21,6 +21,7 @@ from sepl.errors import ConfigError
 from sepl.storage import sha256_of_file
 from sepl.tasks import TaskTable
 from sepl.tuning.space.backbones import check_backbone
+from sepl.tuning.space.by_task import OwnTasksAlone, as_config, without_foreign
 from sepl.tuning.space.probe import ask_space, random_trials
 from sepl.tuning.space.task_splits import DistinctSplits, canonical_splits
 
@@ -80,10 +81,13 @@ class SearchSpace:
         ConfigError when no split is left.
         """
         define = self.define
+
+        def on_tasks(trial: Any) -> Mapping[str, Any] | None:
+            asking = OwnTasksAlone(DistinctSplits(trial, tasks, more_splits), tasks)
+            return asking.settle(define(asking))
+
         points = tuple(_on_tasks(self, point, tasks) for point in self.first_points)
-        return replace(
-            self, define=lambda trial: define(DistinctSplits(trial, tasks, more_splits)), first_points=points
-        )
+        return replace(self, define=on_tasks, first_points=points)
 
 
 def load_space(name: str) -> SearchSpace:
@@ -169,10 +173,10 @@ def _walk(space: SearchSpace) -> Iterator[tuple[str, Mapping[str, BaseDistributi
     for number, point in enumerate(space.first_points, start=1):
         trial, constants = space.answer(point, f"{where}: first point {number}")
         _check_point(point, trial.distributions, f"{where}: first point {number}")
-        yield f"{where}: first point {number}", trial.distributions, {**point, **constants}
+        yield f"{where}: first point {number}", trial.distributions, as_config(constants, point)
     for trial in random_trials(_NUM_PROBES):
         constants = space.propose(trial)
-        yield where, trial.distributions, {**trial.params, **constants}
+        yield where, trial.distributions, as_config(constants, trial.params)
 
 
 def _check_point(point: Params, distributions: Mapping[str, BaseDistribution], where: str) -> None:
@@ -234,7 +238,7 @@ def _on_tasks(space: SearchSpace, point: Params, tasks: TaskTable) -> Params:
     trial, _ = space.answer(point, where)
     offered = trial.distributions.get("task_split")
     if not isinstance(offered, CategoricalDistribution):
-        return point
+        return without_foreign(point, tasks)
     canonical = canonical_splits([str(choice) for choice in offered.choices], tasks)
     moved = {**point, "task_split": canonical.get(point["task_split"], next(iter(canonical.values())))}
     trial, _ = space.answer(moved, where)

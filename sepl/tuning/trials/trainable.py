@@ -73,6 +73,7 @@ class SeplTrainable(tune.Trainable):
         run = self._process.build_run(self.config["params"], self._surroundings)
         with checkpoint.as_directory() as folder:
             run.restore(Path(folder))
+        self._cost = self._process.cost_of(run, self.config["params"], self._surroundings)
         self._run = run
 
     def cleanup(self) -> None:
@@ -80,6 +81,7 @@ class SeplTrainable(tune.Trainable):
 
     def _forget(self) -> None:
         self._run: TrainingRun | None = None
+        self._cost: dict[str, Any] = {}
         self._best_skills: dict[str, float] = {}
         self._saved_at = time.monotonic()
         self._process.free_memory()
@@ -93,6 +95,7 @@ class SeplTrainable(tune.Trainable):
                 run.finished
             ):  # saved at its end, but the driver died before it was told: being seeded, it repeats itself
                 run = self._process.build_run(self.config["params"], self._surroundings)
+            self._cost = self._process.cost_of(run, self.config["params"], self._surroundings)
             self._run = run
         return self._run
 
@@ -103,6 +106,7 @@ class SeplTrainable(tune.Trainable):
         unsaved, self._unsaved = self._unsaved, None
         return {
             **({} if unsaved is None else {UNSAVED: unsaved}),
+            **self._cost,
             METRIC: epoch.best_skill,
             "epoch": epoch.epoch,
             "validation_skill": epoch.validation_skill,

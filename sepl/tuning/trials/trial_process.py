@@ -20,6 +20,7 @@ from sepl.settings import Settings
 from sepl.storage import Location, local_copy, resolve
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
+from sepl.tuning.trials.cost import cost_of_trial
 from sepl.tuning.trials.environment import SurroundingsError
 from sepl.tuning.trials.known_pattern import judge_known
 
@@ -41,6 +42,8 @@ class Surroundings(Settings):
     """A trial is saved when this long has passed since it was saved before, and when it has run all its epochs."""
     known_pattern: str | None = None
     """Values known of patients, such as age+sex, on which trials are judged too."""
+    costs: str | None = None
+    """URI of the folder where costs of networks are kept."""
 
 
 def take_share(surroundings: Surroundings) -> None:
@@ -56,6 +59,12 @@ def build_run(params: dict[str, Any], surroundings: Surroundings) -> TrainingRun
     with _blaming_the_environment():
         data = _training_data(surroundings.dataset, surroundings.fingerprint, surroundings.known_pattern)
     return TrainingRun(config, data)
+
+
+def cost_of(run: TrainingRun, params: dict[str, Any], surroundings: Surroundings) -> dict[str, Any]:
+    """Of its network in use, as the results of the trial say it."""
+    data = _training_data(surroundings.dataset, surroundings.fingerprint, surroundings.known_pattern)
+    return cost_of_trial(run.network, TrialConfig.from_params(params), data, surroundings.costs, surroundings.cpus)
 
 
 def go_on(run: TrainingRun, checkpoint: str, surroundings: Surroundings) -> None:

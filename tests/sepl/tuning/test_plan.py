@@ -72,6 +72,8 @@ def test_the_space_is_that_of_the_dataset(dataset: PreparedDataset, folder: Path
         ({"resume": True}, StudyError, "--study should name a study in"),
         ({"time_budget": "soon"}, ConfigError, "--time-budget should be like"),
         ({"num_trials": 0}, ConfigError, "--num-trials should be at least 1, was 0"),
+        ({"max_parameters": 0}, ConfigError, "--max-parameters should be at least 1, was 0"),
+        ({"sampler": "best"}, ConfigError, "sampler"),
         ({"seed": -1}, ConfigError, "--seed should be at least 0, was -1"),
         ({"storage": "s3://bucket/studies?region=none"}, ConfigError, "--optuna-url should name a database"),
         ({"optuna_url": "no url"}, ConfigError, "--optuna-url should be like"),
@@ -122,7 +124,7 @@ def test_the_same_question_is_resumed(dataset: PreparedDataset, folder: Path) ->
     assert plan(dataset, folder, resume=True).record == first.record
 
 
-@pytest.mark.parametrize("option", ["--data", "--space", "--optuna-url"])
+@pytest.mark.parametrize("option", ["--data", "--space", "--optuna-url", "--sampler", "--max-parameters"])
 def test_another_question_is_refused_on_resume(
     dataset: PreparedDataset, folder: Path, tmp_path_factory: pytest.TempPathFactory, option: str
 ) -> None:
@@ -133,10 +135,20 @@ def test_another_question_is_refused_on_resume(
         "--data": {"data": str(build_dataset(folder / "other", num_patients=9).uri)},
         "--space": {"space": str(folder / "other.py")},
         "--optuna-url": {"optuna_url": "sqlite:///elsewhere.db"},
+        "--sampler": {"sampler": "cqr"},
+        "--max-parameters": {"max_parameters": 5},
     }
 
     with pytest.raises(StudyError, match=f"{option} should be as when study first began"):
         plan(dataset, folder, resume=True, **changes[option])
+
+
+def test_limits_are_kept_and_need_not_be_said_again(dataset: PreparedDataset, folder: Path) -> None:
+    first = plan(dataset, folder, max_parameters=10**6, max_ms_per_photograph=2.5, sampler="tpe_rank")
+    first.folder.write(first.record)
+
+    assert (first.record.max_parameters, first.record.max_ms_per_photograph) == (10**6, 2.5)
+    assert plan(dataset, folder, resume=True, sampler="tpe_rank").record == first.record
 
 
 @pytest.fixture(scope="module")

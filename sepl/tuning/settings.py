@@ -1,5 +1,7 @@
 """What a search is asked for."""
 
+from typing import Literal
+
 from sepl.settings import Settings
 
 
@@ -25,6 +27,12 @@ class StudySettings(Settings):
     known_pattern: str | None = None
     """Values that will be known of patients, such as age+sex: trials are judged by the mean of their skills with
     nothing known and with these known."""
+    probe: Literal["auto", "off", "only"] = "auto"
+    """Try heads on frozen features before the trials: auto where the space has initial weights; only: no trials."""
+    probe_heads: int = 64
+    """Heads that the probe tries on each backbone."""
+    probe_cache_gb: float = 4.0
+    """Features that the storage keeps for its studies, in GB; those used longest ago go first."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

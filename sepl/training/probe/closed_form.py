@@ -1,6 +1,6 @@
 """The cheapest rival: ridge and logistic regressions on features of a backbone that is never trained.
 
-Axes: N photograph, P, Q patient, F feature, T task.
+Axes: P, Q patient, F feature, T task.
 """
 
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sepl.metrics import skill_per_task
 from sepl.tasks import Task, TaskTable
 
 Floats = NDArray[np.float64]
@@ -47,20 +46,6 @@ def closed_form(task: Task, features_PF: Floats, labels_P: Floats, others_QF: Fl
         return fitted.predict_proba(others_QF)[:, 1]
     values_Q = fitted.predict(others_QF)
     return np.clip(np.round(values_Q), 0, len(task.levels) - 1) if task.is_graded else values_Q
-
-
-def closed_form_skills(
-    tasks: TaskTable,
-    features_PF: Floats,
-    labels_PT: Floats,
-    others_QF: Floats,
-    others_QT: Floats,
-    medians_T: tuple[float, ...],
-) -> dict[str, float]:
-    """Skill per task on patients with `others_QF` and labels `others_QT`; a task they cannot judge is left out."""
-    values_QT = closed_form_values(tasks, features_PF, labels_PT, others_QF)
-    skills_T = skill_per_task(values_QT, others_QT, medians_T, tasks)
-    return {name: skill for name, skill in zip(tasks.names, skills_T.tolist(), strict=True) if np.isfinite(skill)}
 
 
 def _usual(task: Task, known_P: Floats) -> float:

@@ -53,8 +53,10 @@ class ProbeData:
         train_splits: Sequence[str] = ("train",),
         validation_split: str | None = "validation",
     ) -> "ProbeData":
-        """From features of the cohort splits to train on (each view) and of the one to choose by."""
-        targets_NT, present_NT = _labels(dataset.photographs(*train_splits), dataset.scaler)
+        """From features of the cohort splits to train on, one after the other, in each view, and of the one to choose
+        by."""
+        labels = [_labels(dataset.photographs(name), dataset.scaler) for name in train_splits]
+        targets_NT, present_NT = (torch.cat(parts) for parts in zip(*labels, strict=True))
         validation = None
         if validation_split is not None:
             photographs = dataset.photographs(validation_split)

@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sepl.config import ModelConfig, TrialConfig
-from sepl.errors import ConfigError
 from sepl.models.build import build_head
 from sepl.training.engine.schedule import CosineSchedule
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.probe.data import ProbeData
+from sepl.training.probe.eligible import check_head
 from sepl.training.probe.skills import mean_skills, stacked_skills
 from sepl.training.probe.stacked import HeadStack, StackedAdamW, stacked_losses
 from sepl.training.supervised.losses import TaskLosses
 from sepl.training.weighting.build import constant_weights
 
-FAMILIES = ("sepl", "hard_sharing")
 _OF_BACKBONE = ("backbone", "weights", "drop_path", "final_norm")
 _OF_STEPS = ("batch_size", "num_epochs", "warmup_epochs")
 _MOST_BYTES = 2**30
@@ -49,33 +48,18 @@ class HeadResult:
     """The head's, of the best epoch; without validation, of the last one."""
 
 
-def check_head(config: TrialConfig) -> None:
-    """Raises ConfigError for a setting whose head cannot be trained on features alone, beside others."""
-    model, training = config.model, config.training
-    for name, value, allowed in (
-        ("family", model.family, FAMILIES),
-        ("fusion", model.fusion, ("none",)),
-        ("task_groups", model.task_groups, ("none",)),
-        ("propagation", model.propagation, ("predicted", "detached", "none")),
-        ("known_share", model.known_share, (0.0,)),
-        ("weighting", training.weighting, ("equal", "fixed")),
-        ("cooperative", training.cooperative, (False,)),
-        ("ema_decay", training.ema_decay, (0.0,)),
-    ):
-        if value not in allowed:
-            shown = " or ".join(map(str, allowed))
-            raise ConfigError(f"{name} should be {shown} for a head on frozen features, was {value}")
-
-
 def train_heads(
     configs: Sequence[TrialConfig],
     data: ProbeData,
     *,
     seed: int = 0,
     at_once: int = 64,
+    last_epoch: int | None = None,
     tell: Callable[[int], object] = lambda _: None,
 ) -> list[HeadResult]:
     """Each setting's head of its best epoch, in the order of the settings; `tell` hears how many are done.
+
+    With `last_epoch` training stops there, its schedule still that of all epochs.
 
     The same settings, data and seed give the same heads, whichever others are trained beside them, to rounding. Raises
     ConfigError for a setting of `check_head`, and one that does not fit the tasks.
@@ -83,7 +67,7 @@ def train_heads(
     results: dict[int, HeadResult] = {}
     for members in _stacks(configs, data, at_once):
         settings = [configs[place] for place in members]
-        results |= dict(zip(members, _Training(settings, data, seed).run(), strict=True))
+        results |= dict(zip(members, _Training(settings, data, seed).run(last_epoch), strict=True))
         tell(len(results))
     return [results[place] for place in range(len(configs))]
 
@@ -139,9 +123,9 @@ class _Training:
         self._best_C = np.full(len(configs), np.nan)
         self._best_epoch_C = np.zeros(len(configs), np.int64)
 
-    def run(self) -> list[HeadResult]:
+    def run(self, last_epoch: int | None = None) -> list[HeadResult]:
         step = 0
-        for epoch in range(1, self._num_epochs + 1):
+        for epoch in range(1, (last_epoch or self._num_epochs) + 1):
             for batch in self._data.epoch(self._batch_size, self._order):
                 outputs_CBO, penalties_C = self._stack.outputs(batch.features_BF)
                 losses_CT = stacked_losses(self._losses, outputs_CBO, batch.targets_BT, batch.present_BT)

@@ -48,9 +48,7 @@ class HeadStack:
 
     def _parameters(self, flat_CD: Tensor) -> dict[str, Tensor]:
         parts = flat_CD.split(self._sizes, dim=1)
-        return {
-            name: part.unflatten(1, shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
-        }
+        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
 
     def _ask(self, parameters: Mapping[str, Tensor], features_BF: Tensor) -> tuple[Tensor, Tensor]:
         if not self._has_penalty:

@@ -12,13 +12,12 @@ from planted_data import planted_features
 from torch import Tensor
 
 from sepl.config import TrialConfig
-from sepl.errors import ConfigError
 from sepl.models.build import build_head
 from sepl.training.engine.optimiser import build_optimiser, set_learning_rate
 from sepl.training.engine.schedule import CosineSchedule
 from sepl.training.engine.seeding import RandomStreams
 from sepl.training.probe.data import ProbeData
-from sepl.training.probe.heads import check_head, train_heads
+from sepl.training.probe.heads import train_heads
 from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.validation import validation_skills
 from sepl.training.weighting.build import constant_weights
@@ -48,7 +47,8 @@ def alone(config: TrialConfig, data: ProbeData, seed: int = 0) -> tuple[float, d
     schedule = CosineSchedule.over(
         training.learning_rate, num_epochs=training.num_epochs, steps_per_epoch=steps, warmup_epochs=1.0
     )
-    weights_T, losses = torch.tensor(constant_weights(training, data.tasks)), TaskLosses(data.tasks, torch.device("cpu"))
+    weights_T = torch.tensor(constant_weights(training, data.tasks))
+    losses = TaskLosses(data.tasks, torch.device("cpu"))
     best, state, step = -math.inf, {}, 0
     for _ in range(training.num_epochs):
         for batch in data.epoch(training.batch_size, streams.order):
@@ -174,16 +174,3 @@ def test_it_is_heard_how_many_are_done() -> None:
     train_heads([setting(num_experts=count, num_epochs=1) for count in (1, 2, 1)], DATA, tell=heard.append)
 
     assert heard == [2, 3]
-
-
-@pytest.mark.parametrize(
-    ("params", "told"),
-    [
-        ({"family": "mmoe"}, "family should be sepl or hard_sharing for a head on frozen features, was mmoe"),
-        ({"weighting": "famo"}, "weighting should be equal or fixed for a head on frozen features, was famo"),
-        ({"fusion": "mean"}, "fusion should be none for a head on frozen features, was mean"),
-    ],
-)
-def test_what_no_head_on_features_can_be_is_refused_in_one_line(params: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
-        check_head(setting(**params))

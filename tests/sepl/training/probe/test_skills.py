@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from planted_data import graded_data, planted_data
 
 from sepl.metrics.measures import auc
+from sepl.training.input.batches import TrainingData
 from sepl.training.probe.skills import areas, mean_skills, stacked_skills
 from sepl.training.supervised.validation import validation_skills
 
@@ -31,7 +32,8 @@ def test_one_class_alone_has_no_area() -> None:
 
 
 @pytest.mark.parametrize("data", [planted_data(0, 20, 60), graded_data(0, 20, 60)], ids=["plain", "graded"])
-def test_skills_of_many_heads_are_those_of_each(data) -> None:  # noqa: ANN001 - what training takes
+def test_skills_of_many_heads_are_those_of_each(data: TrainingData) -> None:
+    assert data.validation is not None
     num = data.validation.photographs.num_photographs
     outputs_CNO = np.random.default_rng(1).normal(size=(3, num, data.tasks.num_outputs)).astype(np.float32)
 

@@ -101,7 +101,7 @@ def test_features_that_do_not_fit_beside_what_is_in_use_are_refused_in_one_line(
     store = FeatureStore(tmp_path, FILE_BYTES)
     held = store.get(KEY, features)
 
-    with pytest.raises(StorageError, match="--probe-cache-gb should leave room for features of .* was 5e-06"):
+    with pytest.raises(StorageError, match=r"--probe-cache-gb should leave room for features of .* was 5e-06"):
         store.get(KEY.model_copy(update={"draw": 1}), features)
     assert np.array_equal(held, features())
 

@@ -19,6 +19,8 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
     from sepl.bundle.skills import evaluation_table
     from sepl.tuning.plan import plan_study
+    from sepl.tuning.probe.ask import agreement_with_trials
+    from sepl.tuning.probe.record import closed_form_skill
     from sepl.tuning.results.tables import leaderboard_table
     from sepl.tuning.study import run_study
     from sepl.tuning.trials.cluster import connect
@@ -27,13 +29,14 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     plan = plan_study(settings)
     with connect(settings.address) as cluster:
         result = run_study(plan, cluster)
-        console.print(leaderboard_table(result.board))
+        console.print(leaderboard_table(result.board, closed_form=closed_form_skill(result.folder)))
         if result.ended is None:
             _stop()
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
         from sepl.tuning.selection import select_winner
 
         print(f"search over: {result.ended}")
+        cluster.run(result.packing, agreement_with_trials(settings), "the probe against fine-tuning")
         select = partial(
             select_winner,
             settings.storage,

@@ -27,6 +27,8 @@ from sepl.storage import Location, local_copy
 from sepl.training.input.batches import TrainingData
 from sepl.training.refit import refit
 from sepl.training.supervised.run import TrainingRun
+from sepl.tuning.probe.publish import candidate_weights
+from sepl.tuning.probe.record import PROBE_NUMBER, probe_candidate
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import TrialRow, leaderboard
 
@@ -63,7 +65,7 @@ def select_winner(
     if trials.user_attrs.get(ENDED) is None:
         raise StudyError(f"study {study} is not over; go on with --resume")
     board = leaderboard(trials)
-    row = board.best()
+    row = _best(board.best(), folder)
     if row is None:
         raise StudyError(
             f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; --resume it with more"
@@ -82,6 +84,14 @@ def select_winner(
     bundle = registry.show(trials.user_attrs[BUNDLE_ID])
     assert bundle.evaluation is not None  # what a study publishes was tested
     return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)
+
+
+def _best(row: TrialRow | None, folder: StudyFolder) -> TrialRow | None:
+    """The best trial, or the probe's best head where it is better on the validation patients."""
+    candidate = probe_candidate(folder)
+    if candidate is None or (row is not None and (row.best_skill or 0.0) >= candidate.skill):
+        return row
+    return candidate.as_row()
 
 
 def _bundle_of(unsealing: UnsealingRecord, row: TrialRow) -> str | None:
@@ -117,7 +127,11 @@ def _publish(
     dataset = PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
     config = TrialConfig.from_params(row.config)
     assert row.best_epoch is not None  # a full trial has a curve
-    state, trial, is_own = _final_weights(folder, trials, row, config, dataset, tell)
+    if row.number == PROBE_NUMBER:
+        state, trial, own = _probe_weights(folder, dataset, tell)
+    else:
+        state, trial, is_own = _final_weights(folder, trials, row, config, dataset, tell)
+        own = state if is_own else _weights_without_validation(folder, trials, row, config, dataset, tell)
     provenance = Provenance(
         study=record.study,
         dataset_uri=record.dataset,
@@ -130,13 +144,22 @@ def _publish(
         best_epoch=row.best_epoch,
         earlier_test_readings=unsealing.num_readings(),
     )
-    own = state if is_own else _weights_without_validation(folder, trials, row, config, dataset, tell)
     tell("calibrating on the calibration patients")
     content = calibrated_content(config, dataset, state, provenance, unvalidated=own)
     unsealing.note(trial)
     tell("testing once on the sealed patients")
     content = evaluated_content(content, dataset, "test")
     return Registry(folder.registry.uri).add(**content).bundle_id
+
+
+def _probe_weights(
+    folder: StudyFolder, dataset: PreparedDataset, tell: Tell
+) -> tuple[dict[str, Tensor], str, dict[str, Tensor]]:
+    """Weights with the probe's head refitted, whose they are, and those with the head as it was chosen."""
+    candidate = probe_candidate(folder)
+    assert candidate is not None, "its row was chosen"
+    state, chosen = candidate_weights(folder, candidate, dataset, tell)
+    return state, "the probe's best head, on a backbone that stayed as it was", chosen
 
 
 def _final_weights(

@@ -33,6 +33,12 @@ class StudySettings(Settings):
     """Configurations whose network has more are refused before they are trained."""
     max_ms_per_photograph: float | None = None
     """Configurations whose network takes longer for one photograph on the machines of the trials are refused."""
+    probe: Literal["auto", "off", "only"] = "auto"
+    """Try heads on frozen features before the trials: auto where the space has initial weights; only: no trials."""
+    probe_heads: int = 64
+    """Heads that the probe tries on each backbone."""
+    probe_cache_gb: float = 4.0
+    """Features that the storage keeps for its studies, in GB; those used longest ago go first."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

@@ -31,16 +31,14 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         if result.ended is None:
             _stop()
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
-        from sepl.tuning.selection import select_winner
+        from sepl.tuning.selection import SelectionRules, rerun_finalists, select_winner
 
         print(f"search over: {result.ended}")
-        select = partial(
-            select_winner,
-            settings.storage,
-            settings.study,
-            num_threads=result.packing.cpus,
-            test_again=settings.test_again,
-        )
+        asked = {"rules": SelectionRules.of(settings), "test_again": settings.test_again}
+        asked["num_threads"] = result.packing.cpus
+        run_all = partial(cluster.run_all, result.packing, what="a re-run of the best")
+        rerun_finalists(settings.storage, settings.study, run_all=run_all, **asked)
+        select = partial(select_winner, settings.storage, settings.study, **asked)
         winner = cluster.run(result.packing, select, "the refit")
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)

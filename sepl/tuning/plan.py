@@ -24,6 +24,9 @@ _LEAST = {
     "grace_epochs": 1,
     "checkpoint_seconds": 0,
     "seed": 0,
+    "finalists": 1,
+    "finalist_seeds": 1,
+    "ensemble": 0,
 }
 _SAME = {
     "fingerprint": "--data",

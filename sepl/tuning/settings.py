@@ -25,6 +25,15 @@ class StudySettings(Settings):
     known_pattern: str | None = None
     """Values that will be known of patients, such as age+sex: trials are judged by the mean of their skills with
     nothing known and with these known."""
+    finalists: int = 3
+    """The best so many configurations are trained again on fresh folds before one wins; 1: the first of the search
+    wins as it stands."""
+    finalist_seeds: int = 3
+    """How often each of them is trained again, each time with another seed and fold."""
+    compare: bool = False
+    """Train the paper's setting and hard sharing on the same folds, for the report."""
+    ensemble: int = 0
+    """Publish an ensemble of so many members at most, chosen among the kept checkpoints; 0: a single model."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

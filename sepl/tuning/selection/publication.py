@@ -1,17 +1,15 @@
-"""From a study that is over to a published bundle: refit, calibrate, test once.
+"""From a winner to a published bundle: refit, calibrate, test once.
 
 The winner's setting is trained again on the train and validation patients, over its whole schedule
 (docs/decisions/0005-refit.md); calibrated on patients who neither trained nor chose it; and evaluated on the sealed
-test patients, whom nobody looked at before. Needs no Ray.
+test patients, whom nobody looked at before.
 """
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-import torch
 from torch import Tensor
 
 from sepl.bundle.manifest import Provenance
@@ -20,102 +18,32 @@ from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError, SeplError, StudyError
-from sepl.metrics import Evaluation
 from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.compose import calibrated_content, evaluated_content
 from sepl.storage import Location, local_copy
 from sepl.training.input.batches import TrainingData
 from sepl.training.refit import refit
 from sepl.training.supervised.run import TrainingRun
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
-from sepl.tuning.results.leaderboard import TrialRow, leaderboard
+from sepl.tuning.record.record import StudyFolder
+from sepl.tuning.results.leaderboard import TrialRow
+from sepl.tuning.selection.candidates import Candidate
 
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Winner:
-    """What a study came to."""
-
-    row: TrialRow
-    bundle_id: str
-    bundle_uri: str
-    evaluation: Evaluation
-
-
-def select_winner(
-    storage: str, study: str, tell: Tell = print, num_threads: int | None = None, *, test_again: bool = False
-) -> Winner:
-    """Publishes the bundle of a study's best full trial under the study's name as alias; the second time, reads it.
-
-    The sealed test patients are read once. That they are is written beside the registry before; a bundle of which the
-    study's database does not know is found there. When they were read and no bundle came of it, they are read again
-    only with `test_again`, and the bundle says so.
-
-    `num_threads` of torch should be what a trial had: a small network is no faster with more, and many times slower
-    when the cores are busy with something else.
-
-    Raises StudyError when the search is not over, no trial ran to the end or the sealed patients were read before,
-    DatasetError when the dataset is not what it was, StorageError when another process has the study.
-    """
-    folder = StudyFolder.at(storage, study)
-    trials = folder.load_study()
-    if trials.user_attrs.get(ENDED) is None:
-        raise StudyError(f"study {study} is not over; go on with --resume")
-    board = leaderboard(trials)
-    row = board.best()
-    if row is None:
-        raise StudyError(
-            f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; --resume it with more"
-        )
-    registry = Registry(folder.registry.uri)
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)
-    with folder.only_driver():  # two at once would both test
-        if BUNDLE_ID not in trials.user_attrs:
-            unsealing = folder.unsealing(folder.read().fingerprint)
-            bundle_id = None if test_again else _bundle_of(unsealing, row)
-            if bundle_id is None:
-                bundle_id = _publish(folder, trials, row, len(board.root), unsealing, tell)
-            _promote_once(registry, bundle_id, study)
-            trials.set_user_attr(BUNDLE_ID, bundle_id)
-    bundle = registry.show(trials.user_attrs[BUNDLE_ID])
-    assert bundle.evaluation is not None  # what a study publishes was tested
-    return Winner(row, bundle.bundle_id, registry.resolve(bundle.bundle_id), bundle.evaluation)
-
-
-def _bundle_of(unsealing: UnsealingRecord, row: TrialRow) -> str | None:
-    """Id of the winner's bundle that was published although the database does not know, None before the first test.
-
-    Raises StudyError when the sealed patients were read and there is no such bundle.
-    """
-    config = TrialConfig.from_params(row.config)
-    own = [manifest.bundle_id for manifest in unsealing.bundles() if manifest.config == config]
-    if own:
-        return own[-1]
-    if unsealing.num_readings():
-        raise StudyError(
-            f"study {unsealing.study} has read the sealed test patients before (see {unsealing.registry.uri}), and no "
-            "bundle of its winner is there: begin a study of another name, or give --test-again, which the bundle will "
-            "say"
-        )
-    return None
-
-
-def _promote_once(registry: Registry, bundle_id: str, alias: str) -> None:
-    """A bundle that was promoted before stays where its people have put it since."""
-    history = registry.aliases().aliases.get(alias, ())
-    if bundle_id not in [promotion.bundle_id for promotion in history]:
-        registry.promote(bundle_id, alias)
-
-
-def _publish(
-    folder: StudyFolder, trials: optuna.Study, row: TrialRow, num_trials: int, unsealing: UnsealingRecord, tell: Tell
+def publish(
+    folder: StudyFolder,
+    trials: optuna.Study,
+    candidate: Candidate,
+    num_trials: int,
+    unsealing: UnsealingRecord,
+    tell: Tell,
 ) -> str:
-    """Id of the published bundle."""
+    """Id of the published bundle. Raises as `select_winner`."""
+    row = candidate.row
     record = folder.read()
     dataset = PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
-    config = TrialConfig.from_params(row.config)
+    config = candidate.config
     assert row.best_epoch is not None  # a full trial has a curve
     state, trial, is_own = _final_weights(folder, trials, row, config, dataset, tell)
     provenance = Provenance(

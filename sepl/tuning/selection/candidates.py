@@ -1,0 +1,71 @@
+"""Who may win a study: the best of its trials, and what else it has come to; and what any winner is held against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sepl.config import ModelConfig, TrainingConfig, TrialConfig
+from sepl.tuning.record.record import StudyFolder
+from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
+
+_OF_TURNS = "cooperative"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration that may win."""
+
+    label: str
+    """As bundle and report name it, such as trial 12."""
+    row: TrialRow
+
+    @property
+    def config(self) -> TrialConfig:
+        return TrialConfig.from_params(self.row.config)
+
+
+def find_candidates(board: Leaderboard, folder: StudyFolder, num_finalists: int) -> list[Candidate]:
+    """The best so many configurations that ran to their end, best first, each once; then what others offer.
+
+    Empty when no trial ran to its end.
+    """
+    found: list[Candidate] = []
+    for row in board.root:
+        candidate = Candidate(f"trial {row.number}", row)
+        if row.state == "complete" and candidate.config not in [other.config for other in found]:
+            found.append(candidate)
+        if len(found) == num_finalists:
+            break
+    return [*found, *offered_beside(folder)] if num_finalists > 1 else found
+
+
+def offered_beside(folder: StudyFolder) -> Sequence[Candidate]:
+    """Candidates that are no trial of the search and run against its best: the best head of a probe stands here."""
+    del folder
+    return ()
+
+
+def compared_settings(winner: TrialConfig) -> dict[str, TrialConfig]:
+    """What the winner is held against at an equal budget, by label: its backbone, weights, epochs and batches.
+
+    The paper's setting is Ko et al., MICCAI 2025, as released: six simple factors first, four experts, no
+    regularisation. Hard sharing is one linear head a task on the winner's own training.
+    """
+    model, training = winner.model, winner.training
+    trunk = {"backbone": model.backbone, "weights": model.weights}
+    plain = {name: value for name, value in training.model_dump().items() if not name.startswith(_OF_TURNS)}
+    budget = ("num_epochs", "batch_size", "micro_batch_size", "precision", "deterministic", "seed", "frozen_stages")
+    return {
+        "the paper's setting": TrialConfig(
+            model=ModelConfig(**trunk), training=TrainingConfig(**{name: plain[name] for name in budget})
+        ),
+        "hard sharing": TrialConfig(
+            model=ModelConfig(
+                **trunk,
+                family="hard_sharing",
+                task_split=model.task_split,
+                drop_path=model.drop_path,
+                final_norm=model.final_norm,
+            ),
+            training=TrainingConfig(**plain),
+        ),
+    }

@@ -24,6 +24,7 @@ from sepl.tuning.report.figures import (
     importance_figure,
     skill_figure,
 )
+from sepl.tuning.report.winner import finalists_section, readings_told, subgroups_section
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 
@@ -42,9 +43,12 @@ def write_report(storage: str, study: str, out: Location) -> None:
     manifest, evaluation = (bundle.manifest, bundle.evaluation) if bundle else (None, None)
     sections = [
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
+        readings_told(folder, record),
         _skill_section(evaluation),
+        subgroups_section(evaluation),
         _known_section(evaluation, manifest),
         grades_section(evaluation),
+        finalists_section(folder),
         html.section(
             "Optimisation history",
             html.plot(history_figure(board), "history"),

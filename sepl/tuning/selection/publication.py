@@ -5,66 +5,99 @@ The winner's setting is trained again on the train and validation patients, over
 test patients, whom nobody looked at before.
 """
 
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import optuna
 from torch import Tensor
 
+from sepl.bundle.format import BundleContent
+from sepl.bundle.ledger import Ledger, SealedReading, SealedSet
 from sepl.bundle.manifest import Provenance
 from sepl.bundle.registry import Registry
 from sepl.bundle.unsealing import UnsealingRecord
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError, SeplError, StudyError
-from sepl.models.backbone.normalisation import backbone_normalisation
 from sepl.scoring.compose import calibrated_content, evaluated_content
-from sepl.storage import Location, local_copy
-from sepl.training.input.batches import TrainingData
 from sepl.training.refit import refit
-from sepl.training.supervised.run import TrainingRun
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import TrialRow
 from sepl.tuning.selection.candidates import Candidate
+from sepl.tuning.selection.ensemble import ensemble_content
+from sepl.tuning.selection.own_weights import own_weights
 
 Tell = Callable[[str], None]
 
 
-def publish(
-    folder: StudyFolder,
-    trials: optuna.Study,
-    candidate: Candidate,
-    num_trials: int,
-    unsealing: UnsealingRecord,
-    tell: Tell,
-) -> str:
-    """Id of the published bundle. Raises as `select_winner`."""
-    row = candidate.row
-    record = folder.read()
-    dataset = PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
-    config = candidate.config
-    assert row.best_epoch is not None  # a full trial has a curve
-    state, trial, is_own = _final_weights(folder, trials, row, config, dataset, tell)
-    provenance = Provenance(
-        study=record.study,
-        dataset_uri=record.dataset,
-        fingerprint=record.fingerprint,
-        dataset_name=dataset.manifest.name,
-        num_patients=dataset.manifest.num_patients,
-        trial=trial,
-        num_trials=num_trials,
-        seed=config.training.seed,
-        best_epoch=row.best_epoch,
-        earlier_test_readings=unsealing.num_readings(),
-    )
-    own = state if is_own else _weights_without_validation(folder, trials, row, config, dataset, tell)
-    tell("calibrating on the calibration patients")
-    content = calibrated_content(config, dataset, state, provenance, unvalidated=own)
-    unsealing.note(trial)
-    tell("testing once on the sealed patients")
-    content = evaluated_content(content, dataset, "test")
-    return Registry(folder.registry.uri).add(**content).bundle_id
+@dataclass(frozen=True, eq=False)
+class Publisher:
+    """Of one study that is over."""
+
+    folder: StudyFolder
+    trials: optuna.Study
+    num_trials: int
+    tell: Tell
+
+    def publish(self, candidate: Candidate) -> str:
+        """Id of the winner's bundle. Raises as `select_winner`."""
+        dataset = self._dataset()
+        config, row = candidate.config, candidate.row
+        state, trial, is_own = _final_weights(self.folder, self.trials, row, config, dataset, self.tell)
+        provenance = self._provenance(dataset, trial, row, config.training.seed)
+        own = state
+        if not is_own:
+            own = _weights_without_validation(self.folder, self.trials, row, config, dataset, self.tell)
+        self.tell("calibrating on the calibration patients")
+        content = calibrated_content(config, dataset, state, provenance, unvalidated=own)
+        return self._test(content, dataset)
+
+    def publish_ensemble(self, candidates: Sequence[Candidate], num_members: int) -> str:
+        """Id of the bundle of an ensemble of the candidates' own weights. Raises as `select_winner`."""
+        dataset = self._dataset()
+        first = candidates[0]
+        provenance = self._provenance(dataset, first.label, first.row, first.config.training.seed)
+        content = ensemble_content(self.folder, self.trials, candidates, dataset, provenance, num_members, self.tell)
+        return self._test(content, dataset)
+
+    def _test(self, content: BundleContent, dataset: PreparedDataset) -> str:
+        """The id of the bundle, published after the sealed patients were read, which is noted before."""
+        provenance, ledger = content["provenance"], Ledger(self.folder.registry)
+        sealed = SealedSet.of(dataset)
+        reading = SealedReading(sealed=sealed, study=self.folder.name, model=provenance.trial, command="jobs.search")
+        self._unsealing(dataset).note(provenance.trial)
+        place = ledger.note(reading)
+        count = ledger.count(sealed.fingerprint, sealed.patients)
+        provenance = provenance.model_copy(
+            update={"sealed_readings": count.num_readings, "sealed_studies": count.num_studies}
+        )
+        self.tell("testing once on the sealed patients")
+        content = evaluated_content(BundleContent(**{**content, "provenance": provenance}), dataset, "test")
+        bundle_id = Registry(self.folder.registry.uri).add(**content).bundle_id
+        ledger.name_bundle(place, reading, bundle_id)
+        return bundle_id
+
+    def _dataset(self) -> PreparedDataset:
+        record = self.folder.read()
+        return PreparedDataset.open(record.dataset, fingerprint=record.fingerprint)
+
+    def _unsealing(self, dataset: PreparedDataset) -> UnsealingRecord:
+        return self.folder.unsealing(dataset.fingerprint)
+
+    def _provenance(self, dataset: PreparedDataset, trial: str, row: TrialRow, seed: int) -> Provenance:
+        assert row.best_epoch is not None  # a full trial has a curve
+        return Provenance(
+            study=self.folder.name,
+            dataset_uri=self.folder.read().dataset,
+            fingerprint=dataset.fingerprint,
+            dataset_name=dataset.manifest.name,
+            num_patients=dataset.manifest.num_patients,
+            trial=trial,
+            num_trials=self.num_trials,
+            seed=seed,
+            best_epoch=row.best_epoch,
+            earlier_test_readings=self._unsealing(dataset).num_readings(),
+        )
 
 
 def _final_weights(
@@ -79,7 +112,7 @@ def _final_weights(
         checkpoint = trials.trials[row.number].user_attrs.get("checkpoint")
         if checkpoint is None:
             raise StudyError(f"study {folder.name}: {trial} kept no weights and its refit diverged") from problem
-        state = _own_weights(config, dataset, folder.location, checkpoint)
+        state = own_weights(config, dataset, folder.location, checkpoint)
         return state, f"{trial}, its own weights: the refit on train and validation patients diverged", True
 
 
@@ -94,23 +127,7 @@ def _weights_without_validation(
     if checkpoint is None:
         return None
     try:
-        return _own_weights(config, dataset, folder.location, checkpoint)
+        return own_weights(config, dataset, folder.location, checkpoint)
     except (SeplError, OSError) as problem:
         tell(f"the trial's own weights cannot be read ({problem}); known values rest on calibration patients alone")
         return None
-
-
-def _own_weights(
-    config: TrialConfig, dataset: PreparedDataset, storage: Location, checkpoint: str
-) -> dict[str, Tensor]:
-    """The best weights that the trial saved at its end."""
-    source = Location(storage.filesystem, checkpoint, checkpoint)
-    run = TrainingRun(config, TrainingData.load(dataset))
-    with tempfile.TemporaryDirectory() as cache:
-        run.restore(local_copy(source, Path(cache)))
-    if run.network.normalisation != backbone_normalisation(config.model.backbone, config.model.weights):
-        raise StudyError(
-            "the trial's own weights should be of pixels normalised as its backbone's, were of an earlier version's, "
-            "as for ImageNet: train its config anew with jobs.train"
-        )
-    return run.best_state()

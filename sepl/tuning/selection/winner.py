@@ -14,7 +14,7 @@ from sepl.metrics import Evaluation
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 from sepl.tuning.selection.candidates import Candidate, find_candidates
-from sepl.tuning.selection.publication import publish
+from sepl.tuning.selection.publication import Publisher
 from sepl.tuning.selection.reruns import RunAll, Workshop
 from sepl.tuning.selection.rules import SelectionRules
 
@@ -48,7 +48,7 @@ class _Ended:
         if trials.user_attrs.get(ENDED) is None:
             raise StudyError(f"study {study} is not over; go on with --resume")
         board = leaderboard(trials)
-        candidates = find_candidates(board, folder, rules.finalists)
+        candidates = find_candidates(board, folder, len(board.root) if rules.ensemble else rules.finalists)
         if not candidates:
             raise StudyError(
                 f"study {study}: {trials.user_attrs[ENDED]}, but no trial ran to the end; --resume it with more"
@@ -128,9 +128,11 @@ def _find_or_publish(
     bundle_id = None if test_again else _bundle_of(unsealing, ended.candidates)
     if bundle_id is not None:
         return bundle_id
+    publisher = Publisher(ended.folder, ended.trials, len(ended.board.root), tell)
+    if rules.ensemble:
+        return publisher.publish_ensemble(ended.candidates, rules.ensemble)
     workshop = Workshop(ended.folder, tell, num_threads=num_threads)
-    winner = workshop.decide(ended.candidates, rules)
-    return publish(ended.folder, ended.trials, winner, len(ended.board.root), unsealing, tell)
+    return publisher.publish(workshop.decide(ended.candidates, rules))
 
 
 def _row_of(config: TrialConfig, ended: _Ended) -> TrialRow:

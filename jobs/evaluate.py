@@ -39,6 +39,7 @@ def main(
     from sepl.bundle.skills import evaluation_table, known_table, subgroup_table
     from sepl.data.dataset.dataset import PreparedDataset
     from sepl.scoring.evaluation import check_fit, evaluate_bundle
+    from sepl.scoring.known import check_known
     from sepl.scoring.scorer import Scorer
 
     check_writable(resolve(out))
@@ -50,7 +51,8 @@ def main(
     dataset = PreparedDataset.open(data)
     readings = ""
     if cohort_split == "test":
-        check_fit(opened, dataset)  # or nothing will be read
+        check_fit(opened, dataset)  # what is refused reads nothing
+        check_known([name for names in patterns for name in names], opened.manifest)
         readings = _note_reading(located, opened, dataset, out)
     evaluation = evaluate_bundle(scorer, dataset, cohort_split, known=patterns or None)
     resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())

@@ -92,8 +92,8 @@ def _describe_members(members: Sequence[Member], image: ImageSpec) -> str:
     ]
     return (
         f"## Model\n\nThe weighted mean of {len(members)} networks, {image.size} px: of values, and of logits of "
-        "binary and graded tasks. Chosen on the validation patients, greedily and with replacement (Caruana et al., ICML "
-        "2004).\n\n" + _table(["weights of", "family", "backbone", "fusion", "weight"], rows)
+        "binary and graded tasks. Chosen on the validation patients, greedily and with replacement (Caruana et al., "
+        "ICML 2004).\n\n" + _table(["weights of", "family", "backbone", "fusion", "weight"], rows)
     )
 
 

@@ -22,6 +22,7 @@ from sepl.tuning.results.finalists import (
     Question,
     judge,
     read_run,
+    read_verdict,
     with_comparisons,
     write_run,
     write_verdict,
@@ -80,8 +81,9 @@ class Workshop:
         if rules.compare:
             beside = compared_settings(winner.config)
             verdict = with_comparisons(verdict, list(beside), self._skills(beside, rules))
-        write_verdict(self.folder.location, verdict)
-        self.tell(verdict.told())
+        if read_verdict(self.folder.location) != verdict:
+            write_verdict(self.folder.location, verdict)
+            self.tell(verdict.told())
         return winner
 
     def _skills(self, configs: Mapping[str, TrialConfig], rules: SelectionRules) -> list[list[float | None]]:
@@ -112,7 +114,7 @@ class Workshop:
             if found[label, question.fold] is None
         ]
         num_kept, start = len(asked) - len(missing), time.monotonic()
-        if num_kept:
+        if num_kept and missing:
             self.tell(f"{num_kept} of {len(asked)} re-runs are kept from before")
         jobs = [partial(run_once, rerun, self.num_threads) for rerun in missing]
         for count, run in enumerate(self.run_all(jobs), start=1):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sepl.config import ModelConfig, TrainingConfig, TrialConfig
+from sepl.config import TrainingConfig, TrialConfig
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 
@@ -50,22 +50,21 @@ def compared_settings(winner: TrialConfig) -> dict[str, TrialConfig]:
     The paper's setting is Ko et al., MICCAI 2025, as released: six simple factors first, four experts, no
     regularisation. Hard sharing is one linear head a task on the winner's own training.
     """
-    model, training = winner.model, winner.training
-    trunk = {"backbone": model.backbone, "weights": model.weights}
-    plain = {name: value for name, value in training.model_dump().items() if not name.startswith(_OF_TURNS)}
-    budget = ("num_epochs", "batch_size", "micro_batch_size", "precision", "deterministic", "seed", "frozen_stages")
+    params = winner.to_params()
+    names = (
+        "backbone",
+        "weights",
+        "num_epochs",
+        "batch_size",
+        "micro_batch_size",
+        "precision",
+        "deterministic",
+        "seed",
+    )
+    budget = {name: params[name] for name in (*names, "frozen_stages")}
+    training = {name: params[name] for name in TrainingConfig.model_fields if not name.startswith(_OF_TURNS)}
+    trunk = {name: params[name] for name in ("task_split", "drop_path", "final_norm")}
     return {
-        "the paper's setting": TrialConfig(
-            model=ModelConfig(**trunk), training=TrainingConfig(**{name: plain[name] for name in budget})
-        ),
-        "hard sharing": TrialConfig(
-            model=ModelConfig(
-                **trunk,
-                family="hard_sharing",
-                task_split=model.task_split,
-                drop_path=model.drop_path,
-                final_norm=model.final_norm,
-            ),
-            training=TrainingConfig(**plain),
-        ),
+        "the paper's setting": TrialConfig.from_params(budget),
+        "hard sharing": TrialConfig.from_params({**training, **budget, **trunk, "family": "hard_sharing"}),
     }

@@ -103,7 +103,7 @@ def choose_members(library: Sequence[Outputs], skill: Callable[[Outputs], float]
 def _mean(library: Sequence[Outputs], votes: Sequence[int]) -> Outputs:
     total = sum(votes)
     chosen = [(outputs_NO, count / total) for outputs_NO, count in zip(library, votes, strict=True) if count]
-    return np.sum([outputs_NO * np.float32(weight) for outputs_NO, weight in chosen], axis=0, dtype=np.float32)
+    return np.stack([outputs_NO * np.float32(weight) for outputs_NO, weight in chosen]).sum(axis=0, dtype=np.float32)
 
 
 def _library(

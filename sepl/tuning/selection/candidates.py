@@ -8,6 +8,11 @@ from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 
 _OF_TURNS = "cooperative"
+_BUDGET = (
+    *("backbone", "weights", "frozen_stages", "num_epochs", "batch_size", "micro_batch_size", "precision"),
+    *("deterministic", "seed"),
+)
+"""Hyperparameters that decide what a training costs."""
 
 
 @dataclass(frozen=True)

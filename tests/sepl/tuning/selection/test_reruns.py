@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from sepl.bundle.registry import Registry
 from sepl.config import TrialConfig
 from sepl.errors import DivergedError
 from sepl.tuning.record.record import StudyFolder
-from sepl.tuning.results.finalists import read_verdict
+from sepl.tuning.results.finalists import FinalistRun, read_verdict
 from sepl.tuning.selection import SelectionRules, rerun_finalists, reruns, select_winner
 from sepl.tuning.selection.reruns import Job
 
@@ -60,7 +60,7 @@ def test_the_lucky_first_does_not_win_and_the_report_of_it_is_kept(tmp_path: Pat
 def test_runs_are_made_where_they_are_told_and_then_not_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Job] = []
 
-    def elsewhere(jobs: list[Job]):
+    def elsewhere(jobs: Sequence[Job]) -> Iterable[FinalistRun]:
         made.extend(jobs)
         return (job(print) for job in reversed(jobs))
 

@@ -19,6 +19,8 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     """Searches, then refits, calibrates and tests the winner once. Ctrl-C stops cleanly; --resume goes on."""
     from sepl.bundle.skills import evaluation_table
     from sepl.tuning.plan import plan_study
+    from sepl.tuning.probe.ask import agreement_with_trials
+    from sepl.tuning.probe.record import closed_form_skill
     from sepl.tuning.results.tables import leaderboard_table
     from sepl.tuning.study import run_study
     from sepl.tuning.trials.cluster import connect
@@ -27,18 +29,19 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
     plan = plan_study(settings)
     with connect(settings.address) as cluster:
         result = run_study(plan, cluster)
-        console.print(leaderboard_table(result.board))
+        console.print(leaderboard_table(result.board, closed_form=closed_form_skill(result.folder)))
         if result.ended is None:
             _stop()
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
         from sepl.tuning.selection import SelectionRules, rerun_finalists, select_winner
 
         print(f"search over: {result.ended}")
-        asked = {"rules": SelectionRules.of(settings), "test_again": settings.test_again}
-        asked["num_threads"] = result.packing.cpus
+        cluster.run(result.packing, agreement_with_trials(settings), "the probe against fine-tuning")
+        study, rules = (settings.storage, settings.study), SelectionRules.of(settings)
         run_all = partial(cluster.run_all, result.packing, what="a re-run of the best")
-        rerun_finalists(settings.storage, settings.study, run_all=run_all, **asked)
-        select = partial(select_winner, settings.storage, settings.study, **asked)
+        num_threads, again = result.packing.cpus, settings.test_again
+        rerun_finalists(*study, rules, run_all, num_threads=num_threads, test_again=again)
+        select = partial(select_winner, *study, rules=rules, num_threads=num_threads, test_again=again)
         winner = cluster.run(result.packing, select, "the refit")
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)

@@ -15,6 +15,7 @@ from sepl.data.patients.index import index_patients
 from sepl.tasks import BUILT_IN_TASKS, Task, TaskTable
 from sepl.training.input.batches import TrainingData, TrainSet, ValidationSet
 from sepl.training.input.pixels import MappedPixels
+from sepl.training.probe.data import ProbeData
 
 CAUSE_OF = {"height": "sex", "creatinine": "sex", "sbp": "age", "bun": "age"}
 TASKS = TaskTable.of([BUILT_IN_TASKS[name] for name in ("sex", "age", *CAUSE_OF)])
@@ -115,3 +116,36 @@ def _draw_grades(num: int, size: int, rng: np.random.Generator) -> tuple[NDArray
         pictures[lens == place, :, place * third : (place + 1) * third, 2] += 90
     pictures += rng.normal(0, 15, pictures.shape)
     return labels_NT, np.clip(pictures, 0, 255).astype(np.uint8)
+
+
+def planted_features(num_features: int = 12, *, graded: bool = False, num_views: int = 1) -> ProbeData:
+    """Mixtures of coarse pixels of `planted_data`, in views that differ a little."""
+    make = graded_data if graded else planted_data
+    data = make(0, 96, 40)
+    assert data.validation is not None
+    rng = np.random.default_rng(0)
+    train_NF, judged_NF = _coarse(data, num_features, rng)
+    return ProbeData(
+        tasks=data.tasks,
+        scaler=data.scaler,
+        views=tuple(train_NF + 0.1 * view * torch.randn(train_NF.shape) for view in range(num_views)),
+        targets_NT=data.train.targets_NT,
+        present_NT=data.train.present_NT,
+        judged_NF=judged_NF,
+        validation=data.validation,
+    )
+
+
+def _coarse(data: TrainingData, num_features: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    num_train = data.train.pixels.num_photographs
+    (train_NHWC,) = data.train.pixels.batches(torch.arange(num_train)[None])
+    assert data.validation is not None
+    judged_NHWC = torch.from_numpy(np.concatenate([np.array(shard) for shard in data.validation.photographs.shards]))
+    mixing_CF: np.ndarray | None = None
+    found = []
+    for pixels in (train_NHWC, judged_NHWC):
+        cells_NC = pixels.float().unflatten(1, (4, -1)).unflatten(3, (4, -1)).mean(dim=(2, 4)).flatten(1) / 128 - 1
+        if mixing_CF is None:
+            mixing_CF = rng.normal(0, 0.5, (cells_NC.shape[1], num_features))
+        found.append(cells_NC @ torch.from_numpy(mixing_CF).float())
+    return found[0], found[1]

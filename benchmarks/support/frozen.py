@@ -1,31 +1,17 @@
-"""The cheapest rival: ridge and logistic regressions on features of a backbone that is never trained.
+"""The cheapest rival on a dataset's sealed test patients: regressions on features of a backbone that is never trained.
 
-Axes: N photograph, P patient, F feature, T task.
+Axes: P patient, F feature, T task.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sepl.config import ModelConfig
-from sepl.data.dataset.dataset import Photographs, PreparedDataset
-from sepl.models.backbone.build import build_backbone
-from sepl.models.backbone.normalisation import backbone_normalisation
-from sepl.models.pixels import to_input
-from sepl.tasks import Task
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.training.probe.closed_form import closed_form_values
+from sepl.training.probe.features import Encoder
 
 Floats = NDArray[np.float64]
-
-_STRENGTHS = 10.0 ** np.arange(-1, 6)
-"""Of the penalty on standardised features, tried for each task."""
-_NUM_FOLDS = 5
-_BATCH_SIZE = 64
 
 
 def frozen_values(config: ModelConfig, dataset: PreparedDataset, *, seed: int = 0) -> Floats:
@@ -35,48 +21,9 @@ def frozen_values(config: ModelConfig, dataset: PreparedDataset, *, seed: int = 
     Each task has a regression of its own, fitted on the train patients who have its label, its penalty chosen among
     them by five-fold cross-validation. Neither validation nor calibration patients are looked at.
     """
+    encoder = Encoder.build(config, dataset.image_spec.size, seed=seed)
     train, test = dataset.photographs("train"), dataset.photographs("test")
-    torch.manual_seed(seed)  # of random weights
-    features_PF, test_PF = _features(config, dataset, train, test)
-    labels_PT = train.per_patient(train.labels_NT)
-    columns = [_predict(task, features_PF, labels_PT[:, index], test_PF) for index, task in enumerate(dataset.tasks)]
-    return np.column_stack(columns)
-
-
-def _features(config: ModelConfig, dataset: PreparedDataset, *sets: Photographs) -> list[Floats]:
-    """(P, F) of each set's patients."""
-    backbone, _ = build_backbone(
-        config.backbone, weights=config.weights, image_size=dataset.image_spec.size, drop_path=0.0
+    features_PF, test_PF = (
+        photographs.per_patient(encoder.encode(photographs.shards).astype(np.float64)) for photographs in (train, test)
     )
-    backbone.eval().to(memory_format=torch.channels_last)
-    normalisation = backbone_normalisation(config.backbone, config.weights)
-    found = []
-    with torch.inference_mode():
-        for photographs in sets:
-            batches = [backbone(to_input(pixels, *normalisation)) for pixels in _batches(photographs)]
-            found.append(photographs.per_patient(torch.cat(batches).double().numpy()))
-    return found
-
-
-def _batches(photographs: Photographs) -> Iterator[torch.Tensor]:
-    for shard in photographs.shards:
-        for start in range(0, len(shard), _BATCH_SIZE):
-            yield torch.from_numpy(np.array(shard[start : start + _BATCH_SIZE]))
-
-
-def _predict(task: Task, features_PF: Floats, labels_P: Floats, test_PF: Floats) -> Floats:
-    present = np.isfinite(labels_P)
-    known_P = labels_P[present]
-    if task.kind == "binary":
-        rarest = int(min(known_P.sum(), len(known_P) - known_P.sum()))
-        if rarest < 2:  # nothing to learn, or nothing to choose by
-            return np.full(len(test_PF), known_P.mean())
-        folds = StratifiedKFold(min(_NUM_FOLDS, rarest), shuffle=True, random_state=0)
-        grid, scoring = {"logisticregression__C": 1 / _STRENGTHS}, "roc_auc"
-        regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    else:
-        folds = KFold(min(_NUM_FOLDS, len(known_P)), shuffle=True, random_state=0)
-        grid, scoring = {"ridge__alpha": _STRENGTHS}, "neg_mean_absolute_error"
-        regression = make_pipeline(StandardScaler(), Ridge())
-    chosen = GridSearchCV(regression, grid, scoring=scoring, cv=folds).fit(features_PF[present], known_P)
-    return chosen.predict_proba(test_PF)[:, 1] if task.kind == "binary" else chosen.predict(test_PF)
+    return closed_form_values(dataset.tasks, features_PF, train.labels_per_patient(dataset.tasks), test_PF)

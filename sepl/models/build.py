@@ -84,12 +84,18 @@ def _builder(family: Family) -> Callable[[ModelConfig, TaskTable, int, MakeBackb
 
 def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
+    head = _build_sepl_head(config, num_features, tasks)
+    network = SeplNetwork(backbone, head, build_fusion(config.fusion, num_features))
+    return _in_groups(network, config, tasks, num_features)
+
+
+def _build_sepl_head(config: ModelConfig, num_features: int, tasks: TaskTable) -> SeplHead:
     priors = TaskSplit.parse(config.task_split, tasks).priors if config.num_stages == 2 else ()
     if config.known_share and not priors:
         raise ConfigError(
             f"known_share should stay 0 where no task is a prior (task_split), was {config.known_share:g}"
         )
-    head = SeplHead(
+    return SeplHead(
         num_features,
         kinds=[task.kind for task in tasks],
         num_outputs=_num_outputs(tasks),
@@ -104,13 +110,11 @@ def _build_sepl(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: Ma
         load_balance=config.load_balance,
         takes_known=config.known_share > 0,
     )
-    network = SeplNetwork(backbone, head, build_fusion(config.fusion, num_features))
-    return _in_groups(network, config, tasks, num_features)
 
 
 def _build_trunk(config: ModelConfig, tasks: TaskTable, _: int, make_backbone: MakeBackbone) -> MultiTaskNetwork:
     backbone, num_features = make_backbone()
-    head = _build_head(config, num_features, tasks)
+    head = build_head(config, num_features, tasks)
     network = TrunkNetwork(backbone, head, len(tasks), build_fusion(config.fusion, num_features))
     return _in_groups(network, config, tasks, num_features)
 
@@ -123,7 +127,13 @@ def _in_groups(network: TrunkNetwork, config: ModelConfig, tasks: TaskTable, num
     return network
 
 
-def _build_head(config: ModelConfig, num_features: int, tasks: TaskTable) -> nn.Module:
+def build_head(config: ModelConfig, num_features: int, tasks: TaskTable) -> nn.Module:
+    """What a family with one trunk has on the trunk's features, (B, F) → (B, O), without fusion and task groups.
+
+    Raises ConfigError for a task split that the tasks do not allow.
+    """
+    if config.family == "sepl":
+        return _build_sepl_head(config, num_features, tasks)
     num_tasks, num_outputs = len(tasks), _num_outputs(tasks)
     if config.family == "hard_sharing":
         return hard_sharing_head(num_features, tasks.num_outputs)

@@ -3,7 +3,7 @@
 import optuna
 
 from sepl.errors import StudyError
-from sepl.tuning.record.record import ENDED
+from sepl.tuning.record.record import BUNDLE_ID, ENDED
 from sepl.tuning.results.leaderboard import leaderboard
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
@@ -19,7 +19,9 @@ _MORE = {
 
 
 def is_over(study: optuna.Study) -> bool:
-    """Whether nothing is left to search: the study has ended with a trial that ran to its end."""
+    """Whether nothing is left to search: the study has ended with a trial that ran to its end, or has published."""
+    if BUNDLE_ID in study.user_attrs:
+        return True
     return study.user_attrs.get(ENDED) is not None and leaderboard(study).best() is not None
 
 

@@ -10,6 +10,7 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import check_writable, resolve
 from sepl.training.affinity.record import Affinity
+from sepl.tuning.probe.ask import wanted_probe
 from sepl.tuning.record.ownership import new_study_id
 from sepl.tuning.record.record import RECORD, StudyFolder, StudyRecord
 from sepl.tuning.search.budget import parse_duration
@@ -22,6 +23,8 @@ _LEAST = {
     "trials_per_gpu": 1,
     "cpus_per_trial": 1,
     "grace_epochs": 1,
+    "probe_heads": 1,
+    "probe_cache_gb": 0,
     "checkpoint_seconds": 0,
     "seed": 0,
     "finalists": 1,
@@ -68,7 +71,10 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     affinity = _read_affinity(settings, folder)
     record = _record(settings, folder, dataset, space, affinity)
     more_splits = () if affinity is None else _offered_splits(affinity, dataset, space)
-    return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks, more_splits), seconds, affinity)
+    space = space.for_tasks(dataset.tasks, more_splits)
+    if settings.probe == "only":
+        wanted_probe(settings, space, dataset)
+    return StudyPlan(settings, folder, record, space, seconds, affinity)
 
 
 def _check_storage(folder: StudyFolder) -> None:

@@ -1,5 +1,7 @@
 """What a search is asked for."""
 
+from typing import Literal
+
 from sepl.settings import Settings
 
 
@@ -34,6 +36,12 @@ class StudySettings(Settings):
     """Train the paper's setting and hard sharing on the same folds, for the report."""
     ensemble: int = 0
     """Publish an ensemble of so many members at most, chosen among the kept checkpoints; 0: a single model."""
+    probe: Literal["auto", "off", "only"] = "auto"
+    """Try heads on frozen features before the trials: auto where the space has initial weights; only: no trials."""
+    probe_heads: int = 64
+    """Heads that the probe tries on each backbone."""
+    probe_cache_gb: float = 4.0
+    """Features that the storage keeps for its studies, in GB; those used longest ago go first."""
     resume: bool = False
     """Go on with an interrupted study."""
     test_again: bool = False

@@ -14,9 +14,13 @@ from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper
 
+from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError, StudyError
 from sepl.tuning.ending import end_study, is_over
 from sepl.tuning.plan import StudyPlan
+from sepl.tuning.probe.advice import first_points
+from sepl.tuning.probe.ask import ONLY_PROBED, wanted_probe
+from sepl.tuning.probe.record import ProbeRecord
 from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
@@ -61,11 +65,13 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
     with folder.only_driver(), database_errors_in_one_line(settings.study):
         _check_sealed(plan)
         storage = _own_database(plan)
-        searcher = _searcher(plan, storage)
         cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
+        searcher = _searcher(plan, storage, _probe(plan, cluster, packing))
         if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
             searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
-        if not is_over(searcher.study):
+        if settings.probe == "only" and not searcher.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+            searcher.study.set_user_attr(ENDED, ONLY_PROBED)
+        elif not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
         (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
@@ -96,13 +102,22 @@ def _own_database(plan: StudyPlan) -> BaseStorage:
     return storage
 
 
-def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
+def _probe(plan: StudyPlan, cluster: Cluster, packing: Packing) -> ProbeRecord | None:
+    """What heads come to on frozen features; None where there is nothing to probe, or the study is over."""
+    if plan.folder.is_over(plan.record.optuna_url) and plan.settings.probe != "only":
+        return None
+    probe = wanted_probe(plan.settings, plan.space, PreparedDataset.open(plan.record.dataset))
+    return None if probe is None else cluster.run_apart(packing, probe, "the probe")
+
+
+def _searcher(plan: StudyPlan, storage: BaseStorage, probe: ProbeRecord | None) -> TruthfulOptunaSearch:
+    advised = () if probe is None else first_points(probe, plan.space)
     return TruthfulOptunaSearch(
         plan.space.propose,
         num_epochs=plan.space.num_epochs,
         storage=storage,
         study_name=plan.record.study,
-        first_points=plan.space.first_points,
+        first_points=(*plan.space.first_points, *advised),
         seed=plan.record.seed,
     )
 

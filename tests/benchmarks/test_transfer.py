@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from builders import build_dataset
 
-from benchmarks.support.frozen import _predict, frozen_values
+from benchmarks.support.frozen import frozen_values
 from benchmarks.support.odir import odir_dataset
 from benchmarks.support.skills import skills_of_values
 from benchmarks.transfer import PACKAGED, RANDOM, settings
@@ -15,7 +15,6 @@ from sepl.config import ModelConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import ConfigError
 from sepl.simulation.cohort import simulate_patient
-from sepl.tasks import BUILT_IN_TASKS
 
 HEADER = [
     "image",
@@ -66,14 +65,6 @@ def test_the_rival_reads_what_even_a_random_backbone_shows(tmp_path: Path) -> No
 
     assert values_PT.shape == (dataset.photographs("test").num_patients, len(dataset.tasks))
     assert np.nanmax(skills_T) > 0.5
-
-
-def test_a_finding_that_a_single_patient_has_is_predicted_alike_for_all() -> None:
-    labels_P = np.array([1.0, 0.0, 0.0, 0.0, np.nan])
-
-    values_P = _predict(BUILT_IN_TASKS["sex"], np.random.default_rng(0).normal(size=(5, 3)), labels_P, np.ones((2, 3)))
-
-    assert values_P.tolist() == [0.25, 0.25]
 
 
 def test_the_real_cohort_is_written_as_the_docs_describe_it_and_a_tenth_is_every_tenth_patient(

@@ -27,6 +27,11 @@ def layer_scales(network: nn.Module, layer_decay: float) -> dict[str, float]:
     return scales
 
 
+def count_stages(backbone: nn.Module) -> int:
+    """How many stages `freeze_stages` can stop: all of the backbone. Raises ConfigError without one of timm's."""
+    return max(max(_layers(module, coarse=True).values()) + 1 for _, module in _backbones_of(backbone))
+
+
 def freeze_stages(network: nn.Module, num_stages: int) -> list[nn.Module]:
     """Stops the gradients of each backbone's first stages; hands back the modules that should stay in evaluation mode.
 

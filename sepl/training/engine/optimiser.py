@@ -24,7 +24,7 @@ def build_optimiser(
 
     Each group keeps what its learning rate is multiplied by as `lr_scale`; see `set_learning_rate`.
     """
-    exempt = set(_exempt_names(network))
+    exempt = set(exempt_names(network))
     scales = layer_scales(network, layer_decay) if layer_decay < 1 else {}
     members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -48,7 +48,8 @@ def set_learning_rate(optimiser: AdamW, learning_rate: float) -> None:
         group["lr"] = learning_rate * group["lr_scale"]
 
 
-def _exempt_names(network: nn.Module) -> Iterator[str]:
+def exempt_names(network: nn.Module) -> Iterator[str]:
+    """The parameters that do not decay."""
     for name, parameter in network.named_parameters():
         if parameter.ndim <= 1 or name.endswith("bias"):  # a bank of experts has its biases in one (E, 1, H) tensor
             yield name

@@ -37,6 +37,13 @@ def build_weighting(
     return weighting
 
 
+def constant_weights(config: TrainingConfig, tasks: TaskTable) -> list[float]:
+    """Each task's weight where weights stay as they are. Raises ConfigError for weighting that is learned."""
+    if config.weighting not in ("equal", "fixed"):
+        raise ConfigError(f"weighting should be equal or fixed where weights stay as they are, was {config.weighting}")
+    return _fixed_weights(config.task_weights, tasks)
+
+
 def _build(config: TrainingConfig, tasks: TaskTable) -> Weighting:
     num_tasks = len(tasks)
     match config.weighting:

@@ -15,6 +15,7 @@ from sepl.reports import page as html
 from sepl.reports.numbers import figure, param
 from sepl.storage import Location
 from sepl.training.affinity.record import Affinity
+from sepl.tuning.probe.record import closed_form_skill
 from sepl.tuning.record.record import AFFINITY, BUNDLE_ID, ENDED, StudyFolder, StudyRecord
 from sepl.tuning.report.figures import (
     affinity_figure,
@@ -24,9 +25,11 @@ from sepl.tuning.report.figures import (
     importance_figure,
     skill_figure,
 )
+from sepl.tuning.report.probe import probe_section, verdict
 from sepl.tuning.report.winner import finalists_section, readings_told, subgroups_section
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
+from sepl.tuning.results.tables import CLOSED_FORM
 
 _MOST_ROWS = 100
 
@@ -42,6 +45,7 @@ def write_report(storage: str, study: str, out: Location) -> None:
         bundle = Registry(folder.registry.uri).show(trials.user_attrs[BUNDLE_ID])
     manifest, evaluation = (bundle.manifest, bundle.evaluation) if bundle else (None, None)
     sections = [
+        verdict(folder, board),
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
         readings_told(folder, record),
         _skill_section(evaluation),
@@ -60,9 +64,12 @@ def write_report(storage: str, study: str, out: Location) -> None:
             note="A cross where a trial was stopped early.",
         ),
         _importance_section(importance(trials)),
+        probe_section(folder),
         _affinity_section(folder.affinity()),
         html.section(
-            "Trials", _trials_table(board), note=f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}."
+            "Trials",
+            _trials_table(board, closed_form_skill(folder)),
+            note=f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}.",
         ),
         _reproduction(record, folder, board, manifest),
     ]
@@ -202,7 +209,7 @@ def _affinity_section(text: bytes | None) -> Markup:
     return html.section("What to predict first", html.plot(affinity_figure(affinity), "affinity"), table, note=note)
 
 
-def _trials_table(board: Leaderboard) -> Markup:
+def _trials_table(board: Leaderboard, closed_form: float | None) -> Markup:
     rows = board.root[:_MOST_ROWS]
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     judged = any(row.known_skill is not None for row in rows)
@@ -216,7 +223,9 @@ def _trials_table(board: Leaderboard) -> Markup:
         "seconds",
         *(name.replace("_", " ") for name in names),
     ]
-    return html.table(heading, (_trial_cells(row, names, judged) for row in rows), num_text_columns=2)
+    rival = [] if closed_form is None else [["–", CLOSED_FORM, figure(closed_form), *[""] * (len(heading) - 3)]]
+    cells = [*rival, *(_trial_cells(row, names, judged) for row in rows)]
+    return html.table(heading, cells, num_text_columns=2)
 
 
 def _trial_cells(row: TrialRow, names: Sequence[str], judged: bool) -> list[str]:

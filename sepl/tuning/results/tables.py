@@ -11,10 +11,15 @@ from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "hidden_width", "learning_rate")
 """Hyperparameters that people look at first, where there is no room for all."""
 _MOST_PARAMS = 6
+CLOSED_FORM = "closed form"
+"""What stands first among trials: ridge and logistic regressions on the same features, which no trial should lose to."""
 
 
-def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
-    """The best trials and the hyperparameters that differ among them, as many as a terminal has room for."""
+def leaderboard_table(board: Leaderboard, most: int = 15, *, closed_form: float | None = None) -> Table:
+    """The best trials and the hyperparameters that differ among them, as many as a terminal has room for.
+
+    Above them, where it is given, the skill of regressions on features that are never trained.
+    """
     rows = [row for row in board.root if row.curve][:most]
     names = sorted(varying_params(rows), key=_by_interest)[:_MOST_PARAMS]
     table = Table(title=f"Trials: best {len(rows)} of {len(board.root)}", title_justify="left")
@@ -27,6 +32,8 @@ def leaderboard_table(board: Leaderboard, most: int = 15) -> Table:
     table.add_column("epochs", justify="right")
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
+    if closed_form is not None:
+        table.add_row("–", CLOSED_FORM, figure(closed_form), *(("", "") if judged else ()), "", *("" for _ in names))
     for row in rows:
         params = [param(row.params.get(name)) for name in names]
         both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()

@@ -1,9 +1,11 @@
 """Who may win a study: the best of its trials, and what else it has come to; and what any winner is held against."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sepl.config import TrainingConfig, TrialConfig
+from sepl.tuning.probe.record import PROBE_NUMBER, probe_candidate
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 
@@ -24,14 +26,19 @@ class Candidate:
     row: TrialRow
 
     @property
+    def is_trial(self) -> bool:
+        """Whether a trial of the search has weights of it."""
+        return self.row.number != PROBE_NUMBER
+
+    @property
     def config(self) -> TrialConfig:
         return TrialConfig.from_params(self.row.config)
 
 
 def find_candidates(board: Leaderboard, folder: StudyFolder, num_finalists: int) -> list[Candidate]:
-    """The best so many configurations that ran to their end, best first, each once; then what others offer.
+    """The best so many configurations that ran to their end, each once, and what others offer beside them, best first.
 
-    Empty when no trial ran to its end.
+    Of one alone, the best of both. Empty when no trial ran to its end and nobody offers any.
     """
     found: list[Candidate] = []
     for row in board.root:
@@ -40,13 +47,20 @@ def find_candidates(board: Leaderboard, folder: StudyFolder, num_finalists: int)
             found.append(candidate)
         if len(found) == num_finalists:
             break
-    return [*found, *offered_beside(folder)] if num_finalists > 1 else found
+    for offered in offered_beside(folder):
+        places = (place for place, other in enumerate(found) if _skill(other) < _skill(offered))
+        found.insert(next(places, len(found)), offered)
+    return found[:1] if num_finalists == 1 else found
+
+
+def _skill(candidate: Candidate) -> float:
+    return candidate.row.best_skill if candidate.row.best_skill is not None else -math.inf
 
 
 def offered_beside(folder: StudyFolder) -> Sequence[Candidate]:
-    """Candidates that are no trial of the search and run against its best: the best head of a probe stands here."""
-    del folder
-    return ()
+    """Candidates that are no trial of the search and run against its best: the probe's best head."""
+    probed = probe_candidate(folder)
+    return () if probed is None else (Candidate("the probe's best head", probed.as_row()),)
 
 
 def compared_settings(winner: TrialConfig) -> dict[str, TrialConfig]:

@@ -111,6 +111,8 @@ def _library(
 ) -> list[_Model]:
     library = []
     for candidate in candidates:
+        if not candidate.is_trial:
+            continue
         checkpoint = trials.trials[candidate.row.number].user_attrs.get("checkpoint")
         if checkpoint is None or not Location(folder.location.filesystem, checkpoint, checkpoint).exists():
             continue  # only the best few trials keep theirs

@@ -21,6 +21,8 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import DivergedError, SeplError, StudyError
 from sepl.scoring.compose import calibrated_content, evaluated_content
 from sepl.training.refit import refit
+from sepl.tuning.probe.publish import candidate_weights
+from sepl.tuning.probe.record import probe_candidate
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import TrialRow
 from sepl.tuning.selection.candidates import Candidate
@@ -43,11 +45,14 @@ class Publisher:
         """Id of the winner's bundle. Raises as `select_winner`."""
         dataset = self._dataset()
         config, row = candidate.config, candidate.row
-        state, trial, is_own = _final_weights(self.folder, self.trials, row, config, dataset, self.tell)
+        if candidate.is_trial:
+            state, trial, is_own = _final_weights(self.folder, self.trials, row, config, dataset, self.tell)
+            own = state
+            if not is_own:
+                own = _weights_without_validation(self.folder, self.trials, row, config, dataset, self.tell)
+        else:
+            state, trial, own = _probe_weights(self.folder, dataset, self.tell)
         provenance = self._provenance(dataset, trial, row, config.training.seed)
-        own = state
-        if not is_own:
-            own = _weights_without_validation(self.folder, self.trials, row, config, dataset, self.tell)
         self.tell("calibrating on the calibration patients")
         content = calibrated_content(config, dataset, state, provenance, unvalidated=own)
         return self._test(content, dataset)
@@ -98,6 +103,16 @@ class Publisher:
             best_epoch=row.best_epoch,
             earlier_test_readings=self._unsealing(dataset).num_readings(),
         )
+
+
+def _probe_weights(
+    folder: StudyFolder, dataset: PreparedDataset, tell: Tell
+) -> tuple[dict[str, Tensor], str, dict[str, Tensor]]:
+    """Weights with the probe's head refitted, whose they are, and those with the head as it was chosen."""
+    candidate = probe_candidate(folder)
+    assert candidate is not None, "its row was chosen"
+    state, chosen = candidate_weights(folder, candidate, dataset, tell)
+    return state, "the probe's best head, on a backbone that stayed as it was", chosen
 
 
 def _final_weights(

@@ -137,9 +137,8 @@ def _find_or_publish(
 
 def _row_of(config: TrialConfig, ended: _Ended) -> TrialRow:
     """The trial that the bundle is of; the first of the search where it is of none that is known."""
-    same = [
-        row for row in ended.board.root if row.state == "complete" and TrialConfig.from_params(row.config) == config
-    ]
+    rows = [*(candidate.row for candidate in ended.candidates), *ended.board.root]
+    same = [row for row in rows if row.state == "complete" and TrialConfig.from_params(row.config) == config]
     return same[0] if same else ended.candidates[0].row
 
 

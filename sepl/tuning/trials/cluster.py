@@ -53,6 +53,10 @@ class Cluster:
         """
         if self.is_local:
             return function(tell)
+        return self.run_apart(packing, function, what, tell)
+
+    def run_apart(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell = print) -> T:
+        """As `run`, but always in a Ray task: what loads torch stays out of a driver that is to search yet."""
         gpus = 1 if packing.gpus else 0
         return run_remotely(
             function,

@@ -8,7 +8,7 @@ from torch import nn
 
 from sepl.config import ModelConfig
 from sepl.errors import ConfigError
-from sepl.models.backbone.depth import freeze_stages, layer_scales
+from sepl.models.backbone.depth import count_stages, freeze_stages, layer_scales
 from sepl.models.build import build_network
 from sepl.models.parts.network import MultiTaskNetwork
 from sepl.tasks import BUILT_IN_TASKS, TaskTable
@@ -124,3 +124,12 @@ def test_a_step_moves_layers_by_their_rates() -> None:
     )  # AdamW's first step is the rate, whatever the gradient
     assert moved["backbone.blocks.4.norm1.weight"] == pytest.approx(0.005, rel=1e-3)
     assert moved["backbone.cls_token"] == pytest.approx(0.01 / 64, rel=1e-2)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_as_many_stages_as_there_are_leave_nothing_of_the_backbone_to_learn(backbone: str) -> None:
+    network = build(backbone)
+
+    freeze_stages(network, count_stages(network.get_submodule("backbone")))
+
+    assert not any(parameter.requires_grad for parameter in network.get_submodule("backbone").parameters())

@@ -1,0 +1,1 @@
+"""What proposes the next setting, and what it may know beforehand."""

@@ -17,6 +17,7 @@ from sepl.distributed.ray_patches import trials_in_prestarted_workers
 from sepl.distributed.remote import Tell, run_remotely
 from sepl.distributed.sight import check_every_node
 from sepl.errors import StorageError
+from sepl.execution.executor import WorkerError
 from sepl.storage import resolve
 from sepl.tuning.record.record import RECORD
 from sepl.tuning.trials.packing import Packing
@@ -73,15 +74,23 @@ class Cluster:
     ) -> Iterator[T]:
         """What functions come to, each in a Ray task with a trial's share, in the order in which they end.
 
-        As many go at once as trials do. Raises as `run`; those that have not begun are then left out.
+        As many go at once as trials do. One whose process died is tried once more. Raises as `run`; those that have not
+        begun are then left out.
         """
         pool = ThreadPoolExecutor(packing.concurrency, thread_name_prefix="task")
         try:
-            tasks = [pool.submit(self._run_in_task, packing, function, what, tell) for function in functions]
+            tasks = [pool.submit(self._run_twice_at_most, packing, function, what, tell) for function in functions]
             for task in as_completed(tasks):
                 yield task.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run_twice_at_most(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell) -> T:
+        try:
+            return self._run_in_task(packing, function, what, tell)
+        except WorkerError as problem:
+            tell(f"{problem}; once more")
+            return self._run_in_task(packing, function, what, tell)
 
     def _run_in_task(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell) -> T:
         return run_remotely(

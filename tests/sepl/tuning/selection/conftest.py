@@ -38,7 +38,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
     """Makes a study named 'done' below tmp_path with one full trial whose best epoch was the second.
 
-    `others` are further full trials: a best skill and what differs in its configuration.
+    `others` are further full trials: a best skill and what differs in its configuration; `checkpoints` are theirs.
     """
 
     def make(
@@ -46,6 +46,7 @@ def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
         ended: bool = True,
         full: bool = True,
         others: tuple[tuple[float, dict[str, object]], ...] = (),
+        checkpoints: tuple[str, ...] = (),
         **attributes: str,
     ) -> None:
         folder = StudyFolder.at(str(tmp_path), "done")
@@ -62,8 +63,10 @@ def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
                 optuna_url=None,
             )
         )
-        for best, changes in ((0.3, {}), *others):
+        for number, (best, changes) in enumerate(((0.3, {}), *others)):
             trial = study.ask()
+            if checkpoints:
+                trial.set_user_attr("checkpoint", checkpoints[number])
             for name, value in {"config": {**PARAMS, **changes}, **attributes}.items():
                 trial.set_user_attr(name, value)
             for epoch, skill in enumerate([0.1, best, best], start=1):

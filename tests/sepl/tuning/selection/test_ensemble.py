@@ -17,7 +17,6 @@ from sepl.scoring.evaluation import evaluate_bundle
 from sepl.scoring.scorer import Scorer
 from sepl.training.input.batches import TrainingData
 from sepl.training.supervised.run import TrainingRun
-from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.selection import SelectionRules, select_winner
 from sepl.tuning.selection.ensemble import choose_members
 
@@ -57,21 +56,11 @@ def keep_weights(folder: Path, dataset: PreparedDataset, params: dict[str, Any])
     return str(folder)
 
 
-def set_checkpoint(storage: Path, number: int, checkpoint: str) -> None:
-    kept = StudyFolder.at(str(storage), "done").open_optuna_storage(None)
-    (study,) = kept.get_all_studies()
-    kept.set_trial_user_attr(kept.get_all_trials(study._study_id)[number]._trial_id, "checkpoint", checkpoint)
-
-
 def test_one_bundle_of_the_trials_own_weights_is_published_and_tested(
     make_study: Make, tmp_path: Path, dataset: PreparedDataset, params: dict[str, Any]
 ) -> None:
-    make_study(others=((0.2, {"seed": 5}), (0.1, {"seed": 6})))
-    for number, seed in enumerate((0, 5)):  # the third kept none
-        set_checkpoint(
-            tmp_path, number, keep_weights(tmp_path / f"checkpoint{number}", dataset, {**params, "seed": seed})
-        )
-    set_checkpoint(tmp_path, 2, str(tmp_path / "deleted"))
+    own = [keep_weights(tmp_path / f"checkpoint{seed}", dataset, {**params, "seed": seed}) for seed in (0, 5)]
+    make_study(others=((0.2, {"seed": 5}), (0.1, {"seed": 6})), checkpoints=(*own, str(tmp_path / "deleted")))
     told: list[str] = []
 
     winner = select_winner(str(tmp_path), "done", told.append, rules=SelectionRules(finalists=3, ensemble=4))

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from sepl.bundle.format import BundleContent, ModelBundle, compose_bundle, read_
 from sepl.bundle.manifest import CARD, FORMAT, FORMAT_OF_MEMBERS, MANIFEST, BundleManifest, Member
 from sepl.bundle.members import joined_state, load_network
 from sepl.config import ModelConfig, TrialConfig
-from sepl.data.imaging.photograph import IMAGENET, read_photograph
+from sepl.data.imaging.photograph import IMAGENET, Normalisation, read_photograph
 from sepl.data.patients.index import index_patients
 from sepl.errors import BundleError, ConfigError
 from sepl.models.build import build_network
@@ -25,13 +24,13 @@ from sepl.scoring.scorer import Scorer
 
 OTHER = ModelConfig(family="hard_sharing", backbone="test_convnext", fusion="mean")
 TOLD = ModelConfig(backbone="test_resnet", task_split="demographic", num_experts=2, hidden_width=8, known_share=0.5)
-OWN_PIXELS = ((0.5, 0.4, 0.3), (0.3, 0.2, 0.25))
+OWN_PIXELS = Normalisation((0.5, 0.4, 0.3), (0.3, 0.2, 0.25))
 PICTURES = [draw_fundus(seed) for seed in range(5)]
 PATIENTS = ["a", "b", "a", "", "b"]
 
 
-def member_of(model: ModelConfig = MODEL, votes: int = 1, pixels: tuple[Any, Any] = tuple(IMAGENET)) -> Member:
-    return Member(model=model, mean=pixels[0], std=pixels[1], votes=votes, trial="trial 3")
+def member_of(model: ModelConfig = MODEL, votes: int = 1, pixels: Normalisation = IMAGENET) -> Member:
+    return Member(model=model, mean=pixels.mean, std=pixels.std, votes=votes, trial="trial 3")
 
 
 def state_of(model: ModelConfig, seed: int = 0) -> dict[str, torch.Tensor]:

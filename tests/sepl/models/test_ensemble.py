@@ -40,10 +40,11 @@ PATIENTS = np.array([0, 1, 0, 2, 1, 1, 3, 0, 3])
 
 
 @cache
-def network_of(name: str, tasks: TaskTable = TASKS) -> MultiTaskNetwork:
+def network_of(name: str, is_graded: bool = False) -> MultiTaskNetwork:
     torch.manual_seed(len(name))
-    ways = {"normalisation": OWN_PIXELS} if name in ("hard", "fused and told") else {}
-    network = build_network(ModelConfig.parse(MODELS[name], "test"), tasks, 32, **ways)
+    way = OWN_PIXELS if name in ("hard", "fused and told") else None
+    tasks = GRADED if is_graded else TASKS
+    network = build_network(ModelConfig.parse(MODELS[name], "test"), tasks, 32, normalisation=way)
     if isinstance(network.fusion, AttentionFusion):
         torch.nn.init.normal_(network.fusion.score.weight, std=0.5)
     return network.eval()
@@ -124,7 +125,7 @@ def test_a_patient_at_a_time_comes_to_the_same_as_all_at_once(members: list[str]
 
 @pytest.mark.parametrize("members", [("sepl", "hard"), ("hard", "fused"), ("fused", "own trunks")])
 def test_of_graded_tasks_logits_are_averaged_and_a_patient_has_one_row(members: tuple[str, ...]) -> None:
-    ensemble = EnsembleNetwork([network_of(name, GRADED) for name in members], [1.0, 1.0])
+    ensemble = EnsembleNetwork([network_of(name, is_graded=True) for name in members], [1.0, 1.0])
 
     outputs_PO = outputs_of(ensemble)[0]
 

@@ -143,10 +143,7 @@ def evaluate(
         groups: of the patients, as `patient_groups` has them.
     """
     weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
-    medians_T = [
-        (usual_level if task.is_graded else median_of_present)(train_labels_PT[:, index])
-        for index, task in enumerate(tasks)
-    ]
+    medians_T = _constants(train_labels_PT, tasks)
     sample = _Sample(
         values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, in_sets or {}, reachable_skill or {}
     )
@@ -173,6 +170,14 @@ def evaluate(
             values_PT, labels_PT, medians_T, tasks, groups or {}, num_bootstrap=num_bootstrap, seed=seed
         ),
     )
+
+
+def _constants(train_labels_PT: Floats, tasks: TaskTable) -> list[float]:
+    """By task, what the constant predictor says."""
+    return [
+        (usual_level if task.is_graded else median_of_present)(train_labels_PT[:, index])
+        for index, task in enumerate(tasks)
+    ]
 
 
 def _evaluate_task(index: int, task: Task, role: TaskRole, sample: _Sample, skills: _Skills) -> TaskEvaluation:

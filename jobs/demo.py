@@ -54,6 +54,8 @@ def main(
         storage=storage,
         study=STUDY,
         num_trials=num_trials,
+        finalists=2,  # two runs of each of two: the whole way in about five minutes
+        finalist_seeds=2,
     )
     bundle = Registry(f"{storage}/registry").resolve(STUDY)
     run_stage(

@@ -1,6 +1,6 @@
 """Evaluates a bundle: `python -m jobs.evaluate --bundle URI --data URI --cohort-split test --out evaluation.json`."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 from rich.console import Console
@@ -8,6 +8,10 @@ from rich.console import Console
 from jobs._command import run_command
 from sepl.config import DeviceName
 from sepl.storage import check_writable, resolve
+
+if TYPE_CHECKING:
+    from sepl.bundle.format import ModelBundle
+    from sepl.data.dataset.dataset import PreparedDataset
 
 
 def main(
@@ -30,18 +34,27 @@ def main(
         device: auto is a GPU when there is one.
     """
     from sepl.bundle.conditioning import parse_pattern
-    from sepl.bundle.registry import open_bundle
-    from sepl.bundle.skills import evaluation_table, known_table
+    from sepl.bundle.format import read_bundle
+    from sepl.bundle.registry import locate_bundle
+    from sepl.bundle.skills import evaluation_table, known_table, subgroup_table
     from sepl.data.dataset.dataset import PreparedDataset
-    from sepl.scoring.evaluation import evaluate_bundle
+    from sepl.scoring.evaluation import check_fit, evaluate_bundle
+    from sepl.scoring.known import check_known
     from sepl.scoring.scorer import Scorer
 
     check_writable(resolve(out))
-    opened = open_bundle(bundle)
+    located = locate_bundle(bundle)
+    opened = read_bundle(located)
     tasks = opened.manifest.tasks
     patterns = [parse_pattern(text, tasks, "--known") for text in known]
     scorer = Scorer(opened, device)
-    evaluation = evaluate_bundle(scorer, PreparedDataset.open(data), cohort_split, known=patterns or None)
+    dataset = PreparedDataset.open(data)
+    readings = ""
+    if cohort_split == "test":
+        check_fit(opened, dataset)  # what is refused reads nothing
+        check_known([name for names in patterns for name in names], opened.manifest)
+        readings = _note_reading(located, opened, dataset, out)
+    evaluation = evaluate_bundle(scorer, dataset, cohort_split, known=patterns or None)
     resolve(out).write_bytes((evaluation.model_dump_json(indent=2) + "\n").encode())
     console = Console()
     if not console.is_terminal:
@@ -49,7 +62,29 @@ def main(
     console.print(evaluation_table(evaluation))
     for pattern in evaluation.known:
         console.print(known_table(pattern, tasks))
+    if evaluation.subgroups:
+        console.print(subgroup_table(evaluation))
+    if readings:
+        console.print(readings)
     console.print(f"evaluation of {scorer.bundle.bundle_id}: {out}")
+
+
+def _note_reading(located: str, bundle: "ModelBundle", dataset: "PreparedDataset", out: str) -> str:
+    """Keeps that the sealed patients are read now; in words, how often they have been."""
+    from sepl.bundle.ledger import Ledger, SealedReading, SealedSet
+
+    sealed, source = SealedSet.of(dataset), bundle.manifest.provenance
+    ledger = Ledger.beside(located, bundle.bundle_id, resolve(out))
+    ledger.note(
+        SealedReading(
+            sealed=sealed,
+            study=source.study,
+            bundle=bundle.bundle_id,
+            model=source.trial,
+            command="jobs.evaluate",
+        )
+    )
+    return f"{ledger.count(sealed.fingerprint, sealed.patients).told()} ({ledger.place.uri}/readings)"
 
 
 if __name__ == "__main__":

@@ -33,17 +33,15 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         if result.ended is None:
             _stop()
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
-        from sepl.tuning.selection import select_winner
+        from sepl.tuning.selection import SelectionRules, rerun_finalists, select_winner
 
         print(f"search over: {result.ended}")
         cluster.run(result.packing, agreement_with_trials(settings), "the probe against fine-tuning")
-        select = partial(
-            select_winner,
-            settings.storage,
-            settings.study,
-            num_threads=result.packing.cpus,
-            test_again=settings.test_again,
-        )
+        study, rules = (settings.storage, settings.study), SelectionRules.of(settings)
+        run_all = partial(cluster.run_all, result.packing, what="a re-run of the best")
+        num_threads, again = result.packing.cpus, settings.test_again
+        rerun_finalists(*study, rules, run_all, num_threads=num_threads, test_again=again)
+        select = partial(select_winner, *study, rules=rules, num_threads=num_threads, test_again=again)
         winner = cluster.run(result.packing, select, "the refit")
     report = result.folder.location / "report.html"
     write_report(settings.storage, settings.study, report)

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from sepl.bundle.format import BundleManifest, Intervals, ModelBundle, Provenance
+from sepl.bundle.manifest import Member
 from sepl.config import DeviceName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
@@ -126,6 +127,8 @@ class ModelReply(Settings):
     """What may be given in the field `known`; empty: this model is not calibrated for known values."""
     quality: QualityReply
     config: TrialConfig
+    members: list[Member] = Field(default_factory=list)
+    """Of an ensemble; `config` is then that of the first."""
     intervals: Intervals
     provenance: Provenance
     evaluation: Evaluation | None
@@ -176,6 +179,7 @@ def model_reply(bundle: ModelBundle) -> ModelReply:
         known=[_known_reply(task) for task in manifest.tasks if manifest.conditioning and not task.is_graded],
         quality=QualityReply(limits=manifest.quality_limits, is_own=manifest.quality is not None),
         config=manifest.config,
+        members=list(manifest.members),
         intervals=manifest.intervals,
         provenance=manifest.provenance,
         evaluation=bundle.evaluation,

@@ -8,6 +8,7 @@ __all__ = [
     "BundleContent",
     "BundleManifest",
     "Intervals",
+    "Ledger",
     "ModelBundle",
     "Provenance",
     "Registry",
@@ -24,6 +25,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from sepl.bundle.format import BundleContent, ModelBundle, compose_bundle, read_bundle, verify_bundle, write_bundle
+    from sepl.bundle.ledger import Ledger
     from sepl.bundle.manifest import BundleManifest, Intervals, Provenance
     from sepl.bundle.registry import Registry, locate_bundle, open_bundle
     from sepl.bundle.release import release_content
@@ -41,6 +43,7 @@ else:
                 "verify_bundle",
                 "write_bundle",
             ],
+            "ledger": ["Ledger"],
             "manifest": ["BundleManifest", "Intervals", "Provenance"],
             "registry": ["Registry", "locate_bundle", "open_bundle"],
             "release": ["release_content"],

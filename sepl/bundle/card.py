@@ -1,10 +1,20 @@
 """The model card: what a person reads before trusting a model (after Mitchell et al., Model Cards, 2019)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sepl.bundle.conditioning import Conditioning
-from sepl.bundle.manifest import Intervals, Provenance
-from sepl.bundle.skills import KNOWN_HEADER, SKILL_HEADER, confusion_rows, known_rows, skill_caption, skill_rows
+from sepl.bundle.manifest import Intervals, Member, Provenance
+from sepl.bundle.skills import (
+    KNOWN_HEADER,
+    SKILL_HEADER,
+    SUBGROUP_HEADER,
+    confusion_rows,
+    known_rows,
+    skill_caption,
+    skill_rows,
+    subgroup_rows,
+    tell_readings,
+)
 from sepl.config import FusionName, TrialConfig
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.data.imaging.quality import QualityThresholds
@@ -42,11 +52,12 @@ def model_card(
     conditioning: Conditioning | None = None,
     provenance: Provenance,
     evaluation: Evaluation | None,
+    members: Sequence[Member] = (),
 ) -> str:
     """The card as Markdown."""
     sections = (
         f"# {provenance.study}: {len(tasks)} factors from a colour fundus photograph\n",
-        _describe_model(config, tasks, image),
+        _describe_members(members, image) if members else _describe_model(config, tasks, image),
         _describe_training(provenance),
         _describe_skill(evaluation, provenance),
         _describe_intervals(tasks, intervals),
@@ -73,6 +84,19 @@ def _describe_model(config: TrialConfig, tasks: TaskTable, image: ImageSpec) -> 
     )
 
 
+def _describe_members(members: Sequence[Member], image: ImageSpec) -> str:
+    total = sum(member.votes for member in members)
+    rows = [
+        [member.trial, member.model.family, member.model.backbone, member.model.fusion, f"{member.votes / total:.2f}"]
+        for member in members
+    ]
+    return (
+        f"## Model\n\nThe weighted mean of {len(members)} networks, {image.size} px: of values, and of logits of "
+        "binary and graded tasks. Chosen on the validation patients, greedily and with replacement (Caruana et al., "
+        "ICML 2004).\n\n" + _table(["weights of", "family", "backbone", "fusion", "weight"], rows)
+    )
+
+
 _FUSION: dict[FusionName, str] = {
     "none": "Each photograph is judged by itself; a patient's value is the mean over photographs.",
     "mean": "A patient's photographs are joined by the mean of their features; a single one can be judged too.",
@@ -96,7 +120,20 @@ def _describe_skill(evaluation: Evaluation | None, provenance: Provenance) -> st
     if evaluation is None:
         return "## How good it is\n\nNot evaluated on sealed patients.\n"
     skills = f"{skill_caption(evaluation)}\n\n{_table(SKILL_HEADER, skill_rows(evaluation))}"
-    return f"## How good it is\n\n{_warn_of_readings(provenance)}{skills}{_confusions(evaluation)}"
+    warning, told = _warn_of_readings(provenance), _tell_readings(provenance)
+    return f"## How good it is\n\n{warning}{told}{skills}{_confusions(evaluation)}{_subgroups(evaluation)}"
+
+
+def _tell_readings(provenance: Provenance) -> str:
+    told = tell_readings(provenance.sealed_readings, provenance.sealed_studies)
+    return f"{told}\n\n" if told else ""
+
+
+def _subgroups(evaluation: Evaluation) -> str:
+    if not evaluation.subgroups:
+        return ""
+    table = _table(SUBGROUP_HEADER, subgroup_rows(evaluation))
+    return f"\nFor whom it is as good; the skill is against the same median predictor:\n\n{table}"
 
 
 def _confusions(evaluation: Evaluation) -> str:

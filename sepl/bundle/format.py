@@ -27,6 +27,7 @@ from sepl.bundle.manifest import (
     WEIGHTS,
     BundleManifest,
     Intervals,
+    Member,
     Provenance,
     parse_manifest,
     with_id,
@@ -66,6 +67,7 @@ class BundleContent(TypedDict):
     intervals: Intervals
     conditioning: NotRequired[Conditioning | None]
     rules: NotRequired[Mapping[str, str]]
+    members: NotRequired[tuple[Member, ...]]
     provenance: Provenance
     state: Mapping[str, Tensor]
     evaluation: Evaluation | None
@@ -101,7 +103,8 @@ def compose_bundle(**content: Unpack[BundleContent]) -> tuple[ModelBundle, dict[
     Raises ConfigError for a network that is told true labels (propagation 'oracle' or 'shuffled'): it has nothing to
     say of a photograph alone.
     """
-    content["config"].model.check_publishable()
+    for model in (content["config"].model, *(member.model for member in content.get("members", ()))):
+        model.check_publishable()
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in content["state"].items()}
     evaluation = content["evaluation"]
     facts = {name: value for name, value in content.items() if name not in ("state", "evaluation")}
@@ -117,6 +120,7 @@ def compose_bundle(**content: Unpack[BundleContent]) -> tuple[ModelBundle, dict[
         conditioning=content.get("conditioning"),
         provenance=content["provenance"],
         evaluation=evaluation,
+        members=content.get("members", ()),
     ).encode()
     manifest = with_id({**facts, "files": {name: sha256_of(data) for name, data in files.items()}})
     files[MANIFEST] = manifest.to_json()

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from sepl.bundle.conditioning import Conditioning
-from sepl.config import TrialConfig
+from sepl.config import ModelConfig, TrialConfig
 from sepl.data.dataset.scaling import LabelScaler
-from sepl.data.imaging.photograph import ImageSpec
+from sepl.data.imaging.photograph import ImageSpec, Normalisation
 from sepl.data.imaging.quality import QualityThresholds
 from sepl.data.rules import RuleTexts, check_rules
 from sepl.errors import BundleError
@@ -25,7 +25,9 @@ from sepl.storage import sha256_of
 from sepl.tasks import TaskTable
 
 FORMAT = 3
-FORMATS_READ = (1, 2, 3)
+FORMAT_OF_MEMBERS = 4
+"""Of a bundle of several members, which earlier versions could not score; a single network's is still 3."""
+FORMATS_READ = (1, 2, 3, 4)
 """Format 1 had no limits of quality, format 2 no conditioning."""
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
@@ -74,10 +76,32 @@ class Provenance(Settings):
     """Settings that the study tried before this one was chosen."""
     earlier_test_readings: int = Field(default=0, ge=0)
     """How often the study had read its sealed test patients before it tested this model; should be 0."""
+    sealed_readings: int = Field(default=0, ge=0, exclude_if=operator.not_)
+    """How often these patients had been read when this model was published, by all studies of the registry, this
+    reading among them; 0: nobody counted."""
+    sealed_studies: int = Field(default=0, ge=0, exclude_if=operator.not_)
+    """By how many studies."""
     seed: int = 0
     best_epoch: int = Field(default=0, ge=0)
     created: AwareDatetime = Field(default_factory=utc_now)
     sepl_version: str = Field(default_factory=lambda: version("sepl"))
+
+
+class Member(Settings):
+    """One network of an ensemble (`sepl.models.ensemble`)."""
+
+    model: ModelConfig
+    mean: tuple[float, float, float]
+    """Of red, green, blue: how its pixels are normalised, as `ImageSpec` has it."""
+    std: tuple[float, float, float]
+    votes: int = Field(ge=1)
+    """Its weight is this share of all members' votes."""
+    trial: str = ""
+    """Whose weights these are."""
+
+    @property
+    def normalisation(self) -> Normalisation:
+        return Normalisation(self.mean, self.std)
 
 
 class BundleManifest(Settings):
@@ -97,6 +121,8 @@ class BundleManifest(Settings):
     """What known values of a patient do to the others; None: the bundle takes none."""
     rules: RuleTexts = Field(default_factory=dict, exclude_if=operator.not_)
     """By task that values of others decide, its rule."""
+    members: tuple[Member, ...] = Field(default=(), exclude_if=operator.not_)
+    """Of an ensemble; then `config` is that of the first, and `image` tells pixels as that one has them."""
     provenance: Provenance
     files: dict[BundleFile, str]
     """SHA-256 by file name."""
@@ -121,6 +147,11 @@ class BundleManifest(Settings):
         return self
 
     @property
+    def models(self) -> tuple[ModelConfig, ...]:
+        """Of the network, or of every member."""
+        return tuple(member.model for member in self.members) or (self.config.model,)
+
+    @property
     def quality_limits(self) -> QualityThresholds:
         """The limits that apply: its own, or the default ones."""
         return QualityThresholds() if self.quality is None else self.quality
@@ -138,7 +169,8 @@ class BundleManifest(Settings):
 
 def with_id(content: Mapping[str, Any]) -> BundleManifest:
     """The manifest of a content that has no id yet; its id is the study's name and 12 digits of the content's hash."""
-    draft = BundleManifest.model_validate({**content, "bundle_id": ""})
+    number = FORMAT_OF_MEMBERS if content.get("members") else FORMAT
+    draft = BundleManifest.model_validate({**content, "format": number, "bundle_id": ""})
     return draft.model_copy(update={"bundle_id": _make_id(draft, draft.content())})
 
 

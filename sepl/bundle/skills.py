@@ -4,6 +4,7 @@ from rich.table import Table
 
 from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.metrics.known import KnownEvaluation, KnownSkill
+from sepl.metrics.subgroups import LEAST
 from sepl.reports.numbers import figure
 from sepl.tasks import TaskTable
 
@@ -45,6 +46,16 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def subgroup_table(evaluation: Evaluation) -> Table:
+    """For a terminal: mean skill of groups of patients."""
+    table = Table(title="Mean skill of groups of patients", title_justify="left")
+    for heading in SUBGROUP_HEADER:
+        table.add_column(heading, justify="right" if heading in ("n", "mean skill") else "left")
+    for row in subgroup_rows(evaluation):
+        table.add_row(*row)
+    return table
+
+
 def known_table(evaluation: KnownEvaluation, tasks: TaskTable) -> Table:
     """For a terminal: what knowing these values brings to the others."""
     table = Table(
@@ -76,6 +87,29 @@ def known_rows(evaluation: KnownEvaluation, tasks: TaskTable) -> list[tuple[str,
 def _known_skill(skill: KnownSkill) -> tuple[str, ...]:
     found = (skill.unknown, skill.known, skill.floor, skill.known_over_floor, skill.shuffled)
     return tuple(map(str, found))
+
+
+SUBGROUP_HEADER = ("patients by", "group", "n", "mean skill")
+
+
+def subgroup_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """One row a group of patients, under `SUBGROUP_HEADER`."""
+    return [
+        (row.by, row.group, str(row.num_patients), TOO_FEW if row.mean_skill is None else str(row.mean_skill))
+        for row in evaluation.subgroups
+    ]
+
+
+TOO_FEW = f"too few to tell (fewer than {LEAST})"
+
+
+def tell_readings(num_readings: int, num_studies: int) -> str:
+    """How often sealed patients were read, in a sentence; empty when nobody counted."""
+    if not num_readings:
+        return ""
+    times = "once" if num_readings == 1 else f"{num_readings} times"
+    studies = "1 study" if num_studies == 1 else f"{num_studies} studies"
+    return f"These sealed patients have been read {times} by {studies}."
 
 
 def grade_measures(task: TaskEvaluation) -> tuple[str, str]:

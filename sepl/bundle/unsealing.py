@@ -72,3 +72,10 @@ class UnsealingRecord:
         if not self._place.exists():
             return _Unsealings(study=self.study, fingerprint=self.fingerprint)
         return _Unsealings.parse_json(self._place.read_bytes(), self._place.uri, BundleError)
+
+
+def readings_by_study(registry: Location, fingerprint: str) -> dict[str, int]:
+    """How often each study of a registry noted that it reads the sealed patients of this dataset."""
+    files = [file for file in (registry / FOLDER).list_folder() if not file.name.startswith(".")]
+    notes = [_Unsealings.parse_json(file.read_bytes(), file.uri, BundleError) for file in files]
+    return {note.study: len(note.readings) for note in notes if note.fingerprint == fingerprint}

@@ -3,19 +3,21 @@
 P patients · B resamples · T tasks
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sepl.metrics.bootstrap import Estimate, estimate, mean_estimate, median_of_present, resample_patients
 from sepl.metrics.floor import fit_floor
 from sepl.metrics.grades import count_confusions, usual_level
 from sepl.metrics.known import KnownEvaluation
 from sepl.metrics.measures import measures_of, skill_resamples
+from sepl.metrics.subgroups import Groups, SubgroupEvaluation, evaluate_subgroups
 from sepl.metrics.weighted import weighted_mean
 from sepl.settings import Settings
 from sepl.tasks import Task, TaskKind, TaskRole, TaskSplit, TaskTable
@@ -81,6 +83,8 @@ class Evaluation(Settings):
     tasks: tuple[TaskEvaluation, ...]
     known: tuple[KnownEvaluation, ...] = ()
     """How good it is on the same patients when values of theirs are known, by declared pattern."""
+    subgroups: tuple[SubgroupEvaluation, ...] = Field(default=(), exclude_if=operator.not_)
+    """How good it is for some of them; empty where nothing tells patients apart."""
 
     def __getitem__(self, name: str) -> TaskEvaluation:
         return next(task for task in self.tasks if task.name == name)
@@ -119,6 +123,7 @@ def evaluate(
     half_widths: Mapping[str, float | None] | None = None,
     in_sets: Mapping[str, NDArray[np.bool_]] | None = None,
     reachable_skill: Mapping[str, float] | None = None,
+    groups: Groups | None = None,
     num_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -135,12 +140,10 @@ def evaluate(
         half_widths: half widths of the prediction intervals, in units, by task.
         in_sets: of graded tasks that have sets of levels instead, by task, whether each patient's (P,) holds the label.
         reachable_skill: by task, where known.
+        groups: of the patients, as `patient_groups` has them.
     """
     weights_BP = resample_patients(len(labels_PT), num_bootstrap, seed)
-    medians_T = [
-        (usual_level if task.is_graded else median_of_present)(train_labels_PT[:, index])
-        for index, task in enumerate(tasks)
-    ]
+    medians_T = _constants(train_labels_PT, tasks)
     sample = _Sample(
         values_PT, labels_PT, medians_T, weights_BP, half_widths or {}, in_sets or {}, reachable_skill or {}
     )
@@ -163,7 +166,18 @@ def evaluate(
         tasks=tuple(
             _evaluate_task(index, task, task_split.role(task.name), sample, skills) for index, task in enumerate(tasks)
         ),
+        subgroups=evaluate_subgroups(
+            values_PT, labels_PT, medians_T, tasks, groups or {}, num_bootstrap=num_bootstrap, seed=seed
+        ),
     )
+
+
+def _constants(train_labels_PT: Floats, tasks: TaskTable) -> list[float]:
+    """By task, what the constant predictor says."""
+    return [
+        (usual_level if task.is_graded else median_of_present)(train_labels_PT[:, index])
+        for index, task in enumerate(tasks)
+    ]
 
 
 def _evaluate_task(index: int, task: Task, role: TaskRole, sample: _Sample, skills: _Skills) -> TaskEvaluation:

@@ -72,7 +72,7 @@ def predict_told(
                 None if table_NT is None else torch.from_numpy(table_NT.astype(np.float32)).to(device)
                 for table_NT in tables
             ]
-            if network.fusion is not None and patients is not None:
+            if network.joins_patients and patients is not None:
                 return _predict_patients(network, inputs, torch.from_numpy(patients).to(device), labels)
             return _predict_photographs(network, inputs, labels)
     finally:
@@ -122,7 +122,7 @@ def join_patients(
         return patient_outputs(kept_N.cpu().numpy(), patient_N, network.tasks)
     index_N = torch.from_numpy(patient_N).to(kept_N.device)
     told_PT = None if known_PT is None else torch.from_numpy(known_PT.astype(np.float32)).to(kept_N.device)
-    if network.fusion is not None:
+    if network.joins_patients:
         sets = PhotographSets(index_N, int(patient_N.max()) + 1)
         return network.judge(kept_N, Context(sets, told_PT)).double().cpu().numpy()
     context = NO_CONTEXT if told_PT is None else Context(labels_BT=told_PT.index_select(0, index_N))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sepl.bundle.conditioning import FittedOn, default_patterns
 from sepl.bundle.format import BundleContent, compose_bundle
-from sepl.bundle.manifest import Intervals, Provenance
+from sepl.bundle.manifest import Intervals, Member, Provenance
 from sepl.config import TrialConfig
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import Normalisation
@@ -21,7 +21,7 @@ from sepl.scoring.conditioning import fit_conditioning
 from sepl.scoring.evaluation import check_fit, evaluate_bundle, per_patient
 from sepl.scoring.intervals import calibrate
 from sepl.scoring.scorer import Scorer
-from sepl.scoring.told import network_inputs, told_by_pattern
+from sepl.scoring.told import told_by_pattern, told_tasks
 
 _NUM_BOOTSTRAP = 1000
 
@@ -67,11 +67,13 @@ def calibrated_content(
     normalisation: Normalisation | None = None,
     *,
     unvalidated: Mapping[str, Tensor] | None = None,
+    members: tuple[Member, ...] = (),
 ) -> BundleContent:
     """What a bundle holds but its evaluation: for who notes something before the sealed patients are read.
 
     `unvalidated` are weights of the same setting, it may be `state` itself, that were not trained on the validation
     patients: how errors go together is then fitted on these patients too, not on the calibration patients alone.
+    `members` are those of an ensemble whose state this is, and `config` the first one's.
     """
     if normalisation is None:
         normalisation = backbone_normalisation(config.model.backbone, config.model.weights)
@@ -87,7 +89,11 @@ def calibrated_content(
         state=state,
         evaluation=None,
     )
-    return recalibrated_content(content, dataset, unvalidated)
+    return recalibrated_content(_with_members(content, members), dataset, unvalidated)
+
+
+def _with_members(content: BundleContent, members: tuple[Member, ...]) -> BundleContent:
+    return BundleContent(**{**content, "members": members}) if members else content
 
 
 def recalibrated_content(
@@ -123,7 +129,7 @@ def recalibrated_content(
         declared,
         is_calibration_P=np.arange(len(outputs_PO)) < num_calibration,
         fitted_on=fitted_on,
-        network_inputs=network_inputs(content["config"].model, tasks),
+        network_inputs=told_tasks(scorer.bundle.manifest.models, tasks),
         told=told,
     )
     return BundleContent(**{**content, "intervals": intervals, "conditioning": conditioning})
@@ -141,21 +147,19 @@ def calibrated_anew(scorer: Scorer, dataset: PreparedDataset) -> BundleContent:
         raise DatasetError(f"{dataset.uri}: cohort split calibration should hold patients, holds none")
     manifest = bundle.manifest
     is_own = manifest.provenance.fingerprint == dataset.fingerprint
-    content = recalibrated_content(
-        BundleContent(
-            config=manifest.config,
-            tasks=manifest.tasks,
-            image=manifest.image,
-            quality=manifest.quality,
-            scaler=manifest.scaler,
-            rules=dataset.manifest.rules if is_own else manifest.rules,
-            intervals=manifest.intervals,
-            provenance=manifest.provenance,
-            state=bundle.state,
-            evaluation=None,
-        ),
-        dataset,
+    content = BundleContent(
+        config=manifest.config,
+        tasks=manifest.tasks,
+        image=manifest.image,
+        quality=manifest.quality,
+        scaler=manifest.scaler,
+        rules=dataset.manifest.rules if is_own else manifest.rules,
+        intervals=manifest.intervals,
+        provenance=manifest.provenance,
+        state=bundle.state,
+        evaluation=None,
     )
+    content = recalibrated_content(_with_members(content, manifest.members), dataset)
     is_same = _is_close(content["intervals"], manifest.intervals)
     return BundleContent(**{**content, "evaluation": bundle.evaluation if is_same else None})
 

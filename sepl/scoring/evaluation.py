@@ -11,6 +11,7 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.imaging.photograph import ImageSpec
 from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation, evaluate
+from sepl.metrics.subgroups import Groups, patient_groups
 from sepl.models.predict import patient_outputs
 from sepl.scoring.intervals import calibrated_values
 from sepl.scoring.known import check_known
@@ -65,6 +66,7 @@ def evaluate_bundle(
         half_widths=manifest.intervals.half_widths,
         in_sets=sets_that_hold(found.levels, labels_PT, manifest.tasks),
         reachable_skill=dataset.manifest.reachable_skill,
+        groups=_groups(dataset, cohort_split, labels_PT),
         num_bootstrap=num_bootstrap,
     )
     evaluation = with_set_sizes(evaluation, found.levels, labels_PT, manifest.tasks)
@@ -109,6 +111,11 @@ def per_patient(scorer: Scorer, dataset: PreparedDataset, cohort_split: str) -> 
     outputs_NO = scorer.outputs(photographs.shards, photographs.patient_index)
     outputs_PO = patient_outputs(outputs_NO, photographs.patient_index, dataset.tasks)
     return outputs_PO, photographs.labels_per_patient(dataset.tasks)
+
+
+def _groups(dataset: PreparedDataset, cohort_split: str, labels_PT: Floats) -> Groups:
+    photographs = dataset.photographs(cohort_split)
+    return patient_groups(labels_PT, dataset.tasks, photographs.sites, photographs.cameras, photographs.patient_index)
 
 
 def check_fit(bundle: ModelBundle, dataset: PreparedDataset) -> None:

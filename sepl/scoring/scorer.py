@@ -26,13 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sepl.bundle.format import ModelBundle
+from sepl.bundle.members import load_network
 from sepl.config import DeviceName
 from sepl.device import pick_device
-from sepl.errors import BundleError
 from sepl.execution.cores import num_cores
 from sepl.memory import keep_freed_memory
-from sepl.models.build import build_network
-from sepl.models.parts.network import MultiTaskNetwork
 from sepl.models.predict import join_patients, predict_told, represent_pixels
 from sepl.scoring.judged import Judged, judge_photograph, score_judged
 from sepl.scoring.known import NOTHING, Given, KnownValues, check_known, check_rows, join_known, network_told
@@ -79,7 +77,7 @@ class Scorer:
         self.device = pick_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.network = _load_network(bundle).to(self.device)
+        self.network = load_network(bundle).to(self.device)
         if bundle.manifest.quality is None:
             _log.warning("bundle %s carries no limits of quality; the default ones apply", bundle.bundle_id)
 
@@ -316,22 +314,6 @@ def _is_number(told_O: NDArray[np.float64] | None) -> bool:
 
 def _full_precision() -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-
-
-def _load_network(bundle: ModelBundle) -> MultiTaskNetwork:
-    manifest = bundle.manifest
-    image = manifest.image
-    network = build_network(
-        manifest.config.model, manifest.tasks, image.size, initialise=False, normalisation=image.normalisation
-    )
-    try:
-        network.load_state_dict(bundle.state)
-    except RuntimeError as problem:
-        first_lines = " ".join(str(problem).split()[:40])
-        raise BundleError(
-            f"{bundle.bundle_id}: weights should fit the bundle's own config, do not: {first_lines}"
-        ) from None
-    return network.eval()
 
 
 def _same(data: bytes) -> bytes:

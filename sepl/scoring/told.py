@@ -33,6 +33,12 @@ def network_inputs(config: ModelConfig, tasks: TaskTable) -> tuple[str, ...]:
     return tuple(task.name for task in tasks if task.name in priors and not task.is_graded)
 
 
+def told_tasks(models: Sequence[ModelConfig], tasks: TaskTable) -> tuple[str, ...]:
+    """`network_inputs` of a network, or of any member of an ensemble."""
+    told = {name for model in models for name in network_inputs(model, tasks)}
+    return tuple(name for name in tasks.names if name in told)
+
+
 def join_told(
     network: MultiTaskNetwork, kept_N: Tensor, patient_N: NDArray[np.int64], told: Mapping[int, Floats]
 ) -> dict[int, Floats]:
@@ -76,7 +82,7 @@ def told_by_pattern(
     It is told the labels of these; what it says where one is absent is of no meaning.
     """
     manifest = scorer.bundle.manifest
-    inputs, tasks = set(network_inputs(manifest.config.model, manifest.tasks)), manifest.tasks
+    inputs, tasks = set(told_tasks(manifest.models, manifest.tasks)), manifest.tasks
     patterns = [known for known in all_patterns(declared, tasks) if inputs & set(known)]
     photographs = dataset.photographs(cohort_split)
     labels_PT = as_known(photographs.labels_per_patient(tasks), tasks)

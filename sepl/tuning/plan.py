@@ -29,6 +29,9 @@ _LEAST = {
     "probe_cache_gb": 0,
     "checkpoint_seconds": 0,
     "seed": 0,
+    "finalists": 1,
+    "finalist_seeds": 1,
+    "ensemble": 0,
 }
 _SAME = {
     "fingerprint": "--data",

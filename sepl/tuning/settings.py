@@ -33,6 +33,15 @@ class StudySettings(Settings):
     """Configurations whose network has more are refused before they are trained."""
     max_ms_per_photograph: float | None = None
     """Configurations whose network takes longer for one photograph on the machines of the trials are refused."""
+    finalists: int = 3
+    """The best so many configurations are trained again on fresh folds before one wins; 1: the first of the search
+    wins as it stands."""
+    finalist_seeds: int = 3
+    """How often each of them is trained again, each time with another seed and fold."""
+    compare: bool = False
+    """Train the paper's setting and hard sharing on the same folds, for the report."""
+    ensemble: int = 0
+    """Publish an ensemble of so many members at most, chosen among the kept checkpoints; 0: a single model."""
     probe: Literal["auto", "off", "only"] = "auto"
     """Try heads on frozen features before the trials: auto where the space has initial weights; only: no trials."""
     probe_heads: int = 64

@@ -9,7 +9,8 @@ from bundles import bundle_content, planted_conditioning
 
 from jobs import evaluate
 from sepl.bundle.conditioning import Conditioning
-from sepl.bundle.format import Intervals, write_bundle
+from sepl.bundle.format import Intervals, read_bundle, write_bundle
+from sepl.bundle.ledger import FOLDER, Ledger
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.data.dataset.scaling import LabelScaler
 from sepl.data.imaging.photograph import ImageSpec
@@ -17,6 +18,7 @@ from sepl.data.imaging.quality import Limits, QualityThresholds
 from sepl.errors import ConfigError, DatasetError
 from sepl.metrics import Evaluation
 from sepl.models.build import build_network
+from sepl.storage import resolve
 from sepl.tasks import TaskTable
 
 
@@ -146,6 +148,29 @@ def test_known_values_of_a_bundle_that_takes_none_are_refused(dataset: PreparedD
 
     with pytest.raises(ConfigError, match=r"calibrate anew with `python -m jobs.calibrate"):
         evaluate.main(str(tmp_path / "bundle"), dataset.uri, str(tmp_path / "out.json"), known=("age",), device="cpu")
+
+
+def test_a_reading_of_the_sealed_patients_is_counted_beside_the_output_or_in_the_registry(
+    dataset: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_bundle(tmp_path / "bundle", dataset)
+    bundle_id = read_bundle(tmp_path / "bundle").bundle_id
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "bundle").rename(tmp_path / "registry" / bundle_id)
+    out = tmp_path / "out" / "evaluation.json"
+    where = str(tmp_path / "registry" / bundle_id)
+
+    evaluate.main(where, dataset.uri, str(out), "validation", device="cpu")
+    assert not (tmp_path / "registry" / FOLDER).exists()
+    for _ in range(2):
+        evaluate.main(where, dataset.uri, str(out), "test", device="cpu")
+
+    readings = Ledger(resolve(tmp_path / "registry")).readings()
+    assert [(row.study, row.bundle, row.command) for row in readings] == [("drawn", bundle_id, "jobs.evaluate")] * 2
+    assert "These sealed patients have been read 2 times by 1 study." in capsys.readouterr().out
+    _write_bundle(tmp_path / "elsewhere", dataset)
+    evaluate.main(str(tmp_path / "elsewhere"), dataset.uri, str(out), "test", device="cpu")
+    assert len(Ledger(resolve(tmp_path / "out")).readings()) == 1
 
 
 def _write_bundle(

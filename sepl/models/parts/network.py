@@ -62,9 +62,14 @@ class MultiTaskNetwork(nn.Module):
         """Whose outputs these are; `sepl.models.build` tells. Without it, every task has one."""
 
     @property
+    def joins_patients(self) -> bool:
+        """Whether a patient's photographs are judged together, by the network itself."""
+        return self.fusion is not None
+
+    @property
     def waits_for_patients(self) -> bool:
         """Whether outputs rest on more than a photograph: the patient's others, or what is known of the patient."""
-        return self.fusion is not None or self.takes_known
+        return self.joins_patients or self.takes_known
 
     def forward(self, images_BCHW: Tensor, context: Context = NO_CONTEXT) -> Tensor:
         """Outputs (B, O) of normalised images (see `sepl.models.pixels.to_input`); with fusion and sets, (P, O)."""

@@ -61,6 +61,18 @@ class TrainSet:
     patient_N: Tensor
     """On the CPU; 0 … P−1, whose each is."""
 
+    @classmethod
+    def of(cls, photographs: Photographs, pixels: PixelSource, scaler: LabelScaler, device: torch.device) -> "TrainSet":
+        """Of these photographs, whose pixels these are."""
+        scaled_NT = scaler.scale(photographs.labels_NT)
+        present_NT = np.isfinite(scaled_NT)
+        return cls(
+            pixels=pixels,
+            targets_NT=_on_device(np.where(present_NT, scaled_NT, 0.0), device),
+            present_NT=_on_device(present_NT, device),
+            patient_N=torch.from_numpy(photographs.patient_index),
+        )
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """Enough for every photograph; never so many that a batch would hold one, on which batch norm fails."""
         num_photographs = self.pixels.num_photographs
@@ -184,14 +196,7 @@ def _train_set(dataset: PreparedDataset, cohort_splits: Sequence[str], device: t
             f"{dataset.uri}: training should have two photographs or more in {', '.join(cohort_splits)}, "
             f"had {photographs.num_photographs}"
         )
-    scaled_NT = dataset.scaler.scale(photographs.labels_NT)
-    present_NT = np.isfinite(scaled_NT)
-    return TrainSet(
-        pixels=open_pixels(photographs.shards, device),
-        targets_NT=_on_device(np.where(present_NT, scaled_NT, 0.0), device),
-        present_NT=_on_device(present_NT, device),
-        patient_N=torch.from_numpy(photographs.patient_index),
-    )
+    return TrainSet.of(photographs, open_pixels(photographs.shards, device), dataset.scaler, device)
 
 
 def _validation_set(dataset: PreparedDataset, cohort_split: str, known: KnownJudge | None) -> ValidationSet:

@@ -5,6 +5,7 @@ STORAGE/STUDY/optuna.db          the trials, unless --optuna-url names a databas
 STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results and checkpoints of trials
 STORAGE/STUDY/affinity.json      how tasks help each other, of a study that was given it
 STORAGE/STUDY/costs/             what networks cost in use (`costs`)
+STORAGE/STUDY/finalists/         the best, trained again, and what they came to
 STORAGE/STUDY/leaderboard.json   the finished trials, best first
 STORAGE/STUDY/report.html
 STORAGE/registry/                bundles

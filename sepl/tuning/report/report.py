@@ -28,6 +28,7 @@ from sepl.tuning.report.figures import (
 from sepl.tuning.report.pareto import cost_section
 from sepl.tuning.report.probe import probe_section, verdict
 from sepl.tuning.report.rungs import rungs_section
+from sepl.tuning.report.winner import finalists_section, readings_told, subgroups_section
 from sepl.tuning.results.importance import Importance, importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 from sepl.tuning.results.tables import CLOSED_FORM
@@ -48,9 +49,12 @@ def write_report(storage: str, study: str, out: Location) -> None:
     sections = [
         verdict(folder, board),
         _summary(board, evaluation, trials.user_attrs.get(ENDED)),
+        readings_told(folder, record),
         _skill_section(evaluation),
+        subgroups_section(evaluation),
         _known_section(evaluation, manifest),
         grades_section(evaluation),
+        finalists_section(folder),
         html.section(
             "Optimisation history",
             html.plot(history_figure(board), "history"),

@@ -1,7 +1,8 @@
 """The Ray cluster that a study runs on: one started here, or one that is already there."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from sepl.distributed.ray_patches import trials_in_prestarted_workers
 from sepl.distributed.remote import Tell, run_remotely
 from sepl.distributed.sight import check_every_node
 from sepl.errors import StorageError
+from sepl.execution.executor import WorkerError
 from sepl.storage import resolve
 from sepl.tuning.record.record import RECORD
 from sepl.tuning.trials.packing import Packing
@@ -64,6 +66,40 @@ class Cluster:
             tell=tell,
             what=what,
             waiting=lambda: tell_waiting(f"{what}: {describe_wait(packing.cpus, gpus)}"),
+            wait_seconds=WAIT_SECONDS,
+        )
+
+    def run_all(
+        self, packing: Packing, functions: Sequence[Callable[[Tell], T]], what: str, tell: Tell = print
+    ) -> Iterator[T]:
+        """What functions come to, each in a Ray task with a trial's share, in the order in which they end.
+
+        As many go at once as trials do. One whose process died is tried once more. Raises as `run`; those that have not
+        begun are then left out.
+        """
+        pool = ThreadPoolExecutor(packing.concurrency, thread_name_prefix="task")
+        try:
+            tasks = [pool.submit(self._run_twice_at_most, packing, function, what, tell) for function in functions]
+            for task in as_completed(tasks):
+                yield task.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run_twice_at_most(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell) -> T:
+        try:
+            return self._run_in_task(packing, function, what, tell)
+        except WorkerError as problem:
+            tell(f"{problem}; once more")
+            return self._run_in_task(packing, function, what, tell)
+
+    def _run_in_task(self, packing: Packing, function: Callable[[Tell], T], what: str, tell: Tell) -> T:
+        return run_remotely(
+            function,
+            num_cpus=packing.cpus,
+            num_gpus=packing.gpus,
+            tell=tell,
+            what=what,
+            waiting=lambda: tell_waiting(f"{what}: {describe_wait(packing.cpus, packing.gpus)}"),
             wait_seconds=WAIT_SECONDS,
         )
 

@@ -7,15 +7,16 @@ the fifth, in turn.
 import numpy as np
 
 from sepl.bundle.conditioning import parse_pattern
-from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.dataset.dataset import Photographs, PreparedDataset
 from sepl.scoring.cross_fit import cross_condition
 from sepl.scoring.told import as_known
 from sepl.training.input.batches import KnownJudge
 
 
-def judge_known(pattern: str, dataset: PreparedDataset) -> KnownJudge:
-    """Of the dataset's validation patients; `pattern` such as age+sex."""
-    tasks, photographs = dataset.tasks, dataset.photographs("validation")
+def judge_known(pattern: str, dataset: PreparedDataset, photographs: Photographs | None = None) -> KnownJudge:
+    """Of the patients of these photographs, the dataset's validation patients unless given; `pattern` such as
+    age+sex."""
+    tasks, photographs = dataset.tasks, photographs or dataset.photographs("validation")
     known = parse_pattern(pattern, tasks, "--known-pattern")
     labels_PT = photographs.labels_per_patient(dataset.tasks)
     told_PT = np.where(np.isin(tasks.names, known), as_known(labels_PT, tasks), np.nan)

@@ -17,7 +17,7 @@ from sepl.scoring.evaluation import evaluate_bundle, per_patient
 from sepl.scoring.known import Given, network_told, score_known
 from sepl.scoring.rows import Score
 from sepl.scoring.scorer import Scorer
-from sepl.scoring.told import as_known, network_inputs, told_by_pattern, told_per_patient
+from sepl.scoring.told import as_known, network_inputs, told_by_pattern, told_per_patient, told_tasks
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,8 @@ def test_a_networks_inputs_are_the_priors_of_one_that_was_trained_so(dataset: Pr
 
     assert network_inputs(told, dataset.tasks) == ("age", "sbp")
     assert network_inputs(told.model_copy(update={"known_share": 0.0}), dataset.tasks) == ()
+    other = ModelConfig(task_split="sex", known_share=0.2)
+    assert told_tasks([told, other], dataset.tasks) == ("sex", "age", "sbp")
 
 
 def test_patterns_that_the_network_is_told_of_have_residuals_of_their_own(

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
-from builders import build_dataset
 from safetensors.torch import load_file, save_file
 
 from sepl.bundle.format import read_bundle, write_bundle
@@ -26,63 +24,15 @@ from sepl.scoring.scorer import Scorer
 from sepl.training.input.batches import TrainingData
 from sepl.training.refit import refit
 from sepl.training.supervised.run import TrainingRun, train
-from sepl.tuning import selection
-from sepl.tuning.record.record import ENDED, StudyFolder, StudyRecord
-from sepl.tuning.selection import select_winner
+from sepl.tuning.record.record import StudyFolder
+from sepl.tuning.selection import publication, select_winner
 
-PARAMS = {
-    "backbone": "test_resnet",
-    "num_epochs": 6,
-    "hidden_width": 16,
-    "batch_size": 8,
-    "learning_rate": 3e-3,
-    "task_split": "demographic",
-    "num_experts": 2,
-}
 Make = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return build_dataset(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
-    """Makes a study named 'done' below tmp_path with one full trial whose best epoch was the second."""
-
-    def make(fingerprint: str = dataset.fingerprint, ended: bool = True, full: bool = True, **attributes: str) -> None:
-        folder = StudyFolder.at(str(tmp_path), "done")
-        study = optuna.create_study(study_name="done", storage=folder.open_optuna_storage(None), direction="maximize")
-        folder.write(
-            StudyRecord(
-                study="done",
-                dataset=str(dataset.uri),
-                fingerprint=fingerprint,
-                space="space.py",
-                space_sha256="",
-                num_epochs=6,
-                seed=0,
-                optuna_url=None,
-            )
-        )
-        trial = study.ask()
-        for name, value in {"config": PARAMS, **attributes}.items():
-            trial.set_user_attr(name, value)
-        for epoch, skill in enumerate([0.1, 0.3, 0.3], start=1):
-            trial.report(skill, epoch)
-        if full:
-            study.tell(trial, 0.3)
-        else:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        if ended:
-            study.set_user_attr(ENDED, "all trials are finished")
-
-    return make
+Params = dict[str, Any]
 
 
 def test_the_winner_is_published_with_what_scores_it_needs(
-    make_study: Make, tmp_path: Path, dataset: PreparedDataset
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset, params: Params
 ) -> None:
     make_study()
 
@@ -90,7 +40,7 @@ def test_the_winner_is_published_with_what_scores_it_needs(
 
     manifest = Registry(tmp_path / "registry").show("done").manifest
     assert manifest.bundle_id == winner.bundle_id
-    assert manifest.config == TrialConfig.from_params(PARAMS)
+    assert manifest.config == TrialConfig.from_params(params)
     assert manifest.provenance.best_epoch == 2
     assert manifest.provenance.trial == "trial 0"
     assert set(manifest.intervals.half_widths) | set(manifest.intervals.temperatures) == set(dataset.tasks.names)
@@ -126,8 +76,8 @@ def test_the_sealed_patients_are_read_once(make_study: Make, tmp_path: Path, mon
     assert len(Registry(tmp_path / "registry").list()) == 1
 
 
-def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDataset) -> None:
-    config = TrialConfig.from_params(PARAMS)
+def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDataset, params: Params) -> None:
+    config = TrialConfig.from_params(params)
     told: list[str] = []
 
     state = refit(config, dataset, tell=told.append)
@@ -140,13 +90,13 @@ def test_the_refit_learns_from_train_and_validation_patients(dataset: PreparedDa
 
 
 def test_when_the_refit_diverges_the_trials_own_weights_are_published(
-    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch, params: Params
 ) -> None:
-    run = TrainingRun(TrialConfig.from_params(PARAMS), TrainingData.load(dataset))
+    run = TrainingRun(TrialConfig.from_params(params), TrainingData.load(dataset))
     run.run_epoch()
     run.save(tmp_path / "checkpoint")
     make_study(checkpoint=str(tmp_path / "checkpoint"))
-    monkeypatch.setattr(selection, "refit", _diverge)
+    monkeypatch.setattr(publication, "refit", _diverge)
     told: list[str] = []
 
     winner = select_winner(str(tmp_path), "done", told.append)
@@ -264,8 +214,10 @@ def test_two_processes_never_select_at_once(make_study: Make, tmp_path: Path) ->
         select_winner(str(tmp_path), "done")
 
 
-def test_a_bundle_says_how_its_network_normalises_and_is_scored_so(dataset: PreparedDataset, tmp_path: Path) -> None:
-    config = TrialConfig.from_params(PARAMS)
+def test_a_bundle_says_how_its_network_normalises_and_is_scored_so(
+    dataset: PreparedDataset, tmp_path: Path, params: Params
+) -> None:
+    config = TrialConfig.from_params(params)
     run = TrainingRun(config, TrainingData.load(dataset, device="cpu"))
     provenance = Provenance(study="s", dataset_uri=dataset.uri, fingerprint=dataset.fingerprint)
 
@@ -281,15 +233,15 @@ def test_a_bundle_says_how_its_network_normalises_and_is_scored_so(dataset: Prep
 
 
 def test_own_weights_of_photographs_normalised_otherwise_are_not_published(
-    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+    make_study: Make, tmp_path: Path, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch, params: Params
 ) -> None:
-    run = TrainingRun(TrialConfig.from_params(PARAMS), TrainingData.load(dataset))
+    run = TrainingRun(TrialConfig.from_params(params), TrainingData.load(dataset))
     run.save(tmp_path / "checkpoint")
     told = load_file(tmp_path / "checkpoint" / "objective.safetensors")
     del told["normalisation"]  # as a save of the time when all were trained as for ImageNet
     save_file(told, tmp_path / "checkpoint" / "objective.safetensors")
     make_study(checkpoint=str(tmp_path / "checkpoint"))
-    monkeypatch.setattr(selection, "refit", _diverge)
+    monkeypatch.setattr(publication, "refit", _diverge)
 
     with pytest.raises(StudyError, match="normalised as its backbone's, were of an earlier version's"):
         select_winner(str(tmp_path), "done", lambda _: None)

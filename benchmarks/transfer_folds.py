@@ -7,7 +7,8 @@
 and validation patients are dealt into folds, by patient; each fold is predicted by what was fitted on the others, and
 all of them are judged together. Nothing is chosen on who is judged:
 
-- packaged        SePL's heads on the frozen backbone, in the setting of `benchmarks.transfer`, as the last epoch left them
+- packaged        SePL's heads on the frozen backbone, in the setting of `benchmarks.transfer`, weights of the last
+                  epoch
 - frozen          ridge and logistic regressions on the same features, penalties cross-validated among the others
 
 Intervals are 95 % percentile intervals over resamples of patients, and of seeds; of differences paired. The JSON's

@@ -315,3 +315,31 @@ def _advance(searcher: TruthfulOptunaSearch, running: dict[str, int], trial_id: 
     else:
         searcher.on_trial_complete(trial_id, error=True)
     del running[trial_id]
+
+
+def test_a_paused_trial_stays_paused_over_an_interruption_and_is_pruned_when_it_never_goes_on(driver: Driver) -> None:
+    killed = driver()
+    killed.suggest("a")
+    killed.note_checkpoint("a", "/checkpoints/1")
+    killed.on_trial_complete("a", result(1, 0.1, paused=True))
+    after = driver()
+
+    assert [trial.number for trial in after.paused()] == [0]
+    assert [row.state for row in leaderboard(after.study).root] == ["waiting"]
+    after.retire_paused()
+    assert only_trial(after).state == TrialState.PRUNED
+    assert only_trial(after).intermediate_values == {1: 0.1}
+
+
+def test_a_paused_trial_goes_on_with_all_it_had(searcher: TruthfulOptunaSearch) -> None:
+    first = searcher.suggest("a")
+    searcher.note_checkpoint("a", "/checkpoints/1")
+    searcher.on_trial_complete("a", result(1, 0.1, paused=True))
+
+    config = searcher.resume("b", 0)
+    run(searcher, "b", [0.1, *[0.2] * (NUM_EPOCHS - 1)])
+
+    assert config == {**first, "earlier": [(1, 0.1)], "resume_from": "/checkpoints/1", "part": 1}
+    assert only_trial(searcher).state == TrialState.COMPLETE
+    assert only_trial(searcher).value == 0.2
+    assert searcher.paused() == []

@@ -37,7 +37,7 @@ from sepl.tuning.search.backends.curve_table import CurveTable
 from sepl.tuning.search.schedulers.build import SchedulerName
 
 CONSOLE = Console(highlight=False)
-TABLE = Path(__file__).parent / "tables" / "search.parquet"
+_RESULTS = Path(__file__).parent / "results"
 STOCK, OURS = "stock OptunaSearch + ASHA", "ours"
 SAMPLERS = ("tpe", "tpe_rank", "cqr", "random")
 TOLERANCE = 0.01
@@ -73,16 +73,20 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = benchmark_parser(__doc__)
-    parser.add_argument("--table", type=Path, default=TABLE, metavar="FILE", help="Parquet table of curves")
-    parser.add_argument("--num-seeds", type=int, help="20, with --quick as many")
+    parser.add_argument("--table", type=Path, default=_newest_table(), metavar="FILE", help="Parquet table of curves")
+    parser.add_argument("--num-seeds", type=int, help="20; 5 with --quick")
     parser.add_argument("--workers", type=int, default=4, help="trials at once")
     parser.add_argument("--scheduler", choices=get_args(SchedulerName), default="asha")
     parser.add_argument("--sampler", choices=SAMPLERS, default="tpe")
     parser.add_argument("--grace-epochs", type=_grace, default=1, help="a number or auto")
     parser.add_argument("--all", action="store_true", help="every scheduler with every sampler beside")
     options = parser.parse_args()
-    options.num_seeds = options.num_seeds or 20
+    options.num_seeds = options.num_seeds or (5 if options.quick else 20)
     return options
+
+
+def _newest_table() -> Path:
+    return max(_RESULTS.glob("*-search_table.parquet"), default=_RESULTS / "search_table.parquet")
 
 
 def _grace(text: str) -> int | str:

@@ -1,6 +1,7 @@
 """Ways to search, and what each costs until it has a setting as good as the table's best: in simulated time."""
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +23,20 @@ RAYS_REDUCTION_FACTOR = 4  # default of ray.tune.schedulers.ASHAScheduler in 2.6
 
 
 class StockOptunaSearch(TruthfulOptunaSearch):
-    """As Ray's `OptunaSearch` (2.60): every trial is COMPLETE with its last value, wherever it was stopped."""
+    """As Ray's `OptunaSearch` (2.60): every trial is COMPLETE with its last value, wherever it was stopped.
+
+    One that diverged, which stock leaves RUNNING for good, fails as ours does.
+    """
 
     def _verdict(
         self,
-        trial_id: str,  # noqa: ARG002 - as the one that is replaced
-        frozen: FrozenTrial,  # noqa: ARG002
+        trial_id: str,
+        frozen: FrozenTrial,
         result: Mapping[str, Any],
-        error: bool,  # noqa: ARG002
+        error: bool,
     ) -> dict[str, Any]:
+        if math.isnan(result[METRIC]):
+            return super()._verdict(trial_id, frozen, result, error)
         return {"state": TrialState.COMPLETE, "values": float(result[METRIC])}
 
 

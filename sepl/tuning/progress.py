@@ -1,5 +1,6 @@
 """What a person sees of a running study: a live panel in a terminal, else plain lines; metrics in the dashboard."""
 
+import math
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -45,7 +46,7 @@ class StudyProgress(Callback):
         self._num_epochs = 0
         self._reliability = ""
         """Of the rungs, as far as the trials tell."""
-        self._told_at = 0
+        self._next_look = self._told_at = 0
         self._shown: set[int] = {
             row.number for row in self._board.root if row.state in ("complete", "pruned", "failed")
         }
@@ -97,6 +98,9 @@ class StudyProgress(Callback):
                 self._look_at_rungs()
 
     def _look_at_rungs(self) -> None:
+        if self._num_finished < self._next_look:  # the bootstrap costs a driver of many trials too much for each
+            return
+        self._next_look = math.ceil(1.2 * self._num_finished)
         epochs = [epoch for epoch, _ in self._scheduler.rungs()]
         curves = [row.curve for row in self._board.root]
         self._reliability = describe_reliability(curves, epochs, self._searcher.num_epochs)

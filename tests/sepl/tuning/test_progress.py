@@ -135,7 +135,7 @@ def test_trials_of_an_earlier_driver_are_counted_and_not_told_again(searcher: Tr
 
 def test_the_worth_of_rungs_is_told_and_again_with_twice_as_many_trials(searcher: TruthfulOptunaSearch) -> None:
     shown = progress(searcher)
-    for number in range(17):
+    for number in range(20):
         finish(searcher, f"t{number}")
         shown.on_trial_complete()
 

@@ -1,9 +1,9 @@
 """A table of curves: settings that were trained once, a row a setting and epoch, to search in again and again.
 
 Parquet columns: `config` (int), `params.NAME` a hyperparameter each, `epoch` from 1, `skill` of that epoch on the
-validation patients, `best_skill` so far, `seconds` of the epoch, `test_skill` or null. The file's metadata names its
-space: `sepl.space` is a JSON list of {name, kind: categorical | float | int, low, high, log, choices}; without it the
-space is what the columns hold.
+validation patients, `best_skill` so far (NaN from where it diverged), `seconds` of the epoch, `test_skill` or null. The
+file's metadata names its space: `sepl.space` is a JSON list of {name, kind: categorical | float | int, low, high, log,
+choices}; without it the space is what the columns hold.
 """
 
 import json
@@ -66,7 +66,7 @@ class CurveTable:
     @property
     def best_skill(self) -> float:
         """Of the best setting at its end."""
-        return max(curve.best_skills[-1] for curve in self.curves)
+        return float(np.nanmax([curve.best_skills[-1] for curve in self.curves]))
 
     def distances(self) -> "Distances":
         return Distances(self.space, self.params)

@@ -5,6 +5,7 @@ same way every time.
 """
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ ROW = "row"
 
 @dataclass(frozen=True)
 class TrainedCurve:
-    """One setting's epochs, from the first."""
+    """One setting's epochs, from the first; skills are NaN from the one at which it diverged."""
 
     best_skills: Sequence[float]
     seconds: Sequence[float]
@@ -48,6 +49,8 @@ class SimulatedBackend:
         curve = self._curves[self._rows[trial]]
         self._epochs[trial] += 1
         epoch = self._epochs[trial]
+        if math.isnan(curve.best_skills[epoch - 1]):
+            return trial, {METRIC: math.nan, "failure": "it diverged", "time_this_iter_s": curve.seconds[epoch - 1]}
         return trial, {
             TIME_ATTR: epoch,
             METRIC: curve.best_skills[epoch - 1],

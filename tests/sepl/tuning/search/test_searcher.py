@@ -320,60 +320,29 @@ def _advance(searcher: TruthfulOptunaSearch, running: dict[str, int], trial_id: 
     del running[trial_id]
 
 
-def test_a_refused_configuration_is_a_failed_trial_beside_the_number_and_another_is_proposed(
-    database: RDBStorage,
-) -> None:
-    gate = Gate(Limits(max_parameters=100), lambda params: Cost(num_parameters=params["width"], ms_per_photograph=1.0))
+def test_a_paused_trial_stays_paused_over_an_interruption_and_is_pruned_when_it_never_goes_on(driver: Driver) -> None:
+    killed = driver()
+    killed.suggest("a")
+    killed.note_checkpoint("a", "/checkpoints/1")
+    killed.on_trial_complete("a", result(1, 0.1, paused=True))
+    after = driver()
 
-    def ask(trial: optuna.Trial) -> dict[str, Any]:
-        trial.suggest_int("width", 1, 500)
-        return {"batch_size": 16}
-
-    searcher = TruthfulOptunaSearch(
-        ask,
-        num_epochs=NUM_EPOCHS,
-        storage=database,
-        study_name=f"study-{next(_NUMBERS)}",
-        first_points=({"width": 400}, {"width": 50}),
-        gate=gate,
-    )
-
-    config = searcher.suggest("a")
-
-    assert config is not None
-    assert (config["number"], config["params"]) == (1, {"batch_size": 16, "width": 50})
-    assert searcher.study.trials[0].state == TrialState.FAIL
-    assert searcher.num_retries() == 1
-    run(searcher, "a", [0.1])
-    searcher.on_trial_complete("a", result(1, 0.1))
-    assert searcher.study.trials[1].user_attrs["num_parameters"] == 50
+    assert [trial.number for trial in after.paused()] == [0]
+    assert [row.state for row in leaderboard(after.study).root] == ["waiting"]
+    after.retire_paused()
+    assert only_trial(after).state == TrialState.PRUNED
+    assert only_trial(after).intermediate_values == {1: 0.1}
 
 
-def test_what_a_network_costs_is_kept_with_its_trial(searcher: TruthfulOptunaSearch) -> None:
-    searcher.suggest("a")
+def test_a_paused_trial_goes_on_with_all_it_had(searcher: TruthfulOptunaSearch) -> None:
+    first = searcher.suggest("a")
+    searcher.note_checkpoint("a", "/checkpoints/1")
+    searcher.on_trial_complete("a", result(1, 0.1, paused=True))
 
-    searcher.on_trial_complete("a", result(1, 0.4, num_parameters=12, ms_per_photograph=3.5))
+    config = searcher.resume("b", 0)
+    run(searcher, "b", [0.1, *[0.2] * (NUM_EPOCHS - 1)])
 
-    assert only_trial(searcher).user_attrs["num_parameters"] == 12
-    assert only_trial(searcher).user_attrs["ms_per_photograph"] == 3.5
-
-
-@pytest.mark.parametrize("sampler", ["tpe_rank", "cqr", "random"])
-def test_every_sampler_serves_a_study(database: RDBStorage, sampler: str) -> None:
-    prior = [PriorTrial({"learning_rate": 0.25}, 1.0)]
-    searcher = TruthfulOptunaSearch(
-        define,
-        num_epochs=NUM_EPOCHS,
-        storage=database,
-        study_name=f"study-{next(_NUMBERS)}",
-        sampler=sampler,
-        prior=prior,
-    )
-
-    for number in range(13):
-        searcher.suggest(f"t{number}")
-        run(searcher, f"t{number}", [number / 100])
-
-    rates = [trial.params["learning_rate"] for trial in searcher.study.trials]
-    assert len(set(rates)) == 13
-    assert 0.25 in rates
+    assert config == {**first, "earlier": [(1, 0.1)], "resume_from": "/checkpoints/1", "part": 1}
+    assert only_trial(searcher).state == TrialState.COMPLETE
+    assert only_trial(searcher).value == 0.2
+    assert searcher.paused() == []

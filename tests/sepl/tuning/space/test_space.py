@@ -52,6 +52,14 @@ def test_a_space_is_loaded_from_a_module() -> None:
     assert load_space("search_spaces.smoke").first_points == load_space("search_spaces/smoke.py").first_points
 
 
+def test_the_largest_number_that_a_trial_may_have_is_a_range_s_end_a_constant_or_what_is_usual(write) -> None:
+    space = load_space(write(SPACE.replace('"batch_size": 8', '"batch_size": 8, "warmup_epochs": 2.5')))
+
+    assert space.most("num_experts", 1) == 8
+    assert space.most("warmup_epochs", 1.0) == 2.5
+    assert space.most("dropout", 0.1) == 0.1
+
+
 def test_constants_and_epochs_reach_the_config(write) -> None:
     space = load_space(write(SPACE))
     trial = optuna.trial.FixedTrial(space.first_points[0])

@@ -1,5 +1,6 @@
 """Time that is only counted."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,18 @@ def test_a_trial_that_was_kept_goes_on_where_it_stood() -> None:
 
     assert backend.next_result()[1]["epoch"] == 2
     assert backend.now == 6.0
+
+
+def test_a_setting_that_diverged_fails_at_the_epoch_at_which_it_did() -> None:
+    backend = SimulatedBackend([TrainedCurve([0.1, math.nan], [1.0, 5.0])])
+    backend.start(config(0, 0))
+    backend.next_result()
+    backend.go_on(0)
+
+    _, result = backend.next_result()
+
+    assert math.isnan(result["best_skill"])
+    assert result["failure"] == "it diverged"
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "pasha"])

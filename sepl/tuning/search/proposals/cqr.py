@@ -3,9 +3,9 @@
 A regression learns the quantiles of a trial's last value from its hyperparameters. Trials that were promoted have come
 further and are better for it, so last values of different rungs need no model of the epochs. Of some hundred candidates
 each draws one of the quantiles (as Thompson sampling draws one of the possible functions), and the candidate with the
-highest wins. Values are learnt as normal scores of their ranks. The candidates of four proposals in ten are drawn evenly
-from the space, those of the others near the best trials: trees say the same of a whole neighbourhood, in which evenly
-drawn candidates would be most of those that tie.
+highest wins. Values are learnt as normal scores of their ranks. The candidates of four proposals in ten are drawn
+evenly from the space, those of the others near the best trials: trees say the same of a whole neighbourhood, where
+evenly drawn candidates would be most of those that tie.
 
 What it costs: five small boosted regressions are fitted for each new trial up to 20, then when a tenth more have
 finished, on all that finished before then; in between a proposal only predicts. A candidate near a trial that the

@@ -11,10 +11,10 @@ from sepl.tuning.search.proposals.prior import PriorTrial
 
 
 def ranked(is_right: bool) -> list[PriorTrial]:
-    """Forty configurations by their true order, or the wrong way round."""
+    """Configurations by their true order, or the wrong way round."""
     study = new_study(RandomSampler(seed=99))
     points = []
-    for _ in range(40):
+    for _ in range(150):
         trial = study.ask()
         ask_quadratic(trial)
         points.append(trial.params)

@@ -56,6 +56,8 @@ def _reshape(axes: Axes, candidates_CP: Floats, seen_NP: Floats, rng: Generator)
     for rows, column, _ in list(_wrong_choices(axes, candidates_CP, seen_NP)):
         for row in rows:
             with_choice = np.flatnonzero(seen_NP[:, column] == candidates_CP[row, column])
+            if not len(with_choice):  # dropped since, with another choice
+                continue
             shape_P = ~np.isnan(seen_NP[rng.choice(with_choice)])
             filled_P = np.where(np.isnan(candidates_CP[row]), _draw(axes, shape_P[None], rng)[0], candidates_CP[row])
             candidates_CP[row] = np.where(shape_P, filled_P, np.nan)

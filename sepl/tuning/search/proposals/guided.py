@@ -42,6 +42,7 @@ class PriorGuidedSampler(BaseSampler):
     def __init__(self, sampler: BaseSampler, prior: Sequence[PriorTrial], *, seed: int) -> None:
         self._sampler, self._prior, self._seed = sampler, tuple(prior), seed
         self._followed: tuple[int, Mapping[str, Any] | None] = (-1, None)
+        self._is_new = False
 
     def reseed_rng(self) -> None:
         self._sampler.reseed_rng()

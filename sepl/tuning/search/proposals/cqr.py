@@ -39,8 +39,6 @@ _ALWAYS_REFITTED = 20
 _GROWTH = 1.1
 _NEAR = 0.05
 """Mean distance over hyperparameters, in ranges, within which a candidate is taken for a copy."""
-_MOST_COMPARED = 50
-"""Candidates, the highest, among which one that was never tried is looked for."""
 
 
 class QuantileSampler(BaseSampler):
@@ -119,9 +117,9 @@ class _Surrogate:
         candidates_CP, score_C = self._scored(new_MP, new_M, rng)
         score_C = np.minimum(score_C, self._most(candidates_CP, np.concatenate([new_MP, running_MP]), believed_M))
         tried = [trial.params for trial in (*evidence.judged, *evidence.running)]
-        ranked = np.argsort(-score_C, kind="stable")[:_MOST_COMPARED]
-        drawn = [self._axes.params(candidates_CP[place]) for place in ranked]
-        return next((params for params in drawn if params not in tried), drawn[0])
+        ranked = candidates_CP[np.argsort(-score_C, kind="stable")]
+        drawn = (self._axes.params(codes_P) for codes_P in ranked)
+        return next((params for params in drawn if params not in tried), self._axes.params(ranked[0]))
 
     def _scored(self, new_MP: Floats, new_M: Floats, rng: Generator) -> tuple[Floats, Floats]:
         """Candidates (C, P) and, of each, the quantile that it drew; all the same where one is drawn at random."""

@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sepl.tuning.record.costs import Cost
 from sepl.tuning.results.leaderboard import leaderboard
-from sepl.tuning.search.limits import Gate, Limits
 from sepl.tuning.search.names import IS_LAST, METRIC
-from sepl.tuning.search.proposals import PriorTrial
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS = 9
@@ -318,62 +315,3 @@ def _advance(searcher: TruthfulOptunaSearch, running: dict[str, int], trial_id: 
     else:
         searcher.on_trial_complete(trial_id, error=True)
     del running[trial_id]
-
-
-def test_a_refused_configuration_is_a_failed_trial_beside_the_number_and_another_is_proposed(
-    database: RDBStorage,
-) -> None:
-    gate = Gate(Limits(max_parameters=100), lambda params: Cost(num_parameters=params["width"], ms_per_photograph=1.0))
-
-    def ask(trial: optuna.Trial) -> dict[str, Any]:
-        trial.suggest_int("width", 1, 500)
-        return {"batch_size": 16}
-
-    searcher = TruthfulOptunaSearch(
-        ask,
-        num_epochs=NUM_EPOCHS,
-        storage=database,
-        study_name=f"study-{next(_NUMBERS)}",
-        first_points=({"width": 400}, {"width": 50}),
-        gate=gate,
-    )
-
-    config = searcher.suggest("a")
-
-    assert config is not None
-    assert (config["number"], config["params"]) == (1, {"batch_size": 16, "width": 50})
-    assert searcher.study.trials[0].state == TrialState.FAIL
-    assert searcher.num_retries() == 1
-    run(searcher, "a", [0.1])
-    searcher.on_trial_complete("a", result(1, 0.1))
-    assert searcher.study.trials[1].user_attrs["num_parameters"] == 50
-
-
-def test_what_a_network_costs_is_kept_with_its_trial(searcher: TruthfulOptunaSearch) -> None:
-    searcher.suggest("a")
-
-    searcher.on_trial_complete("a", result(1, 0.4, num_parameters=12, ms_per_photograph=3.5))
-
-    assert only_trial(searcher).user_attrs["num_parameters"] == 12
-    assert only_trial(searcher).user_attrs["ms_per_photograph"] == 3.5
-
-
-@pytest.mark.parametrize("sampler", ["tpe_rank", "cqr", "random"])
-def test_every_sampler_serves_a_study(database: RDBStorage, sampler: str) -> None:
-    prior = [PriorTrial({"learning_rate": 0.25}, 1.0)]
-    searcher = TruthfulOptunaSearch(
-        define,
-        num_epochs=NUM_EPOCHS,
-        storage=database,
-        study_name=f"study-{next(_NUMBERS)}",
-        sampler=sampler,
-        prior=prior,
-    )
-
-    for number in range(13):
-        searcher.suggest(f"t{number}")
-        run(searcher, f"t{number}", [number / 100])
-
-    rates = [trial.params["learning_rate"] for trial in searcher.study.trials]
-    assert len(set(rates)) == 13
-    assert 0.25 in rates

@@ -54,9 +54,12 @@ class Limits:
 
 
 class Gate:
-    """Lets configurations within the limits pass; `measure` says what one costs and may raise what a trial would."""
+    """Lets configurations within the limits pass.
 
-    def __init__(self, limits: Limits, measure: Callable[[dict[str, Any]], Cost]) -> None:
+    `measure` says what one costs, None where that cannot be told, and raises what a trial of it would; these pass.
+    """
+
+    def __init__(self, limits: Limits, measure: Callable[[dict[str, Any]], Cost | None]) -> None:
         self._limits, self._measure = limits, measure
 
     def first_within(self, study: optuna.Study, ask: Callable[[], Proposal]) -> Proposal:
@@ -79,8 +82,10 @@ class Gate:
     def _refusal(self, trial: optuna.Trial, params: dict[str, Any]) -> str | None:
         try:
             cost = self._measure(params)
-        except ConfigError:
-            return None  # cannot be built: fails as a trial, which says why
+        except ConfigError:  # fails as a trial, which says why
+            cost = None
+        if cost is None:
+            return None
         for name in COSTS:
             trial.set_user_attr(name, getattr(cost, name))
         return self._limits.breach(cost)

@@ -57,8 +57,7 @@ class TruthfulOptunaSearch:
         gate: Gate | None = None,
     ) -> None:
         num_earlier = _num_trials(storage, study_name)
-        # The sampler's random state is not stored: seeded alike, a resumed study would draw its first points again.
-        proposals = make_sampler(sampler, seed=seed + num_earlier, prior=prior)
+        proposals = make_sampler(sampler, seed=seed, prior=prior, num_earlier=num_earlier)
         self.study = optuna.create_study(
             storage=storage, sampler=proposals, study_name=study_name, direction="maximize", load_if_exists=True
         )

@@ -18,6 +18,8 @@ from sepl.tasks import TaskTable
 from sepl.training.input.batches import TrainingData
 from sepl.tuning.record.costs import Cost, CostBook, place_of
 
+OutOfMemory = torch.OutOfMemoryError
+
 _MOST_REPEATS = 10
 _MOST_SECONDS = 0.5
 

@@ -32,11 +32,11 @@ def make_gate(limits: Limits, dataset: str, costs: str, packing: Packing, nodes:
     return Gate(limits, partial(_cost, book, partial(_measure, dataset, costs, packing.cpus, node)))
 
 
-def _cost(book: CostBook, measure: Callable[[dict[str, Any]], Cost], params: dict[str, Any]) -> Cost:
+def _cost(book: CostBook, measure: Callable[[dict[str, Any]], Cost | None], params: dict[str, Any]) -> Cost | None:
     return book.find(TrialConfig.from_params(params).model) or measure(params)
 
 
-def _measure(dataset: str, costs: str, num_threads: int, node: str | None, params: dict[str, Any]) -> Cost:
+def _measure(dataset: str, costs: str, num_threads: int, node: str | None, params: dict[str, Any]) -> Cost | None:
     strategy = "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=False)
     task = ray.remote(num_cpus=0, max_retries=1)(_measure_there).options(scheduling_strategy=strategy)
     try:
@@ -46,13 +46,16 @@ def _measure(dataset: str, costs: str, num_threads: int, node: str | None, param
         raise WorkerError(f"the cost of a configuration could not be measured: {last}") from problem
     if isinstance(answer, SeplError):
         raise answer
-    return Cost(num_parameters=answer["num_parameters"], ms_per_photograph=answer["ms_per_photograph"])
+    return answer
 
 
-def _measure_there(params: dict[str, Any], dataset: str, costs: str, num_threads: int) -> dict[str, Any] | SeplError:
-    from sepl.tuning.trials.cost import cost_of_params  # torch, which the driver does without
+def _measure_there(params: dict[str, Any], dataset: str, costs: str, num_threads: int) -> Cost | SeplError | None:
+    """None where the GPU, which a trial may have to itself, has no room for a second network."""
+    from sepl.tuning.trials.cost import OutOfMemory, cost_of_params  # torch, which the driver does without
 
     try:
-        return cost_of_params(params, dataset, costs, num_threads).model_dump()
+        return cost_of_params(params, dataset, costs, num_threads)
+    except OutOfMemory:
+        return None
     except SeplError as problem:
         return problem

@@ -71,6 +71,28 @@ def tune_results(folder: Path) -> dict[int, list[dict[str, Any]]]:
     return {int(file.parent.name[-5:]): [json.loads(line) for line in file.read_text().splitlines()] for file in files}
 
 
+def test_each_trial_keeps_what_its_network_costs_measured_once_a_network(folder: Path, result: StudyResult) -> None:
+    attributes = [trial.user_attrs for trial in result.folder.load_study().trials if trial.intermediate_values]
+
+    assert all(kept["num_parameters"] > 0 and kept["ms_per_photograph"] > 0 for kept in attributes)
+    assert len(list((folder / "runs" / "first" / "costs").iterdir())) == 2  # one expert or two
+
+
+def test_configurations_above_a_limit_are_refused_beside_the_number_that_was_asked_for(
+    folder: Path, cluster: Cluster, result: StudyResult
+) -> None:
+    costs = {row.params["num_experts"]: row.number for row in result.board.root if row.curve}
+    study = result.folder.load_study()
+    smaller = study.trials[costs[1]].user_attrs["num_parameters"]
+
+    limited = run(folder, cluster, study="limited", num_trials=1, max_parameters=smaller)
+
+    trials = limited.folder.load_study().trials
+    assert [trial.user_attrs.get("refused", False) for trial in trials] == [True, True, False]
+    assert trials[0].user_attrs["failure"].startswith("refused: ")
+    assert limited.ended == "all trials are finished"
+
+
 def test_optuna_and_tune_tell_the_same_story(folder: Path, result: StudyResult) -> None:
     trials = result.folder.load_study().trials
 

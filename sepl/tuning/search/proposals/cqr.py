@@ -3,11 +3,12 @@
 A regression learns the quantiles of a trial's last value from its hyperparameters. Trials that were promoted have come
 further and are better for it, so last values of different rungs need no model of the epochs. Of some hundred candidates
 each draws one of the quantiles (as Thompson sampling draws one of the possible functions), and the candidate with the
-highest wins. Values are learnt as normal scores of their ranks. The candidates of four proposals in ten are drawn evenly
-from the space, those of the others near the best trials: trees say the same of a whole neighbourhood, in which evenly
-drawn candidates would be most of those that tie.
+highest wins. Values are learnt as normal scores of their ranks. The candidates of three proposals in ten are drawn
+evenly from the space, those of six near the best trials: trees say the same of a whole neighbourhood, where
+evenly drawn candidates would be most of those that tie. One proposal in ten is drawn without asking the regression,
+which knows nothing of where no trial was.
 
-What it costs: five small boosted regressions are fitted for each new trial up to 20, then when a tenth more have
+What it costs: three small boosted regressions are fitted for each new trial up to 20, then when a tenth more have
 finished, on all that finished before then; in between a proposal only predicts. A candidate near a trial that the
 regression does not know is not believed to be better than that trial was, or than middling where it still runs (the
 constant liar).
@@ -28,18 +29,16 @@ from optuna.trial import FrozenTrial
 from sepl.tuning.search.proposals.axes import Axes, Axis, Floats, random_numbers
 from sepl.tuning.search.proposals.candidates import drawn_evenly, near_good
 from sepl.tuning.search.proposals.evidence import Evidence
-from sepl.tuning.search.proposals.quantiles import LEVELS, ConformalQuantiles
+from sepl.tuning.search.proposals.quantiles import ConformalQuantiles
 
 _NUM_CANDIDATES = 500
-_DRAWN_EVENLY = 0.4
-"""Share of the proposals."""
+_AT_RANDOM, _DRAWN_EVENLY = 0.1, 0.3
+"""Shares of the proposals."""
 _NUM_GOOD = 5
 _ALWAYS_REFITTED = 20
 _GROWTH = 1.1
 _NEAR = 0.05
 """Mean distance over hyperparameters, in ranges, within which a candidate is taken for a copy."""
-_MOST_COMPARED = 50
-"""Candidates, the highest, among which one that was never tried is looked for."""
 
 
 class QuantileSampler(BaseSampler):
@@ -113,26 +112,27 @@ class _Surrogate:
         news = [trial for trial in evidence.judged if trial.number not in self._numbers]
         new_MP = self._axes.codes([trial.params for trial in news])
         new_M = np.array([evidence.last_value(trial) for trial in news])
-        candidates_CP = self._candidates(new_MP, new_M, rng)
         running_MP = self._axes.codes([trial.params for trial in evidence.running])
         believed_M = np.concatenate([self._place(new_M), np.full(len(running_MP), np.median(self._score_N))])
-        score_C = self._scores(candidates_CP, rng)
+        candidates_CP, score_C = self._scored(new_MP, new_M, rng)
         score_C = np.minimum(score_C, self._most(candidates_CP, np.concatenate([new_MP, running_MP]), believed_M))
         tried = [trial.params for trial in (*evidence.judged, *evidence.running)]
-        ranked = [self._axes.params(candidates_CP[place]) for place in np.argsort(-score_C)[:_MOST_COMPARED]]
-        return next((params for params in ranked if params not in tried), ranked[0])
+        ranked = candidates_CP[np.argsort(-score_C, kind="stable")]
+        drawn = (self._axes.params(codes_P) for codes_P in ranked)
+        return next((params for params in drawn if params not in tried), self._axes.params(ranked[0]))
 
-    def _candidates(self, new_MP: Floats, new_M: Floats, rng: Generator) -> Floats:
-        if rng.random() < _DRAWN_EVENLY:
-            return drawn_evenly(self._axes, self._codes_NP, rng, _NUM_CANDIDATES)
-        codes_NP, value_N = np.concatenate([self._codes_NP, new_MP]), np.concatenate([self._value_N, new_M])
-        best = np.lexsort((*codes_NP.T, value_N))[-_NUM_GOOD:]
-        return near_good(self._axes, self._codes_NP, codes_NP[best], rng, _NUM_CANDIDATES)
-
-    def _scores(self, candidates_CP: Floats, rng: Generator) -> Floats:
-        """Of each candidate, the quantile that it draws."""
-        quantiles_CQ = self._quantiles.predict(self._axes.features(candidates_CP))
-        return quantiles_CQ[np.arange(len(candidates_CP)), rng.integers(len(LEVELS), size=len(candidates_CP))]
+    def _scored(self, new_MP: Floats, new_M: Floats, rng: Generator) -> tuple[Floats, Floats]:
+        """Candidates (C, P) and, of each, the quantile that it drew; all the same where one is drawn at random."""
+        kind = rng.random()
+        if kind < _AT_RANDOM + _DRAWN_EVENLY:
+            candidates_CP = drawn_evenly(self._axes, self._codes_NP, rng, _NUM_CANDIDATES)
+        else:
+            codes_NP, value_N = np.concatenate([self._codes_NP, new_MP]), np.concatenate([self._value_N, new_M])
+            best = np.lexsort((*codes_NP.T, value_N))[-_NUM_GOOD:]
+            candidates_CP = near_good(self._axes, self._codes_NP, codes_NP[best], rng, _NUM_CANDIDATES)
+        if kind < _AT_RANDOM:
+            return candidates_CP, np.zeros(len(candidates_CP))
+        return candidates_CP, self._quantiles.draw(self._axes.features(candidates_CP), rng)
 
     def _place(self, value_M: Floats) -> Floats:
         """Scores that the values would have had among those that were learnt from."""

@@ -3,9 +3,9 @@
 After PriorBand (Mallik et al., NeurIPS 2023) and πBO (Hvarfner et al., ICLR 2022). The rule:
 
 1. Of the proposals, a share of ¾ · 10 / (10 + n) · trust, n being the trials with a value, is made from the prior's
-   good part: its best quarter, three trials at least. One of them is drawn: exactly as it is where no trial has been
-   that yet, else with its numbers moved by a tenth of their ranges and one choice in ten drawn anew. What it does not
-   say is drawn at random.
+   good part: its best quarter, three trials at least. One of them is drawn, the n-th best with a weight of 1 / n: as it
+   is where no trial has been that yet, else with its numbers moved by a tenth of their ranges and one choice in ten
+   drawn anew. What it does not say is drawn at random.
 2. All other proposals are the sampler's own, random ones at the beginning among them: the exploration.
 3. Trust is (5 + n · r) / (5 + n), at least 0, r being the rank correlation between how the n trials of the study turned
    out and how the prior would have had them (the mean rank of its trials, the nearer the heavier). It is 1 at the
@@ -42,6 +42,7 @@ class PriorGuidedSampler(BaseSampler):
     def __init__(self, sampler: BaseSampler, prior: Sequence[PriorTrial], *, seed: int) -> None:
         self._sampler, self._prior, self._seed = sampler, tuple(prior), seed
         self._followed: tuple[int, Mapping[str, Any] | None] = (-1, None)
+        self._is_new = False
 
     def reseed_rng(self) -> None:
         self._sampler.reseed_rng()
@@ -93,7 +94,8 @@ class PriorGuidedSampler(BaseSampler):
     def _good_point(self, rng: np.random.Generator) -> Mapping[str, Any]:
         number = max(_LEAST_GOOD, round(_GOOD_PART * len(self._prior)))
         good = sorted(self._prior, key=lambda known: -known.rank)[:number]
-        return good[rng.integers(len(good))].params
+        weights = 1.0 / np.arange(1, len(good) + 1)
+        return good[rng.choice(len(good), p=weights / weights.sum())].params
 
 
 def prior_share(evidence: Evidence, prior: Sequence[PriorTrial]) -> float:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-_PAIRS = ((0, 4), (1, 3))
-"""Positions of the levels that are an interval together; the median is left as it is."""
+LEVELS = (0.1, 0.5, 0.9)
+"""The lowest and the highest are an interval together; the median is left as it is."""
 _LEAST_TO_CALIBRATE = 50
 """Examples, below which none can be spared to see how far the quantiles are off."""
 _SHARE_TO_CALIBRATE = 0.15
@@ -45,15 +45,21 @@ class ConformalQuantiles:
         shifts_Q = np.zeros(len(LEVELS))
         if held_N.any():
             quantiles_NQ = _predict(models, features_NF[held_N])
-            for low, high in _PAIRS:
-                short_N = np.maximum(quantiles_NQ[:, low] - values_N[held_N], values_N[held_N] - quantiles_NQ[:, high])
-                shift = _conformal(short_N, LEVELS[high] - LEVELS[low])
-                shifts_Q[[low, high]] = -shift, shift
+            short_N = np.maximum(quantiles_NQ[:, 0] - values_N[held_N], values_N[held_N] - quantiles_NQ[:, -1])
+            shift = _conformal(short_N, LEVELS[-1] - LEVELS[0])
+            shifts_Q[[0, -1]] = -shift, shift
         return cls(models, shifts_Q)
 
     def predict(self, features_NF: Floats) -> Floats:
         """(N, Q), rising from level to level."""
         return np.sort(_predict(self.models, features_NF) + self.shifts_Q, axis=1)
+
+    def draw(self, features_NF: Floats, rng: Generator) -> Floats:
+        """(N,), of each example a quantile of a level drawn evenly between the lowest and the highest."""
+        quantiles_NQ = self.predict(features_NF)
+        level_N = rng.uniform(LEVELS[0], LEVELS[-1], len(features_NF))
+        pairs = zip(level_N, quantiles_NQ, strict=True)
+        return np.array([np.interp(level, LEVELS, quantiles_Q) for level, quantiles_Q in pairs])
 
 
 def _held_out(num_examples: int, seed: int) -> NDArray[np.bool_]:

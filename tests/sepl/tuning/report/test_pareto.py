@@ -1,5 +1,7 @@
 """Which trials no other beats."""
 
+from typing import Any
+
 import optuna
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +63,12 @@ def test_without_costs_there_is_no_section() -> None:
 def test_a_figure_has_all_trials_and_a_line_through_the_front() -> None:
     trials = costed_trials(study(costed=True), "num_parameters")
 
-    pruned, full, front = pareto_figure(trials, "parameters").data
+    pruned, full, front = _traces(trials)
 
     assert list(pruned.x) == [4000]
     assert list(full.y) == [0.0, 0.1, 0.2]
     assert list(front.x) == [1000, 2000, 3000]
+
+
+def _traces(trials: list[CostedTrial]) -> list[Any]:
+    return list(pareto_figure(trials, "parameters").data)

@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from sepl.tuning.record.costs import Cost
 from sepl.tuning.results.leaderboard import leaderboard
-from sepl.tuning.search.limits import Gate, Limits
 from sepl.tuning.search.names import IS_LAST, METRIC
-from sepl.tuning.search.proposals import PriorTrial
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 NUM_EPOCHS = 9

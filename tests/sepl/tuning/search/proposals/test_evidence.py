@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import pytest
@@ -28,7 +28,7 @@ def trial(state: TrialState, curve: Mapping[int, float], **attributes: Any) -> F
     )
 
 
-def evidence(*trials: FrozenTrial, direction: str = "maximize") -> Evidence:
+def evidence(*trials: FrozenTrial, direction: Literal["maximize", "minimize"] = "maximize") -> Evidence:
     study = optuna.create_study(direction=direction)
     study.add_trials(trials)
     return Evidence.of(study, but=NEXT)

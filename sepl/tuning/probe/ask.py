@@ -42,7 +42,7 @@ def wanted_probe(
 
 def agreement_with_trials(settings: StudySettings) -> Callable[[Tell], ProbeRecord | None]:
     """What to run once the trials are over: see `sepl.tuning.probe.measure`."""
-    return partial(_measure, settings.storage, settings.study, settings.probe_cache_gb)
+    return partial(_measure, settings.storage, settings.study)
 
 
 def _run(
@@ -59,7 +59,7 @@ def _run(
     return run_probe(storage, study, heads, sources, options, tell)
 
 
-def _measure(storage: str, study: str, cache_gb: float, tell: Tell) -> ProbeRecord | None:
+def _measure(storage: str, study: str, tell: Tell) -> ProbeRecord | None:
     from sepl.tuning.probe.measure import measure_agreement
 
-    return measure_agreement(storage, study, cache_gb, tell)
+    return measure_agreement(storage, study, tell)

@@ -18,8 +18,8 @@ ONLY_PROBED = "the probe was all that was asked for"
 
 def wanted_probe(
     settings: StudySettings, space: SearchSpace, dataset: PreparedDataset
-) -> Callable[[Tell], ProbeRecord] | None:
-    """What to run where there is room for it; None where nothing is to be probed.
+) -> Callable[..., ProbeRecord] | None:
+    """What to run where there is room for it, with `num_threads` and a `tell`; None where nothing is to be probed.
 
     `auto` probes a space whose trials begin with weights, on a dataset with validation patients. Raises ConfigError
     where there is nothing that `only` could probe.
@@ -52,9 +52,14 @@ def _run(
     sources: tuple[tuple[str, str, bool], ...],
     cache_gb: float,
     tell: Tell,
+    *,
+    num_threads: int = 1,
 ) -> ProbeRecord:
-    from sepl.tuning.probe.stage import ProbeOptions, run_probe  # torch, which the driver does without
+    import torch  # which the driver does without
 
+    from sepl.tuning.probe.stage import ProbeOptions, run_probe
+
+    torch.set_num_threads(num_threads)
     options = ProbeOptions(num_heads=len(heads), cache_gb=cache_gb)
     return run_probe(storage, study, heads, sources, options, tell)
 

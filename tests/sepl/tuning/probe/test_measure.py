@@ -32,7 +32,7 @@ def test_trials_that_come_to_what_their_heads_did_agree_and_others_silence_the_p
     add_trials(probed.folder, 10, sign)
     said: list[str] = []
 
-    record = measure_agreement(str(probed.folder.location.local_path().parent), "probed", 4.0, said.append)
+    record = measure_agreement(str(probed.folder.location.local_path().parent), "probed", said.append)
 
     assert record == read_probe(probed.folder)
     assert record is not None
@@ -46,4 +46,4 @@ def test_trials_that_come_to_what_their_heads_did_agree_and_others_silence_the_p
 
 
 def test_a_study_that_was_not_probed_has_nothing_to_measure(folder: StudyFolder) -> None:
-    assert measure_agreement(str(folder.location.local_path().parent), "probed", 4.0) is None
+    assert measure_agreement(str(folder.location.local_path().parent), "probed") is None

@@ -5,7 +5,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import optuna
 from optuna.storages import BaseStorage
@@ -107,7 +108,10 @@ def _probe(plan: StudyPlan, cluster: Cluster, packing: Packing) -> ProbeRecord |
     if plan.folder.is_over(plan.record.optuna_url) and plan.settings.probe != "only":
         return None
     probe = wanted_probe(plan.settings, plan.space, PreparedDataset.open(plan.record.dataset))
-    return None if probe is None else cluster.run_apart(packing, probe, "the probe")
+    if probe is None:
+        return None
+    room = min(max(node.cpus for node in cluster.nodes), packing.cpus * packing.concurrency)  # no trial needs it yet
+    return cluster.run_apart(replace(packing, cpus=room), partial(probe, num_threads=room), "the probe")
 
 
 def _searcher(plan: StudyPlan, storage: BaseStorage, probe: ProbeRecord | None) -> TruthfulOptunaSearch:

@@ -49,7 +49,7 @@ class Encoder:
             )
         backbone.eval().requires_grad_(False)
         sha256 = _sha256_of(backbone)
-        backbone.to(device=place, memory_format=torch.channels_last)
+        backbone.to(place).to(memory_format=torch.channels_last)
         return cls(backbone, num_features, backbone_normalisation(config.backbone, config.weights), sha256, place)
 
     def encode(

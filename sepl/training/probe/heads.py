@@ -4,7 +4,7 @@ The loss, the schedule, the decay and the skill are those of a trial. Settings t
 same batches are one stack (`stacked`); what they differ in is learning rate, weight decay and the tasks' weights. All
 heads of a shape begin with the same weights and see the same batches, so that what they differ in is the setting.
 
-    C head · D parameters of a head · N photograph · F feature · O output · T task
+    C head · N photograph · F feature · O output · T task
 """
 
 import math
@@ -29,8 +29,8 @@ from sepl.training.weighting.build import constant_weights
 
 _OF_BACKBONE = ("backbone", "weights", "drop_path", "final_norm")
 _OF_STEPS = ("batch_size", "num_epochs", "warmup_epochs")
-_MOST_BYTES = 2**30
-"""Of a stack's parameters; gradients and moments are three times as much again."""
+_MOST_BYTES = 2**29
+"""Of a stack's parameters; gradients, moments and the best are five times as much again."""
 _ROWS_AT_ONCE = 512
 
 
@@ -104,8 +104,7 @@ class _Training:
         self._stack = HeadStack(_build(configs[0].model, data, seed), len(configs))
         self._weights_CT = torch.tensor([constant_weights(each, data.tasks) for each in training])
         self._optimiser = StackedAdamW(
-            self._stack.flat_CD,
-            self._stack.decays_D,
+            self._stack,
             [each.learning_rate for each in training],
             [each.weight_decay for each in training],
         )
@@ -118,7 +117,7 @@ class _Training:
             warmup_epochs=training[0].warmup_epochs,
         )
         self._order = RandomStreams(seed, torch.device("cpu")).order
-        self._best_CD = self._stack.flat_CD.detach().clone()
+        self._best = self._stack.state()
         self._best_skills_CT = np.full((len(configs), len(data.tasks)), np.nan)
         self._best_C = np.full(len(configs), np.nan)
         self._best_epoch_C = np.zeros(len(configs), np.int64)
@@ -130,8 +129,8 @@ class _Training:
                 outputs_CBO, penalties_C = self._stack.outputs(batch.features_BF)
                 losses_CT = stacked_losses(self._losses, outputs_CBO, batch.targets_BT, batch.present_BT)
                 total = (self._weights_CT * losses_CT).sum() + penalties_C.sum()
-                (gradient_CD,) = torch.autograd.grad(total, self._stack.flat_CD)
-                self._optimiser.step(gradient_CD, self._schedule.learning_rate(step))
+                gradients = torch.autograd.grad(total, list(self._stack.parameters.values()))
+                self._optimiser.step(gradients, self._schedule.learning_rate(step))
                 step += 1
             self._keep(epoch)
         return [self._result(place) for place in range(len(self._configs))]
@@ -140,7 +139,7 @@ class _Training:
         data = self._data
         if data.validation is None:
             self._best_epoch_C[:] = epoch
-            self._best_CD = self._stack.flat_CD.detach()
+            self._best = self._stack.state()
             return
         skills_CT = stacked_skills(self._judged(), data.validation, data.scaler, data.tasks)
         means_C = mean_skills(skills_CT)
@@ -149,7 +148,8 @@ class _Training:
         self._best_C[is_better_C], self._best_epoch_C[is_better_C] = means_C[is_better_C], epoch
         self._best_skills_CT[is_better_C] = skills_CT[is_better_C]
         places = torch.from_numpy(np.flatnonzero(is_better_C))
-        self._best_CD[places] = self._stack.flat_CD.detach()[places]
+        for name, parameter in self._stack.parameters.items():
+            self._best[name][places] = parameter.detach()[places]
 
     @torch.no_grad()
     def _judged(self) -> NDArray[np.float32]:
@@ -165,5 +165,5 @@ class _Training:
             skill=skill,
             best_epoch=int(self._best_epoch_C[place]),
             skills={name: value for name, value in named if not math.isnan(value)},
-            state=self._stack.state(self._best_CD[place]),
+            state={name: best[place].clone() for name, best in self._best.items()},
         )

@@ -27,7 +27,8 @@ def stacked_skills(
             values_PT = values_per_patient(outputs_CNO[head], validation.photographs, scaler, tasks)
             skills_CT[head] = skill_per_task(values_PT, validation.labels_PT, scaler.medians, tasks)
         return skills_CT
-    values_CPT = scaler.unscale(_per_patient(outputs_CNO[finite_C], validation.photographs.patient_index))
+    means_CPT = _per_patient(outputs_CNO[finite_C], validation.photographs.patient_index)
+    values_CPT = scaler.unscale(means_CPT).astype(np.float64, copy=False)
     for place in range(len(tasks)):
         skills_CT[finite_C, place] = _task_skills(
             values_CPT[:, :, place],

@@ -1,9 +1,8 @@
 """Heads of one shape as one: their parameters stacked, one pass forward and back, one optimiser step for all.
 
-Each head is the module that a trial builds, asked by `torch.func`; no head sees another. A row of the stack is all of
-a head's parameters, one after the other.
+Each head is the module that a trial builds, asked by `torch.func`; no head sees another.
 
-    C head · D parameters of a head · B photograph · F feature · O output · T task
+    C head · B photograph · F feature · O output · T task
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +10,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.optim import AdamW
 
 from sepl.models.parts.gates import LoadBalance
 from sepl.training.engine.optimiser import exempt_names
 from sepl.training.supervised.losses import TaskLosses
-
-ADAM_BETAS = (0.9, 0.999)
-ADAM_EPSILON = 1e-8
-_BLOCK = 2**18
-"""Parameters that an optimiser step moves at a time: what it reads and writes of them stays in a core's cache."""
 
 
 class HeadStack:
@@ -27,28 +22,22 @@ class HeadStack:
 
     def __init__(self, head: nn.Module, num_heads: int) -> None:
         self._head = head
-        self._shapes = {name: parameter.shape for name, parameter in head.named_parameters()}
-        self._sizes = [shape.numel() for shape in self._shapes.values()]
-        flat_D = torch.cat([parameter.detach().reshape(-1) for parameter in head.parameters()])
-        self.flat_CD = flat_D.repeat(num_heads, 1).requires_grad_()
-        exempt = set(exempt_names(head))
-        decays = [torch.full((size,), name not in exempt) for name, size in zip(self._shapes, self._sizes, strict=True)]
-        self.decays_D = torch.cat(decays).float()
+        self.parameters = {
+            name: parameter.detach().expand(num_heads, *parameter.shape).clone().requires_grad_()
+            for name, parameter in head.named_parameters()
+        }
+        """By the head's names, (C, …) each."""
+        self.exempt = set(exempt_names(head))
+        """Names of those that do not decay."""
         self._has_penalty = any(isinstance(part, LoadBalance) and part.weight > 0 for part in head.modules())
 
     def outputs(self, features_BF: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs (C, B, O) of the same photographs, and each head's penalty (C,)."""
-        return vmap(self._ask, in_dims=(0, None))(self._parameters(self.flat_CD), features_BF)
+        return vmap(self._ask, in_dims=(0, None))(self.parameters, features_BF)
 
-    def state(self, row_D: Tensor) -> dict[str, Tensor]:
-        """A row as the head's state."""
-        parts = row_D.split(self._sizes)
-        named = zip(self._shapes.items(), parts, strict=True)
-        return {name: part.view(shape).clone() for (name, shape), part in named}
-
-    def _parameters(self, flat_CD: Tensor) -> dict[str, Tensor]:
-        parts = flat_CD.split(self._sizes, dim=1)
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
+    def state(self) -> dict[str, Tensor]:
+        """A copy of the parameters as they are."""
+        return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
 
     def _ask(self, parameters: Mapping[str, Tensor], features_BF: Tensor) -> tuple[Tensor, Tensor]:
         if not self._has_penalty:
@@ -65,33 +54,32 @@ def stacked_losses(losses: TaskLosses, outputs_CBO: Tensor, targets_BT: Tensor, 
 
 
 class StackedAdamW:
-    """AdamW (Loshchilov & Hutter, ICLR 2019, arXiv 1711.05101) as torch has it, with a rate and a decay a row."""
+    """AdamW (Loshchilov & Hutter, ICLR 2019, arXiv 1711.05101) with a rate and a decay a head.
 
-    def __init__(self, flat_CD: Tensor, decays_D: Tensor, rates: Sequence[float], decay: Sequence[float]) -> None:
-        self._flat_CD = flat_CD.detach()
-        self._rates_C1 = torch.tensor(rates, dtype=torch.float64)[:, None]
-        self._decay_C1 = torch.tensor(decay, dtype=torch.float64)[:, None]
-        self._decays_D = decays_D
-        self._mean_CD, self._square_CD = torch.zeros_like(self._flat_CD), torch.zeros_like(self._flat_CD)
-        self._num_steps = 0
+    torch's own kernel moves zeros at rate 1, in one pass over all heads; what it moved them by, times each head's rate,
+    is that head's step.
+    """
+
+    def __init__(self, stack: HeadStack, rates: Sequence[float], decay: Sequence[float]) -> None:
+        self._parameters = {name: parameter.detach() for name, parameter in stack.parameters.items()}
+        self._exempt = stack.exempt
+        self._rates_C = torch.tensor(rates, dtype=torch.float64)
+        self._decay_C = torch.tensor(decay, dtype=torch.float64)
+        self._moves = {name: torch.zeros_like(parameter) for name, parameter in self._parameters.items()}
+        self._kernel = AdamW(list(self._moves.values()), lr=1.0, weight_decay=0.0, fused=True)
 
     @torch.no_grad()
-    def step(self, gradient_CD: Tensor, share: float) -> None:
-        """Moves all rows; `share` of each one's rate is what the schedule has come to."""
-        self._num_steps += 1
-        rows = max(1, _BLOCK // self._flat_CD.shape[1])
-        for start in range(0, len(self._flat_CD), rows):
-            self._move(slice(start, start + rows), gradient_CD, share)
-
-    def _move(self, rows: slice, gradient_CD: Tensor, share: float) -> None:
-        slow, fast = ADAM_BETAS
-        flat, gradient = self._flat_CD[rows], gradient_CD[rows]
-        mean, square = self._mean_CD[rows], self._square_CD[rows]
-        rates_C1 = share * self._rates_C1[rows]
-        pull_C1 = (rates_C1 * self._decay_C1[rows]).float()
-        if bool((pull_C1 > 0).any()):
-            flat.mul_(1 - pull_C1 * self._decays_D)
-        mean.lerp_(gradient, 1 - slow)
-        square.mul_(fast).addcmul_(gradient, gradient, value=1 - fast)
-        roots = square.sqrt().div_((1 - fast**self._num_steps) ** 0.5).add_(ADAM_EPSILON)
-        flat.sub_((mean / roots).mul_((rates_C1 / (1 - slow**self._num_steps)).float()))
+    def step(self, gradients: Sequence[Tensor], share: float) -> None:
+        """Moves all heads by the gradients of their parameters, in order; `share` of each one's rate is what the
+        schedule has come to."""
+        for move, gradient in zip(self._moves.values(), gradients, strict=True):
+            move.grad = gradient.contiguous()  # the kernel reads memory as it lies
+        self._kernel.step()
+        rates_C = share * self._rates_C
+        kept_C = (1 - rates_C * self._decay_C).float()
+        for name, parameter in self._parameters.items():
+            ones = (1,) * (parameter.ndim - 1)
+            if name not in self._exempt:
+                parameter.mul_(kept_C.view(-1, *ones))
+            parameter.addcmul_(self._moves[name], rates_C.float().view(-1, *ones))
+            self._moves[name].zero_()

@@ -41,10 +41,10 @@ def rank_correlation(one_N: Floats, other_N: Floats, seed: int = 0) -> Estimate:
 
 
 def _spearman(one_N: Floats, other_N: Floats) -> float:
-    ranks = [_ranks(values_N) for values_N in (one_N, other_N)]
-    if any(np.ptp(ranks_N) == 0 for ranks_N in ranks):
+    one_N, other_N = _ranks(one_N), _ranks(other_N)
+    if np.ptp(one_N) == 0 or np.ptp(other_N) == 0:
         return np.nan
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(one_N, other_N)[0, 1])
 
 
 def _ranks(values_N: Floats) -> Floats:

@@ -18,8 +18,8 @@ ONLY_PROBED = "the probe was all that was asked for"
 
 def wanted_probe(
     settings: StudySettings, space: SearchSpace, dataset: PreparedDataset
-) -> Callable[[Tell], ProbeRecord] | None:
-    """What to run where there is room for it; None where nothing is to be probed.
+) -> Callable[..., ProbeRecord] | None:
+    """What to run where there is room for it, with `num_threads` and a `tell`; None where nothing is to be probed.
 
     `auto` probes a space whose trials begin with weights, on a dataset with validation patients. Raises ConfigError
     where there is nothing that `only` could probe.
@@ -42,7 +42,7 @@ def wanted_probe(
 
 def agreement_with_trials(settings: StudySettings) -> Callable[[Tell], ProbeRecord | None]:
     """What to run once the trials are over: see `sepl.tuning.probe.measure`."""
-    return partial(_measure, settings.storage, settings.study, settings.probe_cache_gb)
+    return partial(_measure, settings.storage, settings.study)
 
 
 def _run(
@@ -52,14 +52,19 @@ def _run(
     sources: tuple[tuple[str, str, bool], ...],
     cache_gb: float,
     tell: Tell,
+    *,
+    num_threads: int = 1,
 ) -> ProbeRecord:
-    from sepl.tuning.probe.stage import ProbeOptions, run_probe  # torch, which the driver does without
+    import torch  # which the driver does without
 
+    from sepl.tuning.probe.stage import ProbeOptions, run_probe
+
+    torch.set_num_threads(num_threads)
     options = ProbeOptions(num_heads=len(heads), cache_gb=cache_gb)
     return run_probe(storage, study, heads, sources, options, tell)
 
 
-def _measure(storage: str, study: str, cache_gb: float, tell: Tell) -> ProbeRecord | None:
+def _measure(storage: str, study: str, tell: Tell) -> ProbeRecord | None:
     from sepl.tuning.probe.measure import measure_agreement
 
-    return measure_agreement(storage, study, cache_gb, tell)
+    return measure_agreement(storage, study, tell)

@@ -20,7 +20,7 @@ from sepl.tuning.results.leaderboard import TrialRow, leaderboard
 Tell = Callable[[str], object]
 
 
-def measure_agreement(storage: str, study: str, cache_gb: float, tell: Tell = print) -> ProbeRecord | None:
+def measure_agreement(storage: str, study: str, tell: Tell = print) -> ProbeRecord | None:
     """The study's record with the agreement of every backbone that has full trials, as it is kept; a line each.
 
     None of a study that was not probed.
@@ -35,7 +35,7 @@ def measure_agreement(storage: str, study: str, cache_gb: float, tell: Tell = pr
     for found in record.backbones:
         of_it = [row for row in rows if SampledHead(row.params, row.config).source == found.source]
         if of_it:
-            frozen = frozen_backbone(folder, dataset, found.source, record, cache_gb)
+            frozen = frozen_backbone(folder, dataset, found.source, record)
             agreement = _agreement(frozen, of_it, record)
             record = record.with_backbone(found.model_copy(update={"agreement": agreement}))
             tell(describe(found, agreement))

@@ -14,7 +14,7 @@ from sepl.training.probe.data import ProbeData, leading_directions
 from sepl.training.probe.heads import train_heads
 from sepl.training.probe.widen import widen
 from sepl.tuning.probe.record import Candidate, read_probe
-from sepl.tuning.probe.stage import ProbeOptions, frozen_backbone
+from sepl.tuning.probe.stage import frozen_backbone
 from sepl.tuning.record.record import StudyFolder
 
 
@@ -32,7 +32,7 @@ def candidate_weights(
         raise StudyError(f"study {folder.name} should have been probed, has no record of it")
     model = candidate.config.model
     source = model.backbone, model.weights, model.final_norm
-    frozen = frozen_backbone(folder, dataset, source, record, ProbeOptions().cache_gb)
+    frozen = frozen_backbone(folder, dataset, source, record)
     tell("refit: the probe's head on train and validation patients")
     again = _refit(candidate, frozen.data_without_choice(), dataset, record.seed)
     chosen = safetensors.torch.load(candidate.file.read_bytes())

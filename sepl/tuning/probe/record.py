@@ -98,6 +98,8 @@ class ProbeRecord(Settings):
     strength: float
     """Of augmentation in the changed views."""
     seed: int
+    cache_gb: float = 4.0
+    """Of features that the storage keeps."""
     backbones: tuple[ProbedBackbone, ...] = ()
 
     def of(self, source: tuple[str, str, bool]) -> ProbedBackbone | None:

@@ -18,6 +18,7 @@ from sepl.tuning.space.space import Params, SearchSpace
 NUM_EPOCHS = 12
 """Of a head at most; on real photographs the best epoch of 8 to 20 was among the first 12."""
 _RATES_EACH = 8
+_LEAST_STRUCTURES = 4
 _MOST_ASKED = 4
 """Trials asked for each head that is wanted: some are of a kind that no probe can try."""
 _RATES = ("learning_rate", "weight_decay", "weighting", "task_weights")
@@ -79,7 +80,7 @@ def sample_heads(space: SearchSpace, num_heads: int) -> tuple[SampledHead, ...]:
     """
     structures: list[SampledHead] = []
     heads: dict[str, SampledHead] = {}
-    most = max(1, num_heads // _RATES_EACH)
+    most = max(min(num_heads, _LEAST_STRUCTURES), num_heads // _RATES_EACH)
     for number, drawn in enumerate(_random_heads(space, _MOST_ASKED * num_heads)):
         head: SampledHead | None = drawn
         if _structure(drawn) not in [_structure(other) for other in structures]:

@@ -77,9 +77,10 @@ def run_probe(
         strength=options.strength,
         seed=own.seed,
     )
+    record = record.model_copy(update={"cache_gb": options.cache_gb})
     for source in sources:
         if record.of(source) is None:
-            frozen = frozen_backbone(folder, dataset, source, record, options.cache_gb)
+            frozen = frozen_backbone(folder, dataset, source, record)
             record = record.with_backbone(_probe(folder, frozen, source, heads, record, tell))
             write_probe(folder, record)
     return record
@@ -90,12 +91,11 @@ def frozen_backbone(
     dataset: PreparedDataset,
     source: tuple[str, str, bool],
     record: ProbeRecord,
-    cache_gb: float,
 ) -> FrozenBackbone:
     """A backbone of the study, with the features of its storage."""
     backbone, weights, final_norm = source
     model = ModelConfig(backbone=backbone, weights=weights, final_norm=final_norm)
-    store = FeatureStore.of(_storage_of(folder), cache_gb)
+    store = FeatureStore.of(_storage_of(folder), record.cache_gb)
     return FrozenBackbone(model, dataset, store, record.num_views, record.strength)
 
 

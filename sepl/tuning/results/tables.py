@@ -12,7 +12,7 @@ INTEREST = ("family", "backbone", "task_split", "propagation", "num_experts", "h
 """Hyperparameters that people look at first, where there is no room for all."""
 _MOST_PARAMS = 6
 CLOSED_FORM = "closed form"
-"""What stands first among trials: ridge and logistic regressions on the same features, which no trial should lose to."""
+"""What stands first among trials: regressions on features that are never trained, which no trial should lose to."""
 
 
 def leaderboard_table(board: Leaderboard, most: int = 15, *, closed_form: float | None = None) -> Table:

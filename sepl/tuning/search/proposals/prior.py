@@ -1,4 +1,4 @@
-"""What is known of hyperparameters before a study's own trials."""
+"""What earlier experience says of a search space, such as a probe of frozen features or another study."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PriorTrial:
-    """A setting that something cheaper, or another study, has ranked."""
+    """A configuration that was judged elsewhere."""
 
     params: dict[str, Any]
+    """Hyperparameters by name; those that the study does not ask, or offers otherwise, say nothing."""
     rank: float
-    """(0, 1], 1 the best."""
+    """In (0, 1], 1 the best."""

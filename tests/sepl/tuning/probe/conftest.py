@@ -1,5 +1,7 @@
 """A study whose trials begin with weights, and all of its space tried on a small dataset."""
 
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,10 @@ import torch
 from builders import build_dataset
 from safetensors.torch import save_file
 
-from sepl.data.dataset.dataset import PreparedDataset
+from sepl.data.dataset.dataset import Photographs, PreparedDataset
 from sepl.models.backbone.build import build_backbone
+from sepl.tuning.probe.sampling import sample_heads, sources_of
+from sepl.tuning.probe.stage import ProbeOptions, run_probe
 from sepl.tuning.record.record import StudyFolder, StudyRecord
 from sepl.tuning.space.space import SearchSpace, load_space
 
@@ -47,16 +51,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def space(tmp_path: Path, weights: str, dataset: PreparedDataset) -> SearchSpace:
-    (tmp_path / "space.py").write_text(SPACE.format(weights=weights))
-    return load_space(str(tmp_path / "space.py")).for_tasks(dataset.tasks)
+@pytest.fixture(scope="session")
+def space(tmp_path_factory: pytest.TempPathFactory, weights: str, dataset: PreparedDataset) -> SearchSpace:
+    file = tmp_path_factory.mktemp("space") / "space.py"
+    file.write_text(SPACE.format(weights=weights))
+    return load_space(str(file)).for_tasks(dataset.tasks)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, dataset: PreparedDataset) -> StudyFolder:
-    """A study that has begun and has no trial."""
-    place = StudyFolder.at(str(tmp_path / "runs"), "probed")
+def begin_study(storage: Path, dataset: PreparedDataset) -> StudyFolder:
+    """One without a trial."""
+    place = StudyFolder.at(str(storage), "probed")
     place.write(
         StudyRecord(
             study="probed",
@@ -70,3 +74,41 @@ def folder(tmp_path: Path, dataset: PreparedDataset) -> StudyFolder:
         )
     )
     return place
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A study that was probed, and what was seen of it."""
+
+    folder: StudyFolder
+    said: list[str]
+    asked: set[str]
+    """Cohort splits that were looked at."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dataset: PreparedDataset) -> StudyFolder:
+    """A study that has begun and was not probed."""
+    return begin_study(tmp_path / "runs", dataset)
+
+
+@pytest.fixture(scope="session")
+def probed_once(tmp_path_factory: pytest.TempPathFactory, dataset: PreparedDataset, space: SearchSpace) -> Probed:
+    storage, said, asked = tmp_path_factory.mktemp("runs"), [], set()
+    place, photographs = begin_study(storage, dataset), PreparedDataset.photographs
+
+    def noted(self: PreparedDataset, *cohort_splits: str) -> Photographs:
+        asked.update(cohort_splits)
+        return photographs(self, *cohort_splits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PreparedDataset, "photographs", noted)
+        run_probe(str(storage), "probed", sample_heads(space, 16), sources_of(space), ProbeOptions(16), said.append)
+    return Probed(place, said, asked)
+
+
+@pytest.fixture
+def probed(tmp_path: Path, probed_once: Probed) -> Probed:
+    """A copy to change."""
+    shutil.copytree(probed_once.folder.location.local_path().parent, tmp_path / "runs")
+    return replace(probed_once, folder=StudyFolder.at(str(tmp_path / "runs"), "probed"))

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,23 +23,18 @@ from sepl.tuning.probe.stage import ProbeOptions, run_probe
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.space.space import SearchSpace
 
-OPTIONS = ProbeOptions(num_heads=16)
+Probed = Any  # of conftest.py
 
 
-def probe(folder: StudyFolder, space: SearchSpace, said: list[str] | None = None) -> None:
+def probe(folder: StudyFolder, space: SearchSpace, num_heads: int = 16) -> None:
     storage = str(folder.location.local_path().parent)
-    tell = (lambda _: None) if said is None else said.append
-    run_probe(storage, folder.name, sample_heads(space, 16), sources_of(space), OPTIONS, tell)
+    heads = sample_heads(space, num_heads)
+    run_probe(storage, folder.name, heads, sources_of(space), ProbeOptions(num_heads), lambda _: None)
 
 
-def test_a_probe_leaves_a_ranking_regressions_and_the_best_head(
-    folder: StudyFolder, space: SearchSpace, dataset: PreparedDataset
-) -> None:
-    said: list[str] = []
+def test_a_probe_leaves_a_ranking_regressions_and_the_best_head(probed: Probed, dataset: PreparedDataset) -> None:
+    record = read_probe(probed.folder)
 
-    probe(folder, space, said)
-
-    record = read_probe(folder)
     assert record is not None
     (found,) = record.backbones
     skills = [head.skill for head in found.heads if head.skill is not None]
@@ -47,18 +43,18 @@ def test_a_probe_leaves_a_ranking_regressions_and_the_best_head(
     assert skills == sorted(skills, reverse=True)
     assert found.best is not None
     assert found.best.skill >= skills[0]
-    assert closed_form_skill(folder) == found.closed_form
+    assert closed_form_skill(probed.folder) == found.closed_form
     assert set(found.closed_form_skills) <= set(dataset.tasks.names)
-    assert [line.partition(":")[0] for line in said] == ["probe", "probe"]
-    assert "regressions on the same features" in said[-1]
+    assert [line.partition(":")[0] for line in probed.said] == ["probe", "probe"]
+    assert "regressions on the same features" in probed.said[-1]
 
 
-def test_the_best_head_is_a_model_with_the_whole_backbone_frozen(
-    folder: StudyFolder, space: SearchSpace, dataset: PreparedDataset
-) -> None:
-    probe(folder, space)
+def test_the_sealed_patients_are_never_looked_at(probed: Probed) -> None:
+    assert probed.asked == {"train", "validation"}
 
-    candidate = probe_candidate(folder)
+
+def test_the_best_head_is_a_model_with_the_whole_backbone_frozen(probed: Probed, dataset: PreparedDataset) -> None:
+    candidate = probe_candidate(probed.folder)
 
     assert candidate is not None
     encoder = Encoder.build(candidate.config.model, dataset.image_spec.size)
@@ -70,15 +66,14 @@ def test_the_best_head_is_a_model_with_the_whole_backbone_frozen(
 
 
 def test_what_was_probed_is_not_probed_again(
-    folder: StudyFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
+    probed: Probed, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    probe(folder, space)
-    before = (folder.location / PROBE).read_bytes()
+    before = (probed.folder.location / PROBE).read_bytes()
     monkeypatch.setattr(stage, "train_heads", None)
 
-    probe(folder, space)
+    probe(probed.folder, space)
 
-    assert (folder.location / PROBE).read_bytes() == before
+    assert (probed.folder.location / PROBE).read_bytes() == before
 
 
 def killed_among_the_heads(folder: StudyFolder, space: SearchSpace, begun: Path) -> None:
@@ -91,7 +86,7 @@ def killed_among_the_heads(folder: StudyFolder, space: SearchSpace, begun: Path)
 
 
 def test_after_a_kill_whole_features_are_used_again_and_the_probe_comes_to_the_same(
-    folder: StudyFolder, space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: StudyFolder, space: SearchSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probed_once: Probed
 ) -> None:
     begun = tmp_path / "begun"
     driver = multiprocessing.get_context("fork").Process(target=killed_among_the_heads, args=(folder, space, begun))
@@ -104,38 +99,29 @@ def test_after_a_kill_whole_features_are_used_again_and_the_probe_comes_to_the_s
     assert read_probe(folder) is None
     kept = sorted((tmp_path / "runs" / "features").glob("*.arrow"))
     assert len(kept) == 3  # train as it is and changed, validation
-    monkeypatch.setattr(Encoder, "encode", None)
 
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the features were there")
+
+    monkeypatch.setattr(Encoder, "encode", refuse)
     probe(folder, space)
 
-    record = read_probe(folder)
-    assert record is not None
-    assert record.of(sources_of(space)[0]) is not None
+    again, before = read_probe(folder), read_probe(probed_once.folder)
+    assert again is not None
+    assert before is not None
+    assert [head.skill for head in again.backbones[0].heads] == pytest.approx(
+        [head.skill for head in before.backbones[0].heads], abs=1e-6
+    )
     assert sorted((tmp_path / "runs" / "features").glob("*.arrow")) == kept
-
-
-def test_the_sealed_patients_are_never_looked_at(
-    folder: StudyFolder, space: SearchSpace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    photographs = PreparedDataset.photographs
-
-    def noted(self: PreparedDataset, *cohort_splits: str) -> object:
-        asked.extend(cohort_splits)
-        return photographs(self, *cohort_splits)
-
-    monkeypatch.setattr(PreparedDataset, "photographs", noted)
-
-    probe(folder, space)
-
-    assert set(asked) == {"train", "validation"}
 
 
 def test_on_few_directions_the_best_head_is_kept_on_all_features(
     folder: StudyFolder, space: SearchSpace, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stage, "NUM_DIRECTIONS", 4)
-    probe(folder, space)
+    monkeypatch.setattr(stage, "_NUM_FINALISTS", 1)
+
+    probe(folder, space, num_heads=4)
 
     candidate = probe_candidate(folder)
     assert candidate is not None

@@ -71,3 +71,14 @@ def test_no_more_rows_than_asked_for_and_no_more_than_six_params() -> None:
 
 def test_a_study_of_no_trials_has_an_empty_table() -> None:
     assert "best 0 of 0" in shown()
+
+
+def test_above_the_trials_stands_what_trains_nothing_where_that_is_known() -> None:
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(leaderboard_table(Leaderboard(root=(row(0),)), closed_form=0.418))
+
+    lines = [line for line in capture.get().splitlines() if "0." in line]
+    assert "closed form" in lines[0]
+    assert "0.418" in lines[0]
+    assert "closed form" not in shown(row(0))

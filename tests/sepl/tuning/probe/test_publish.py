@@ -19,7 +19,8 @@ from sepl.tuning.probe.publish import candidate_weights
 from sepl.tuning.probe.record import PROBE_NUMBER, probe_candidate
 from sepl.tuning.record.record import ENDED
 from sepl.tuning.results.leaderboard import leaderboard
-from sepl.tuning.selection import _best, select_winner
+from sepl.tuning.selection import select_winner
+from sepl.tuning.selection.candidates import find_candidates
 
 Probed = Any  # of conftest.py
 
@@ -87,7 +88,6 @@ def test_a_trial_and_the_probes_head_compete_by_their_skill_on_validation_patien
 ) -> None:
     end_study(probed, skill)
 
-    row = _best(leaderboard(probed.folder.load_study()).best(), probed.folder)
+    (first,) = find_candidates(leaderboard(probed.folder.load_study()), probed.folder, 1)
 
-    assert row is not None
-    assert (row.number == 0) is is_trial
+    assert first.is_trial is is_trial

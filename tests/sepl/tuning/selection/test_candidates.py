@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from sepl.config import TrialConfig
+from sepl.storage import resolve
+from sepl.tuning.probe.record import Candidate as ProbeCandidate
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow
+from sepl.tuning.selection import candidates
 from sepl.tuning.selection.candidates import compared_settings, find_candidates
+
+HEAD = "the probe's best head"
 
 
 def board_of(*rows: tuple[int, State, dict[str, object]]) -> Leaderboard:
@@ -80,3 +87,23 @@ def test_what_is_compared_has_the_winners_backbone_and_budget() -> None:
         1e-4,
     )
     assert (hard.model.family, hard.training.learning_rate) == ("hard_sharing", 3e-3)
+
+
+@pytest.mark.parametrize(
+    ("skill", "first_of_one", "of_three"),
+    [(0.4, "trial 1", ["trial 1", HEAD]), (0.6, HEAD, [HEAD, "trial 1"])],
+)
+def test_the_probes_best_head_runs_against_the_trials_where_its_skill_puts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skill: float, first_of_one: str, of_three: list[str]
+) -> None:
+    config = TrialConfig.from_params({"backbone": "test_resnet", "frozen_stages": 1})
+    head = ProbeCandidate(config, skill, {}, 2, resolve(tmp_path / "head"), None)
+    monkeypatch.setattr(candidates, "probe_candidate", lambda _: head)
+    board = board_of((1, "complete", {}))
+
+    assert labels(board, 1, tmp_path) == [first_of_one]
+    assert labels(board, 3, tmp_path) == of_three
+    assert labels(board_of(), 1, tmp_path) == [HEAD]
+    assert [row.is_trial for row in find_candidates(board, StudyFolder.at(str(tmp_path), "done"), 3)] == [
+        label != HEAD for label in of_three
+    ]

@@ -30,7 +30,7 @@ def end_study(settings: StudySettings, searcher: TruthfulOptunaSearch, budget: B
     with `resume`.
     """
     finished = [trial for trial in searcher.study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    is_done = len(finished) - searcher.num_retries() >= settings.num_trials
+    is_done = len(finished) - searcher.num_beside() >= settings.num_trials
     reason = _ALL_FINISHED if is_done else budget.reason
     if watch.problem is not None and reason != _ALL_FINISHED:
         raise StudyError(f"study {settings.study} stopped: {watch.problem}; its trials wait: mend it, then --resume")

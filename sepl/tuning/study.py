@@ -20,7 +20,7 @@ from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.search.budget import Budget, CrashCounter
 from sepl.tuning.search.scheduler import RememberingASHA
@@ -68,7 +68,7 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         if not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
-        (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
+        (folder.location / LEADERBOARD).write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
 
 
@@ -109,6 +109,7 @@ def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
 
 def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, storage: BaseStorage) -> None:
     settings = plan.settings
+    searcher.share = {"cpus": packing.cpus, "gpus": packing.gpus}
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
     budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
     scheduler = RememberingASHA(
@@ -116,7 +117,7 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
         grace_epochs=settings.grace_epochs,
         finished=[trial.intermediate_values for trial in finished],
     )
-    num_left = settings.num_trials - len(finished) + searcher.num_retries()
+    num_left = settings.num_trials - len(finished) + searcher.num_beside()
     if num_left > 0:
         progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)

@@ -27,6 +27,8 @@ from sepl.tuning.record.database import absolute_url, open_database
 FORMAT = 1
 RECORD = "study.json"
 AFFINITY = "affinity.json"
+DATABASE = "optuna.db"
+LEADERBOARD = "leaderboard.json"
 
 # Attributes of the Optuna study.
 ENDED = "ended"
@@ -58,6 +60,8 @@ class StudyRecord(Settings):
     """Of the affinity whose task splits are offered too, kept beside this record."""
     known_pattern: str | None = None
     """Values known of patients, such as sex+age, on which trials are judged too."""
+    from_study: str | None = None
+    """Another study of the storage, whose trials it began with."""
 
 
 @dataclass(frozen=True)
@@ -147,4 +151,4 @@ class StudyFolder:
             raise StorageError(
                 f"--storage should be a folder that can be written to, {folder} cannot: {problem.strerror}"
             ) from problem
-        return f"sqlite:///{folder / 'optuna.db'}"
+        return f"sqlite:///{folder / DATABASE}"

@@ -16,15 +16,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
+from sepl.tuning.record.attributes import CRASHED, FROM_STUDY, POINT, RETRY_OF, SHARE
 from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, TIME_ATTR, WAITS
-
-# Attributes of a trial in Optuna.
-CRASHED = "crashed"
-"""Whether it failed because its process died or raised, not by what it computed."""
-RETRY_OF = "retry_of"
-"""Number of the crashed trial that it repeats."""
-POINT = "point"
-"""Hyperparameters that it is to have, of one that was enqueued: Optuna shows them once they are asked for."""
 
 
 class TruthfulOptunaSearch(Searcher):
@@ -62,6 +55,8 @@ class TruthfulOptunaSearch(Searcher):
         """Of this driver, by Tune's id."""
         self._seconds: dict[str, float] = {}
         self._deaths: dict[str, str] = {}
+        self.share: dict[str, float] = {}
+        """CPUs and GPUs of each trial to come, kept with it for what it costs."""
         self.release()
         for point in first_points:
             self.study.enqueue_trial(point, user_attrs={POINT: point}, skip_if_exists=True)
@@ -72,6 +67,8 @@ class TruthfulOptunaSearch(Searcher):
         self._trials[trial_id] = trial
         params = {**self._define(trial), **trial.params}
         trial.set_user_attr("config", params)
+        if self.share:
+            trial.set_user_attr(SHARE, self.share)
         frozen = self._frozen(trial_id)
         self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
         return {
@@ -153,9 +150,10 @@ class TruthfulOptunaSearch(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for Tune's own snapshot, which is written but never restored; keeps a database password out of it
 
-    def num_retries(self) -> int:
-        """Trials beside the number that was asked for, which repeat crashed ones."""
-        return sum(RETRY_OF in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+    def num_beside(self) -> int:
+        """Trials beside the number that was asked for: those that repeat crashed ones, and another study's."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(RETRY_OF in trial.user_attrs or FROM_STUDY in trial.user_attrs for trial in trials)
 
     def _frozen(self, trial_id: str) -> FrozenTrial:
         return self._storage.get_trial(self._storage_id(self._trials[trial_id].number))

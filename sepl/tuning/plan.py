@@ -13,12 +13,17 @@ from sepl.training.affinity.record import Affinity
 from sepl.tuning.record.ownership import new_study_id
 from sepl.tuning.record.record import RECORD, StudyFolder, StudyRecord
 from sepl.tuning.search.budget import parse_duration
+from sepl.tuning.search.history import History, read_history, read_record
+from sepl.tuning.search.proposals.prior import PriorTrial
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space.space import SearchSpace, load_space
 
 _LEAST = {
     "num_trials": 1,
     "gpu_hours": 0,
+    "cpu_hours": 0,
+    "price_per_hour": 0,
+    "max_cost": 0,
     "trials_per_gpu": 1,
     "cpus_per_trial": 1,
     "grace_epochs": 1,
@@ -31,6 +36,7 @@ _SAME = {
     "affinity_sha256": "--affinity",
     "optuna_url": "--optuna-url",
     "known_pattern": "--known-pattern",
+    "from_study": "--from-study",
 }
 """What a resumed study has to have in common with its beginning, and the options that say so."""
 _NUM_OFFERED = 3
@@ -50,6 +56,10 @@ class StudyPlan:
     """The time budget."""
     affinity: bytes | None = None
     """The file of `jobs.affinity` that the study was given."""
+    history: History | None = None
+    """What it is still to take over from another study."""
+    prior: tuple[PriorTrial, ...] = ()
+    """What another study says of its space, for the proposals."""
 
 
 def plan_study(settings: StudySettings) -> StudyPlan:
@@ -65,7 +75,21 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     affinity = _read_affinity(settings, folder)
     record = _record(settings, folder, dataset, space, affinity)
     more_splits = () if affinity is None else _offered_splits(affinity, dataset, space)
-    return StudyPlan(settings, folder, record, space.for_tasks(dataset.tasks, more_splits), seconds, affinity)
+    space = space.for_tasks(dataset.tasks, more_splits)
+    history, prior = _history(settings, folder, record, space)
+    return StudyPlan(settings, folder, record, space, seconds, affinity, history, prior)
+
+
+def _history(
+    settings: StudySettings, folder: StudyFolder, record: StudyRecord, space: SearchSpace
+) -> tuple[History | None, tuple[PriorTrial, ...]]:
+    if record.from_study is None:
+        return None, ()
+    taken = read_record(folder) if settings.resume else None
+    if taken is not None:
+        return None, taken.prior_trials()
+    history = read_history(StudyFolder.at(settings.storage, record.from_study), record, space)
+    return history, history.prior
 
 
 def _check_storage(folder: StudyFolder) -> None:
@@ -115,6 +139,8 @@ def _check_numbers(settings: StudySettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < least:
             raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
+    if settings.max_cost is not None and not settings.price_per_hour:
+        raise ConfigError(f"--max-cost should come with --price-per-hour, was {settings.max_cost} without a price")
 
 
 def _record(
@@ -132,6 +158,7 @@ def _record(
         optuna_url=settings.optuna_url,
         affinity_sha256=None if affinity is None else hashlib.sha256(affinity).hexdigest(),
         known_pattern=None if settings.known_pattern is None else _known_pattern(settings.known_pattern, dataset),
+        from_study=settings.from_study,
     )
     if not settings.resume:
         if folder.exists():
@@ -141,6 +168,8 @@ def _record(
     record = folder.read()
     if settings.known_pattern is None:
         asked = asked.model_copy(update={"known_pattern": record.known_pattern})
+    if settings.from_study is None:
+        asked = asked.model_copy(update={"from_study": record.from_study})
     _check_same_question(record, asked)
     # a dataset that was moved, the same by its fingerprint, is used where it is now
     return record.model_copy(update={"study_id": record.study_id or asked.study_id, "dataset": asked.dataset})

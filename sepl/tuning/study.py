@@ -9,22 +9,28 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper
 
-from sepl.errors import ConfigError, StudyError
-from sepl.tuning.ending import end_study, is_over
+from sepl.data.dataset.dataset import PreparedDataset
+from sepl.errors import StudyError
+from sepl.tuning.ending import end_study, is_over, reopen
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.progress import StudyProgress
+from sepl.tuning.record.attributes import FROM_STUDY
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, StudyFolder
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.search.budget import Budget, CrashCounter
+from sepl.tuning.search.flat_watch import FlatWatch
+from sepl.tuning.search.flatness import PatientCounts
+from sepl.tuning.search.history import take_over
 from sepl.tuning.search.scheduler import RememberingASHA
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
+from sepl.tuning.search.spending import make_budget
 from sepl.tuning.trials.checkpoints import CheckpointJournal
 from sepl.tuning.trials.cluster import Cluster
 from sepl.tuning.trials.environment import DatabaseWatch, EnvironmentWatch, SaveListener
@@ -65,6 +71,8 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         cluster.check_sight(plan.record.dataset, plan.record.fingerprint, folder.location.uri)
         if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
             searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
+        was_tested = folder.unsealing(plan.record.fingerprint).num_readings() > 0
+        reopen(searcher.study, settings.num_trials, was_tested=was_tested)
         if not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
@@ -93,6 +101,8 @@ def _own_database(plan: StudyPlan) -> BaseStorage:
     check_owner(storage, record.study, record.study_id, resumed=resumed)
     plan.folder.write(record, plan.affinity)  # before anything is in the database, which only a record can go on with
     claim(storage, record.study, record.study_id, resumed=resumed)
+    if plan.history is not None:
+        take_over(optuna.load_study(study_name=record.study, storage=storage), plan.history, plan.folder)
     return storage
 
 
@@ -119,7 +129,8 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
     )
     num_left = settings.num_trials - len(finished) + searcher.num_beside()
     if num_left > 0:
-        progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
+        num_trials = _num_own(finished) + num_left
+        progress = StudyProgress(searcher, scheduler, budget, num_trials=num_trials)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
         cluster_watch = ClusterWatch(limiter, packing)
         with progress, cluster_watch, _sigterm_as_ctrl_c():
@@ -131,7 +142,12 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
                     limiter=limiter,
                     scheduler=scheduler,
                     stopper=CombinedStopper(budget, watch, DatabaseWatch(storage)),
-                    callbacks=[*_callbacks(plan.folder, searcher, budget, watch), progress, cluster_watch],
+                    callbacks=[
+                        *_callbacks(plan.folder, searcher, budget, watch),
+                        *_flat_watch(plan, searcher, budget, num_trials),
+                        progress,
+                        cluster_watch,
+                    ],
                     surroundings=_surroundings(plan, packing),
                     num_trials=num_left,
                 )
@@ -140,18 +156,23 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
     end_study(settings, searcher, budget, watch)
 
 
+def _num_own(trials: list[FrozenTrial]) -> int:
+    return sum(FROM_STUDY not in trial.user_attrs for trial in trials)
+
+
 def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
-    gpu_hours = plan.settings.gpu_hours
-    if gpu_hours is not None and packing.gpus == 0:
-        raise ConfigError(f"--gpu-hours should be left out where there is no GPU, was {gpu_hours}")
-    rows = leaderboard(searcher.study).root
-    spent = sum(row.seconds for row in rows)
-    return Budget(
-        seconds=plan.seconds,
-        gpu_seconds=None if gpu_hours is None else gpu_hours * 3600 - spent * packing.gpus,
-        gpus_per_trial=packing.gpus,
-        has_succeeded=any(row.curve for row in rows),
-    )
+    trials = searcher.study.get_trials(deepcopy=False)
+    return make_budget(plan.settings, plan.seconds, trials, cpus=packing.cpus, gpus=packing.gpus)
+
+
+def _flat_watch(
+    plan: StudyPlan, searcher: TruthfulOptunaSearch, budget: Budget, num_trials: int
+) -> list[tune.Callback]:
+    if not plan.settings.stop_when_flat:
+        return []
+    dataset = PreparedDataset.open(plan.record.dataset, fingerprint=plan.record.fingerprint)
+    labels_PT = dataset.photographs("validation").labels_per_patient(dataset.tasks)
+    return [FlatWatch(searcher, budget, PatientCounts.of(labels_PT, dataset.tasks), num_trials=num_trials)]
 
 
 def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:

@@ -4,6 +4,7 @@ STORAGE/STUDY/study.json         this record
 STORAGE/STUDY/optuna.db          the trials, unless --optuna-url names a database
 STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results and checkpoints of trials
 STORAGE/STUDY/affinity.json      how tasks help each other, of a study that was given it
+STORAGE/STUDY/history.json       what it began with, of a study that began with another's trials
 STORAGE/STUDY/leaderboard.json   the finished trials, best first
 STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
@@ -28,11 +29,14 @@ FORMAT = 1
 RECORD = "study.json"
 AFFINITY = "affinity.json"
 DATABASE = "optuna.db"
+HISTORY = "history.json"
 LEADERBOARD = "leaderboard.json"
 
 # Attributes of the Optuna study.
 ENDED = "ended"
 """Why the search is over."""
+NUM_ASKED = "num_asked"
+"""Trials that were asked for when it ended; more of them later let it go on."""
 BUNDLE_ID = "bundle_id"
 """Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
 

@@ -57,6 +57,10 @@ class Leaderboard(RootModel[tuple[TrialRow, ...]]):
         states = [row.state for row in self.root]
         return {state: states.count(state) for state in _ORDER}
 
+    def own(self) -> "Leaderboard":
+        """Without the trials that another study ran."""
+        return Leaderboard(root=tuple(row for row in self.root if row.from_study is None))
+
     def best(self) -> TrialRow | None:
         """The best trial of this study that ran to the end; None when none did."""
         own = (row for row in self.root if row.from_study is None)

@@ -57,6 +57,10 @@ class SearchSpace:
         """Whether a trial may be asked this hyperparameter, at one of the first points or at some random ones."""
         return any(name in distributions for _, distributions, _ in _walk(self))
 
+    def offers(self) -> dict[str, BaseDistribution]:
+        """What may be asked, by name: at one of the first points or at some random ones."""
+        return {name: offered for _, distributions, _ in _walk(self) for name, offered in distributions.items()}
+
     def _with_epochs(self, constants: Params, where: str) -> Params:
         told = constants.get("num_epochs", self.num_epochs)
         if told != self.num_epochs:

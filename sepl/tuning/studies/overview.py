@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import optuna
-
 from sepl.errors import SeplError
 from sepl.locking import holder
 from sepl.storage import resolve
@@ -70,17 +68,13 @@ def show_study(storage: str, study: str) -> Overview:
     return Overview(
         name=study,
         record=record,
-        board=Leaderboard(root=()) if found is None else _own_board(found),
+        board=Leaderboard(root=()) if found is None else leaderboard(found).own(),
         num_taken_over=len(trials) - len(own),
         cost=cost(trials),
         ended=attributes.get(ENDED),
         bundle_id=attributes.get(BUNDLE_ID),
         holder=holder(folder.location),
     )
-
-
-def _own_board(study: optuna.Study) -> Leaderboard:
-    return Leaderboard(root=tuple(row for row in leaderboard(study).root if row.from_study is None))
 
 
 def describe_counts(board: Leaderboard) -> str:

@@ -30,6 +30,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         console.print(leaderboard_table(result.board))
         if result.ended is None:
             _stop()
+        from sepl.tuning.record.record import REPORT
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
         from sepl.tuning.selection import select_winner
 
@@ -42,7 +43,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
             test_again=settings.test_again,
         )
         winner = cluster.run(result.packing, select, "the refit")
-    report = result.folder.location / "report.html"
+    report = result.folder.location / REPORT
     write_report(settings.storage, settings.study, report)
     console.print(evaluation_table(winner.evaluation))
     print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")

@@ -1,6 +1,7 @@
 """What a search will do, checked before anything is started: a wrong option or path costs one line, not a cluster."""
 
 import hashlib
+import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,6 +140,8 @@ def _check_numbers(settings: StudySettings) -> None:
         value = getattr(settings, name)
         if value is not None and value < least:
             raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
+    if settings.log is not None and importlib.util.find_spec(settings.log) is None:
+        raise ConfigError(f"--log {settings.log} needs a package that is not installed: pip install {settings.log}")
     if settings.max_cost is not None and not settings.price_per_hour:
         raise ConfigError(f"--max-cost should come with --price-per-hour, was {settings.max_cost} without a price")
 

@@ -1,5 +1,7 @@
 """What a search is asked for."""
 
+from typing import Literal
+
 from sepl.settings import Settings
 
 
@@ -42,6 +44,8 @@ class StudySettings(Settings):
     """Read the sealed test patients although the study has read them before; the bundle and its card will say so."""
     retry_failed: bool = False
     """With --resume: trials whose process died for good are tried once more."""
+    log: Literal["mlflow", "wandb"] | None = None
+    """Log every epoch there too, beside the files of TensorBoard; needs that package."""
     address: str | None = None
     """Of a running Ray cluster, auto or HOST:PORT; left out: this machine."""
     optuna_url: str | None = None

@@ -22,7 +22,8 @@ from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record.attributes import FROM_STUDY
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, StudyFolder
+from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, PRICE, REPORT, StudyFolder
+from sepl.tuning.report.live import LiveReport
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.search.budget import Budget, CrashCounter
 from sepl.tuning.search.flat_watch import FlatWatch
@@ -34,8 +35,8 @@ from sepl.tuning.search.spending import make_budget
 from sepl.tuning.trials.checkpoints import CheckpointJournal
 from sepl.tuning.trials.cluster import Cluster
 from sepl.tuning.trials.environment import DatabaseWatch, EnvironmentWatch, SaveListener
+from sepl.tuning.trials.loggers import make_loggers
 from sepl.tuning.trials.packing import Packing, pack
-from sepl.tuning.trials.result_log import ResultLog
 from sepl.tuning.trials.run import run_trials
 from sepl.tuning.trials.waiting import ClusterWatch
 
@@ -119,6 +120,7 @@ def _searcher(plan: StudyPlan, storage: BaseStorage) -> TruthfulOptunaSearch:
 
 def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, storage: BaseStorage) -> None:
     settings = plan.settings
+    searcher.study.set_user_attr(PRICE, settings.price_per_hour)
     searcher.share = {"cpus": packing.cpus, "gpus": packing.gpus}
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
     budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
@@ -133,7 +135,8 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
         progress = StudyProgress(searcher, scheduler, budget, num_trials=num_trials)
         limiter = ConcurrencyLimiter(searcher, max_concurrent=packing.concurrency)
         cluster_watch = ClusterWatch(limiter, packing)
-        with progress, cluster_watch, _sigterm_as_ctrl_c():
+        live = LiveReport(settings.storage, settings.study, (plan.folder.location / REPORT).uri)
+        with progress, cluster_watch, live, _sigterm_as_ctrl_c():
             try:
                 run_trials(
                     plan.folder,
@@ -143,10 +146,12 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
                     scheduler=scheduler,
                     stopper=CombinedStopper(budget, watch, DatabaseWatch(storage)),
                     callbacks=[
+                        *make_loggers(settings.log, settings.study),
                         *_callbacks(plan.folder, searcher, budget, watch),
                         *_flat_watch(plan, searcher, budget, num_trials),
                         progress,
                         cluster_watch,
+                        live,
                     ],
                     surroundings=_surroundings(plan, packing),
                     num_trials=num_left,
@@ -191,7 +196,7 @@ def _callbacks(
     folder: StudyFolder, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch
 ) -> list[tune.Callback]:
     journal = CheckpointJournal(searcher, folder.location.filesystem)
-    return [ResultLog(), journal, SaveListener(watch), CrashCounter(budget, searcher)]
+    return [journal, SaveListener(watch), CrashCounter(budget, searcher)]
 
 
 @contextmanager

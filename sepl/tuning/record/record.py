@@ -31,12 +31,15 @@ AFFINITY = "affinity.json"
 DATABASE = "optuna.db"
 HISTORY = "history.json"
 LEADERBOARD = "leaderboard.json"
+REPORT = "report.html"
 
 # Attributes of the Optuna study.
 ENDED = "ended"
 """Why the search is over."""
 NUM_ASKED = "num_asked"
 """Trials that were asked for when it ended; more of them later let it go on."""
+PRICE = "price_per_hour"
+"""Of a GPU, or a CPU core where there is none, as the newest driver was told."""
 BUNDLE_ID = "bundle_id"
 """Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
 

@@ -17,7 +17,8 @@ search rather too long:
 
 - regression, 1 − MAE / MAE of the median: (1 − skill) · √(π/2 − 1) / √P, the coefficient of variation of the absolute
   value of a normal error, the denominator taken as known;
-- binary, 2 · AUC − 1: twice the standard error of the AUC of Hanley & McNeil (Radiology 1982);
+- binary, 2 · AUC − 1: twice the standard error of the AUC of Hanley & McNeil (Radiology 1982), a fifth more than the
+  bootstrap's where scores are normal;
 - grades and classes: (1 − skill²) / √P, as of a correlation (Fleiss & Cohen 1973 on kappa as an intraclass one).
 """
 

@@ -16,7 +16,7 @@ from sepl.tuning.report.search_figures import (
     parallel_figure,
     roles_figure,
 )
-from sepl.tuning.report.study_page import StudyPage, hours_spent, running_at_once
+from sepl.tuning.report.study_page import OF_TRIALS, StudyPage, hours_spent, running_at_once
 
 
 def hours_section(page: StudyPage) -> Markup:
@@ -24,7 +24,7 @@ def hours_section(page: StudyPage) -> Markup:
     unit, spent = hours_spent(page.own_trials)
     if not spent:
         return Markup()
-    price = page.price_per_hour if unit != "hours of trials" else None
+    price = page.price_per_hour if unit != OF_TRIALS else None
     note = f"Validation patients; a trial stands where it ended, after {unit} of all trials that had ended by then."
     if price:
         note += f" An hour costs {price:g}."

@@ -13,6 +13,9 @@ from sepl.tuning.record.attributes import FROM_STUDY, SECONDS, SHARE
 from sepl.tuning.record.record import ENDED, PRICE, StudyFolder, StudyRecord
 from sepl.tuning.results.leaderboard import Leaderboard
 
+_UNITS = {"gpus": "GPU-hours", "cpus": "CPU-hours"}
+OF_TRIALS = "hours of trials"
+
 
 @dataclass(frozen=True)
 class StudyPage:
@@ -54,19 +57,12 @@ def hours_spent(trials: Sequence[FrozenTrial]) -> tuple[str, list[Spent]]:
     finished = [trial for trial in trials if trial.state.is_finished() and trial.datetime_complete is not None]
     finished.sort(key=lambda trial: (_stamp(trial.datetime_complete), trial.number))
     shares = [trial.user_attrs.get(SHARE, {}) for trial in finished]
-    kind, unit = next(
-        (
-            (key, name)
-            for key, name in (("gpus", "GPU-hours"), ("cpus", "CPU-hours"))
-            if any(one.get(key) for one in shares)
-        ),
-        ("", "hours of trials"),
-    )
+    kind = next((name for name in _UNITS if any(share.get(name) for share in shares)), "")
     spent, total = [], 0.0
     for trial, share in zip(finished, shares, strict=True):
         total += trial.user_attrs.get(SECONDS, 0.0) * (share.get(kind, 0.0) if kind else 1.0) / 3600
         spent.append(Spent(trial.number, total))
-    return unit, spent
+    return _UNITS.get(kind, OF_TRIALS), spent
 
 
 def running_at_once(trials: Sequence[FrozenTrial], now: datetime) -> list[tuple[float, int]]:

@@ -1,5 +1,6 @@
 """The report of a running study is written now and then, beside the driver, and never after it."""
 
+import itertools
 import pickle
 import subprocess
 from typing import Any
@@ -68,7 +69,7 @@ def test_reports_take_a_twentieth_of_the_time_at_most() -> None:
             world.processes[-1].code = 0
 
     assert len(begun) > 5
-    assert min(after - before for before, after in zip(begun[:-1], begun[1:], strict=True)) >= 20 * 30.0
+    assert min(after - before for before, after in itertools.pairwise(begun)) >= 20 * 30.0
 
 
 def test_no_report_is_being_written_once_the_driver_has_gone_on() -> None:

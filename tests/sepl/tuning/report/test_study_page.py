@@ -1,5 +1,6 @@
 """Hours add up over trials in the order that they ended; what begins also ends."""
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ def trial(begun: float, hours: float, number: int = 0, **attributes: Any) -> Any
 def test_the_area_under_the_occupancy_is_the_time_of_all_trials(spans: list[tuple[float, float]]) -> None:
     steps = running_at_once([trial(begun, hours) for begun, hours in spans], BEGIN)
 
-    area = sum(running * (after - before) for (before, running), (after, _) in zip(steps[:-1], steps[1:], strict=True))
+    area = sum(running * (after - before) for (before, running), (after, _) in itertools.pairwise(steps))
     assert area == pytest.approx(sum(hours for _, hours in spans), abs=1e-6)
     assert steps[0][0] == 0.0
     assert steps[-1][1] == 0

@@ -5,7 +5,6 @@ from typing import Any
 
 from optuna.trial import TrialState, create_trial
 
-from sepl.tuning.record.attributes import FROM_STUDY
 from sepl.tuning.search.budget import FLAT, Budget
 from sepl.tuning.search.flat_watch import FlatWatch, flatness_of
 from sepl.tuning.search.flatness import PatientCounts
@@ -13,7 +12,7 @@ from sepl.tuning.search.flatness import PatientCounts
 PATIENTS = PatientCounts({"age": "regression"}, {"age": (100, 0)})
 
 
-def trial(skill: float, state: TrialState = TrialState.COMPLETE, **attributes: Any) -> Any:
+def trial(skill: float, state: TrialState = TrialState.COMPLETE, /, **attributes: Any) -> Any:
     return create_trial(
         state=state,
         value=skill if state == TrialState.COMPLETE else None,
@@ -51,7 +50,7 @@ def test_without_a_full_run_nothing_is_flat() -> None:
 
 def test_another_studys_trials_and_failed_ones_are_not_weighed() -> None:
     own = [trial(0.5) for _ in range(11)]
-    others = [trial(0.5, **{FROM_STUDY: "before"}) for _ in range(5)]
+    others = [trial(0.5, from_study="before") for _ in range(5)]
     failed = [trial(0.5, TrialState.FAIL) for _ in range(5)]
 
     assert flatness_of([*own, *others, *failed], 20, PATIENTS) is None

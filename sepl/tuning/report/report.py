@@ -32,6 +32,7 @@ from sepl.tuning.report.search_sections import (
     roles_section,
 )
 from sepl.tuning.report.study_page import StudyPage
+from sepl.tuning.results.cost import cost
 from sepl.tuning.results.importance import importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 
@@ -91,6 +92,7 @@ def _summary(page: StudyPage) -> Markup:
         ("trials", str(finished), f"{counts['complete']} full, {counts['pruned']} stopped, {counts['failed']} failed"),
         ("epochs", str(sum(row.num_epochs for row in board.root)), ended or "the search is not over"),
     ]
+    tiles += _cost_tiles(page)
     if best is not None:
         tiles.append(("best validation skill", f"{best.best_skill:.3f}", f"trial {best.number}"))
     if evaluation is not None:
@@ -102,6 +104,15 @@ def _summary(page: StudyPage) -> Markup:
             told = f"{skill.known}, {figure(skill.unknown.value)} with nothing known"
             tiles.append((f"{_joined(pattern.known)} known", figure(skill.known.value), told))
     return html.tiles(tiles)
+
+
+def _cost_tiles(page: StudyPage) -> list[tuple[str, str, str]]:
+    spent = cost(page.own_trials)
+    if not spent.hours:
+        return []
+    price = page.price_per_hour
+    told = f"{spent.seconds / 3600:.2f} hours of trials" if price is None else f"cost {price * spent.hours:.2f}"
+    return [(f"{spent.unit}-hours", f"{spent.hours:.2f}", told)]
 
 
 def _skill_section(page: StudyPage) -> Markup:

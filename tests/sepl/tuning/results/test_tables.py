@@ -71,3 +71,9 @@ def test_no_more_rows_than_asked_for_and_no_more_than_six_params() -> None:
 
 def test_a_study_of_no_trials_has_an_empty_table() -> None:
     assert "best 0 of 0" in shown()
+
+
+def test_another_studys_trial_is_marked_as_its() -> None:
+    taken = row(4, 0.7, rate=0.1).model_copy(update={"from_study": "before"})
+
+    assert "complete, before's" in shown(taken, row(2, 0.6, rate=0.2))

@@ -10,6 +10,7 @@ from ray.tune import Callback
 from sepl.tuning.record.attributes import FROM_STUDY
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.flatness import Flatness, PatientCounts, judge, noise_of
+from sepl.tuning.search.names import SKILL_ERROR
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 
 _SKILLS = "skills"
@@ -51,7 +52,7 @@ def flatness_of(trials: Sequence[FrozenTrial], num_total: int, patients: Patient
         return None
     judged.sort(key=lambda trial: (trial.datetime_complete is None, trial.datetime_complete, trial.number))
     best = max(complete, key=_skill)
-    noise = noise_of(best.user_attrs.get(_SKILLS, {}), patients)
+    noise = best.user_attrs.get(SKILL_ERROR) or noise_of(best.user_attrs.get(_SKILLS, {}), patients)
     return judge([_skill(trial) for trial in judged], num_total, noise)
 
 

@@ -11,9 +11,9 @@ best of the first k: the largest of
 - what the running best did gain lately: b_n − b_(n−m), and (b_n − b_(n/2)) · m / (n/2). A sampler that learns makes
   the order no random one, and steady progress is never taken for flat.
 
-**Noise** of the best trial's validation skill: its standard error over patients. Trials keep skills and no predictions
-of patients, so it is approximated task by task, as if tasks were independent, which makes it rather too small and the
-search rather too long:
+**Noise** of the best trial's validation skill: its standard error over resamples of patients, which a trial tells with
+its skill. Where a trial went on in another process and told none, it is approximated from skills and numbers of
+patients task by task, as if tasks were independent, which makes it rather too small and the search rather too long:
 
 - regression, 1 − MAE / MAE of the median: (1 − skill) · √(π/2 − 1) / √P, the coefficient of variation of the absolute
   value of a normal error, the denominator taken as known;

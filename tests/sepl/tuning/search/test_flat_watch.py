@@ -57,6 +57,15 @@ def test_another_studys_trials_and_failed_ones_are_not_weighed() -> None:
     assert flatness_of([*own, trial(0.5)], 20, PATIENTS) is not None
 
 
+def test_the_error_that_the_best_trial_told_is_the_noise() -> None:
+    trials = [*(trial(0.4, skill_error=9.0) for _ in range(12)), trial(0.5, skill_error=0.25)]
+
+    flatness = flatness_of(trials, 20, PATIENTS)
+
+    assert flatness is not None
+    assert flatness.noise == 0.25
+
+
 def test_the_tenth_is_of_what_the_budget_leaves_room_for() -> None:
     """Of 1,000 trials asked for, time is left for the 24 that there are: a tenth of them is three."""
     budget = Budget(seconds=1e-9)

@@ -1,7 +1,5 @@
 """The report of studies of every kind, made by hand."""
 
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,7 @@ from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.metrics.known import KnownPredictions, evaluate_known
 from sepl.storage import resolve
 from sepl.training.affinity.record import Affinity, RankedSplit
-from sepl.tuning.record.attributes import SECONDS, SHARE
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, PRICE, StudyFolder, StudyRecord
+from sepl.tuning.record.record import BUNDLE_ID, StudyFolder, StudyRecord
 from sepl.tuning.report.figures import affinity_figure, confusion_figure, curves_figure, history_figure, skill_figure
 from sepl.tuning.report.report import grades_section, write_report
 from sepl.tuning.results.importance import importance
@@ -313,41 +310,3 @@ def test_an_affinity_is_shown_as_heat_maps_and_ranking(tmp_path: Path) -> None:
     panels = [trace for trace in affinity_figure(affinity).data if isinstance(trace, go.Heatmap)]
     assert len(panels) == 4
     assert np.asarray(panels[0].z)[0, 1] == 0.04
-
-
-def test_what_the_search_has_cost_stands_at_the_top(tmp_path: Path) -> None:
-    study = make_study(tmp_path, num_full=1)
-    kept = {SECONDS: 7200.0, SHARE: {"cpus": 2, "gpus": 0}}
-    study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=kept))
-    unpriced = report_of(tmp_path)
-    study.set_user_attr(PRICE, 0.5)
-
-    assert "<h3>CPU-hours</h3><b>4.00</b><p>2.00 hours of trials</p>" in unpriced
-    assert "<h3>CPU-hours</h3><b>4.00</b><p>cost 2.00</p>" in report_of(tmp_path)
-
-
-def test_the_page_of_a_study_that_is_searched_reads_itself_anew(tmp_path: Path) -> None:
-    study = make_study(tmp_path, num_full=2)
-    with StudyFolder.at(str(tmp_path), "made").only_driver():
-        running = report_of(tmp_path)
-        study.set_user_attr(ENDED, "all trials are finished")
-        ended = report_of(tmp_path)
-
-    assert "http-equiv" in running
-    assert "http-equiv" not in ended
-    assert "http-equiv" not in report_of(tmp_path)
-
-
-def test_the_report_of_a_study_without_a_bundle_loads_no_torch(tmp_path: Path) -> None:
-    """As it is written again and again beside the trials."""
-    make_study(tmp_path, num_full=2, failure="diverged")
-    program = f"""
-import sys
-from sepl.storage import resolve
-from sepl.tuning.report.report import write_report
-write_report({str(tmp_path)!r}, "made", resolve({str(tmp_path / "report.html")!r}))
-assert not {{"torch", "ray"}} & set(sys.modules), {{"torch", "ray"}} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[4])
-
-    assert "diverged" in (tmp_path / "report.html").read_text()

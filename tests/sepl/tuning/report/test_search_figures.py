@@ -31,6 +31,11 @@ def traces(figure: Any) -> dict[str, Any]:
     return {trace.name: trace for trace in figure.data}
 
 
+def only_trace(figure: Any) -> Any:
+    (trace,) = figure.data
+    return trace
+
+
 @given(st.lists(st.floats(-1.0, 1.0), min_size=1, max_size=8))
 def test_the_best_of_full_runs_against_hours_never_falls(skills: list[float]) -> None:
     rows = [row(number, skill, "complete" if number % 2 == 0 else "pruned") for number, skill in enumerate(skills)]
@@ -51,7 +56,7 @@ def test_money_has_an_axis_of_its_own_in_step_with_hours() -> None:
 
 
 def test_occupancy_is_drawn_from_zero() -> None:
-    (trace,) = occupancy_figure([(0.0, 1), (1.0, 2), (2.0, 0)]).data
+    trace = only_trace(occupancy_figure([(0.0, 1), (1.0, 2), (2.0, 0)]))
 
     assert list(trace.y) == [1, 2, 0]
     assert trace.fill == "tozeroy"
@@ -67,7 +72,7 @@ def test_parallel_axes_know_choices_powers_of_ten_and_what_was_not_asked() -> No
     figure = parallel_figure(rows)
 
     assert figure is not None
-    axes = {axis.label: axis for axis in figure.data[0].dimensions}
+    axes = {axis.label: axis for axis in only_trace(figure).dimensions}
     assert set(axes) == {"learning rate", "backbone", "momentum", "best skill"}
     assert list(axes["learning rate"]["values"]) == pytest.approx([-4.0, -2.0])
     assert axes["learning rate"].ticktext[0] == "0.0001"
@@ -84,5 +89,5 @@ def test_without_a_difference_there_are_no_parallel_axes(rows: list[TrialRow]) -
 def test_roles_are_tasks_by_trials() -> None:
     figure = roles_figure(["7: 0.50", "3: 0.40"], ["sex", "age", "sbp"], [[True, True, False], [False, True, False]])
 
-    (heatmap,) = figure.data
+    heatmap = only_trace(figure)
     assert [list(line) for line in heatmap.z] == [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]

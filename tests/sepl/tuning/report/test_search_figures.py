@@ -48,7 +48,7 @@ def test_the_best_of_full_runs_against_hours_never_falls(skills: list[float]) ->
 
 
 def test_money_has_an_axis_of_its_own_in_step_with_hours() -> None:
-    figure = hours_figure([row(0, 0.5)], [Spent(0, 4.0)], "GPU-hours", 2.5)
+    figure: Any = hours_figure([row(0, 0.5)], [Spent(0, 4.0)], "GPU-hours", 2.5)
 
     assert figure.layout.xaxis2.range[1] == pytest.approx(2.5 * figure.layout.xaxis.range[1])
     assert figure.layout.xaxis2.title.text == "cost"

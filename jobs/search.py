@@ -32,6 +32,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         console.print(leaderboard_table(result.board, closed_form=closed_form_skill(result.folder)))
         if result.ended is None:
             _stop()
+        from sepl.tuning.record.record import REPORT
         from sepl.tuning.report.report import write_report  # these load torch, which the search itself does without
         from sepl.tuning.selection import SelectionRules, rerun_finalists, select_winner
 
@@ -43,7 +44,7 @@ def main(settings: Annotated[StudySettings, tyro.conf.arg(name="")]) -> None:
         rerun_finalists(*study, rules, run_all, num_threads=num_threads, test_again=again)
         select = partial(select_winner, *study, rules=rules, num_threads=num_threads, test_again=again)
         winner = cluster.run(result.packing, select, "the refit")
-    report = result.folder.location / "report.html"
+    report = result.folder.location / REPORT
     write_report(settings.storage, settings.study, report)
     console.print(evaluation_table(winner.evaluation))
     print(f"bundle: {winner.bundle_uri} (also {resolve(settings.storage).uri}/registry#{settings.study})")

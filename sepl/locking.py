@@ -112,6 +112,32 @@ def hold(target: Location, doing: str = "preparing") -> Iterator["Hold"]:
         yield held
 
 
+def holder(target: Location) -> str | None:
+    """In words who holds a folder now, None when nobody does. Takes nothing: a run that begins is not in its way."""
+    if not target.is_local:
+        owner = _parse_owner(target / ".lock") if (target / ".lock").exists() else None
+        return _describe(owner) if owner is not None and owner.is_alive() else None
+    path = target.local_path()
+    lock = path.parent / f".{path.name}.lock"
+    return _describe(_read_owner(lock)) if _is_locked(lock) else None
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # the file goes with its lock, unless its process was killed
+        return False
+    except OSError as problem:
+        raise StorageError(f"cannot look at {path}: {problem.strerror}") from problem
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class Hold:
     """That this run holds its output."""
 
@@ -203,8 +229,12 @@ def _object_hold(place: Location, doing: str, uri: str) -> Iterator[Hold]:
         held.release()
 
 
+def _describe(owner: Owner | None) -> str:
+    return "a process" if owner is None else f"process {owner.process} on {owner.host}, since {owner.since}"
+
+
 def _refusal(doing: str, uri: str, owner: Owner | None) -> str:
-    who = f" (process {owner.process} on {owner.host}, since {owner.since})" if owner is not None else ""
+    who = f" ({_describe(owner)})" if owner is not None else ""
     return f"another run is {doing} {uri}{who}; wait until it has ended"
 
 

@@ -14,10 +14,16 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 
-def page(title: str, subtitle: str, sections: Iterable[Markup]) -> str:
-    """The whole page."""
+def page(title: str, subtitle: str, sections: Iterable[Markup], *, refresh_seconds: int | None = None) -> str:
+    """The whole page; one that is about something under way reads itself anew."""
     template = _templates().get_template("page.html.j2")
-    return template.render(title=title, subtitle=subtitle, plotly=_trusted(get_plotlyjs()), sections=list(sections))
+    return template.render(
+        title=title,
+        subtitle=subtitle,
+        plotly=_trusted(get_plotlyjs()),
+        sections=list(sections),
+        refresh_seconds=refresh_seconds,
+    )
 
 
 def section(title: str, *parts: Markup, note: str = "") -> Markup:
@@ -44,7 +50,10 @@ def tiles(entries: Iterable[tuple[str, str, str]]) -> Markup:
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]], num_text_columns: int = 1) -> Markup:
-    """The first columns hold text, to the left; the others numbers, to the right. A wide one scrolls by itself."""
+    """The first columns hold text, to the left; the others numbers, to the right. A wide one scrolls by itself.
+
+    On a page a click on a heading sorts by its column, a second one the other way round.
+    """
     return _part("table", heading, list(rows), num_text_columns)
 
 

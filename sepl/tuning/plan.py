@@ -1,6 +1,7 @@
 """What a search will do, checked before anything is started: a wrong option or path costs one line, not a cluster."""
 
 import hashlib
+import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from sepl.tuning.probe.ask import wanted_probe
 from sepl.tuning.record.ownership import new_study_id
 from sepl.tuning.record.record import RECORD, StudyFolder, StudyRecord
 from sepl.tuning.search.budget import parse_duration
+from sepl.tuning.search.history import History, read_history, read_record
+from sepl.tuning.search.proposals.prior import PriorTrial
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.space.space import SearchSpace, load_space
 
@@ -22,6 +25,9 @@ _LEAST = {
     "max_parameters": 1,
     "max_ms_per_photograph": 0,
     "gpu_hours": 0,
+    "cpu_hours": 0,
+    "price_per_hour": 0,
+    "max_cost": 0,
     "trials_per_gpu": 1,
     "cpus_per_trial": 1,
     "grace_epochs": 1,
@@ -42,9 +48,10 @@ _SAME = {
     "sampler": "--sampler",
     "max_parameters": "--max-parameters",
     "max_ms_per_photograph": "--max-ms-per-photograph",
+    "from_study": "--from-study",
 }
 """What a resumed study has to have in common with its beginning, and the options that say so."""
-_AS_BEFORE = ("known_pattern", "max_parameters", "max_ms_per_photograph")
+_AS_BEFORE = ("known_pattern", "max_parameters", "max_ms_per_photograph", "from_study")
 """What a resumed study takes from its beginning where it is not said again."""
 _NUM_OFFERED = 3
 """Task splits taken from an affinity."""
@@ -63,6 +70,10 @@ class StudyPlan:
     """The time budget."""
     affinity: bytes | None = None
     """The file of `jobs.affinity` that the study was given."""
+    history: History | None = None
+    """What it is still to take over from another study."""
+    prior: tuple[PriorTrial, ...] = ()
+    """What another study says of its space, for the proposals."""
 
 
 def plan_study(settings: StudySettings) -> StudyPlan:
@@ -81,7 +92,20 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     space = space.for_tasks(dataset.tasks, more_splits)
     if settings.probe == "only":
         wanted_probe(settings, space, dataset)
-    return StudyPlan(settings, folder, record, space, seconds, affinity)
+    history, prior = _history(settings, folder, record, space)
+    return StudyPlan(settings, folder, record, space, seconds, affinity, history, prior)
+
+
+def _history(
+    settings: StudySettings, folder: StudyFolder, record: StudyRecord, space: SearchSpace
+) -> tuple[History | None, tuple[PriorTrial, ...]]:
+    if record.from_study is None:
+        return None, ()
+    taken = read_record(folder) if settings.resume else None
+    if taken is not None:
+        return None, taken.prior_trials()
+    history = read_history(StudyFolder.at(settings.storage, record.from_study), record, space)
+    return history, history.prior
 
 
 def _check_storage(folder: StudyFolder) -> None:
@@ -131,6 +155,10 @@ def _check_numbers(settings: StudySettings) -> None:
         value = getattr(settings, name)
         if value not in (None, "auto") and value < least:
             raise ConfigError(f"--{name.replace('_', '-')} should be at least {least}, was {value}")
+    if settings.log is not None and importlib.util.find_spec(settings.log) is None:
+        raise ConfigError(f"--log {settings.log} needs a package that is not installed: pip install {settings.log}")
+    if settings.max_cost is not None and not settings.price_per_hour:
+        raise ConfigError(f"--max-cost should come with --price-per-hour, was {settings.max_cost} without a price")
 
 
 def _record(
@@ -151,6 +179,7 @@ def _record(
         sampler=settings.sampler,
         max_parameters=settings.max_parameters,
         max_ms_per_photograph=settings.max_ms_per_photograph,
+        from_study=settings.from_study,
     )
     if not settings.resume:
         if folder.exists():

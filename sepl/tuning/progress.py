@@ -17,6 +17,7 @@ from sepl.reports.numbers import param
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow, leaderboard
 from sepl.tuning.results.tables import INTEREST
 from sepl.tuning.search.budget import Budget
+from sepl.tuning.search.forecast import Pace, describe_cost_ahead
 from sepl.tuning.search.limits import is_refusal
 from sepl.tuning.search.schedulers.base import Scheduler
 from sepl.tuning.search.schedulers.rung_reliability import describe_reliability
@@ -37,12 +38,14 @@ class StudyProgress(Callback):
     ) -> None:
         self._searcher, self._scheduler, self._budget = searcher, scheduler, budget
         self._num_trials = num_trials
+        """Of this study's own, those of earlier drivers among them."""
         self._console = console or Console(highlight=False)
         self._finished: dict[int, TrialRow] = {}
-        self._board = leaderboard(searcher.study, self._finished)
+        self._board = leaderboard(searcher.study, self._finished).own()
         self._refused_before = {row.number for row in self._board.root if is_refusal(row.failure)}
         self._num_finished_before = self._num_finished
         self._started = time.monotonic()
+        self._pace = Pace(budget.meter.hours if budget.meter is not None else 0.0)
         self._num_epochs = 0
         self._reliability = ""
         """Of the rungs, as far as the trials tell."""
@@ -89,7 +92,7 @@ class StudyProgress(Callback):
         return sum(is_refusal(row.failure) and row.number not in self._refused_before for row in self._board.root)
 
     def _refresh(self) -> None:
-        self._board = leaderboard(self._searcher.study, self._finished)
+        self._board = leaderboard(self._searcher.study, self._finished).own()
         self._metrics.show(self._board)
         for row in sorted(self._board.root, key=lambda row: row.number):
             if row.state in ("complete", "pruned", "failed") and row.number not in self._shown:
@@ -119,15 +122,16 @@ class StudyProgress(Callback):
         return f"{self._num_finished}/{self._num_trials} finished, {running} running, {self._time_left()}"
 
     def _time_left(self) -> str:
-        seconds = self._seconds_left()
-        return "time left unknown" if seconds is None else f"about {clock(seconds)} left"
-
-    def _seconds_left(self) -> float | None:
-        """By the pace of this driver so far, and never beyond the time budget."""
-        done = self._num_finished - self._num_finished_before
+        """By the pace of this driver so far, never beyond a budget; and what the search will have cost by then."""
         elapsed = time.monotonic() - self._started
-        paced = elapsed * (self._num_trials - self._num_finished) / done if done else None
-        return min((left for left in (paced, self._budget.seconds_left) if left is not None), default=None)
+        num_done, num_left = self._num_finished - self._num_finished_before, self._num_trials - self._num_finished
+        ahead = self._pace.forecast(self._budget, elapsed, num_done, num_left)
+        told = ["time left unknown" if ahead.seconds_left is None else f"about {clock(ahead.seconds_left)} left"]
+        if self._budget.meter is not None and ahead.hours is not None:
+            told.append(describe_cost_ahead(ahead, self._budget.meter.unit))
+        if self._budget.flatness is not None:
+            told.append(str(self._budget.flatness))
+        return ", ".join(told)
 
     def _panel(self) -> Group:
         counts = self._board.counts()

@@ -22,6 +22,14 @@ class StudySettings(Settings):
     """Such as 45s, 90m, 2h: no further epoch after that; counts from this start."""
     gpu_hours: float | None = None
     """GPU time of all trials of the study, an interrupted driver's among them."""
+    cpu_hours: float | None = None
+    """Where there is no GPU: time of CPU cores, of all trials of the study."""
+    price_per_hour: float | None = None
+    """Of one GPU for an hour, where there is none of one CPU core: money, in whatever currency."""
+    max_cost: float | None = None
+    """Money for all trials of the study, at that price."""
+    stop_when_flat: bool = False
+    """Stop when what the next tenth of the budget may still gain is below the noise of the validation skill."""
     affinity: str | None = None
     """File of `jobs.affinity`: its best task splits are offered beside the search space's own."""
     known_pattern: str | None = None
@@ -50,10 +58,15 @@ class StudySettings(Settings):
     """Features that the storage keeps for its studies, in GB; those used longest ago go first."""
     resume: bool = False
     """Go on with an interrupted study."""
+    from_study: str | None = None
+    """Begin with the trials of another study of the storage: of the same data and space their values count, else their
+    settings are a prior."""
     test_again: bool = False
     """Read the sealed test patients although the study has read them before; the bundle and its card will say so."""
     retry_failed: bool = False
     """With --resume: trials whose process died for good are tried once more."""
+    log: Literal["mlflow", "wandb"] | None = None
+    """Log every epoch there too, beside the files of TensorBoard; needs that package."""
     address: str | None = None
     """Of a running Ray cluster, auto or HOST:PORT; left out: this machine."""
     optuna_url: str | None = None

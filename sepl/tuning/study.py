@@ -10,39 +10,45 @@ from functools import partial
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 from ray.tune.stopper import CombinedStopper
 
 from sepl.config import TrainingConfig
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.errors import ConfigError, StudyError
-from sepl.tuning.ending import end_study, is_over
+from sepl.errors import StudyError
+from sepl.tuning.ending import end_study, is_over, reopen
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.probe.advice import first_points, prior_trials
 from sepl.tuning.probe.ask import ONLY_PROBED, wanted_probe
 from sepl.tuning.probe.record import ProbeRecord
 from sepl.tuning.progress import StudyProgress
+from sepl.tuning.record.attributes import FROM_STUDY
 from sepl.tuning.record.costs import COSTS
 from sepl.tuning.record.database import database_errors_in_one_line
 from sepl.tuning.record.ownership import check_owner, claim
-from sepl.tuning.record.record import BUNDLE_ID, ENDED, StudyFolder
+from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, PRICE, REPORT, StudyFolder
+from sepl.tuning.report.live import LiveReport
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
 from sepl.tuning.search.backends.next_trials import NextTrials, recall
 from sepl.tuning.search.backends.ray_tune import BudgetStopper, PauseMark, TuneScheduler, TuneSearcher
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.crashes import CrashCounter
+from sepl.tuning.search.flat_watch import FlatWatch
+from sepl.tuning.search.flatness import PatientCounts
+from sepl.tuning.search.history import take_over
 from sepl.tuning.search.limits import Gate, Limits
 from sepl.tuning.search.schedulers.base import Scheduler
 from sepl.tuning.search.schedulers.build import make_scheduler, pauses
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
+from sepl.tuning.search.spending import make_budget
 from sepl.tuning.trials.checkpoints import CheckpointJournal
 from sepl.tuning.trials.cluster import Cluster
 from sepl.tuning.trials.environment import DatabaseWatch, EnvironmentWatch, SaveListener
 from sepl.tuning.trials.gate import make_gate
+from sepl.tuning.trials.loggers import make_loggers
 from sepl.tuning.trials.packing import Packing, pack
-from sepl.tuning.trials.result_log import ResultLog
 from sepl.tuning.trials.run import run_trials
 from sepl.tuning.trials.waiting import ClusterWatch
 
@@ -81,12 +87,14 @@ def run_study(plan: StudyPlan, cluster: Cluster) -> StudyResult:
         searcher = _searcher(plan, storage, _gate(plan, cluster, packing), _probe(plan, cluster, packing))
         if settings.retry_failed and BUNDLE_ID not in searcher.study.user_attrs and searcher.retry_failed():
             searcher.study.set_user_attr(ENDED, None)  # whatever ended it: there is more to do
+        was_tested = folder.unsealing(plan.record.fingerprint).num_readings() > 0
+        reopen(searcher.study, settings.num_trials, was_tested=was_tested)
         if settings.probe == "only" and not searcher.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
             searcher.study.set_user_attr(ENDED, ONLY_PROBED)
         elif not is_over(searcher.study):
             _search(plan, packing, searcher, storage)
         board = leaderboard(searcher.study)
-        (folder.location / "leaderboard.json").write_bytes((board.model_dump_json(indent=2) + "\n").encode())
+        (folder.location / LEADERBOARD).write_bytes((board.model_dump_json(indent=2) + "\n").encode())
     return StudyResult(folder, board, packing, searcher.study.user_attrs.get(ENDED))
 
 
@@ -111,6 +119,8 @@ def _own_database(plan: StudyPlan) -> BaseStorage:
     check_owner(storage, record.study, record.study_id, resumed=resumed)
     plan.folder.write(record, plan.affinity)  # before anything is in the database, which only a record can go on with
     claim(storage, record.study, record.study_id, resumed=resumed)
+    if plan.history is not None:
+        take_over(optuna.load_study(study_name=record.study, storage=storage), plan.history, plan.folder)
     return storage
 
 
@@ -142,24 +152,28 @@ def _searcher(
         first_points=(*plan.space.first_points, *advised),
         seed=plan.record.seed,
         sampler=plan.record.sampler,
-        prior=() if probe is None else prior_trials(probe),
+        prior=(*plan.prior, *(() if probe is None else prior_trials(probe))),
         gate=gate,
     )
 
 
 def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, storage: BaseStorage) -> None:
     settings = plan.settings
+    searcher.study.set_user_attr(PRICE, settings.price_per_hour)
+    searcher.share = {"cpus": packing.cpus, "gpus": packing.gpus}
     finished = searcher.study.get_trials(deepcopy=False, states=[state for state in TrialState if state.is_finished()])
     budget, watch = _budget(plan, packing, searcher), EnvironmentWatch()
     scheduler = _scheduler(plan, searcher)
-    num_left = settings.num_trials - len(finished) + searcher.num_retries()
+    num_left = settings.num_trials - len(finished) + searcher.num_beside()
     if num_left > 0:
-        progress = StudyProgress(searcher, scheduler, budget, num_trials=len(finished) + num_left)
+        num_trials = _num_own(finished) + num_left
+        progress = StudyProgress(searcher, scheduler, budget, num_trials=num_trials)
         next_trials = NextTrials(searcher, scheduler, num_new=num_left - len(searcher.paused()))
         limiter = ConcurrencyLimiter(TuneSearcher(searcher, next_trials), max_concurrent=packing.concurrency)
         tune_scheduler = TuneScheduler(scheduler)
         cluster_watch = ClusterWatch(limiter, packing)
-        with progress, cluster_watch, _sigterm_as_ctrl_c():
+        live = LiveReport(settings.storage, settings.study, (plan.folder.location / REPORT).uri)
+        with progress, cluster_watch, live, _sigterm_as_ctrl_c():
             try:
                 run_trials(
                     plan.folder,
@@ -170,9 +184,12 @@ def _search(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch, s
                     stopper=CombinedStopper(BudgetStopper(budget), watch, DatabaseWatch(storage)),
                     callbacks=[
                         PauseMark(tune_scheduler),
+                        *make_loggers(settings.log, settings.study),
                         *_callbacks(plan.folder, searcher, budget, watch),
+                        *_flat_watch(plan, searcher, budget, num_trials),
                         progress,
                         cluster_watch,
+                        live,
                     ],
                     surroundings=_surroundings(plan, packing),
                     num_trials=_NO_LIMIT if pauses(settings.scheduler) else num_left,
@@ -197,18 +214,23 @@ def _scheduler(plan: StudyPlan, searcher: TruthfulOptunaSearch) -> Scheduler:
     return scheduler
 
 
+def _num_own(trials: list[FrozenTrial]) -> int:
+    return sum(FROM_STUDY not in trial.user_attrs for trial in trials)
+
+
 def _budget(plan: StudyPlan, packing: Packing, searcher: TruthfulOptunaSearch) -> Budget:
-    gpu_hours = plan.settings.gpu_hours
-    if gpu_hours is not None and packing.gpus == 0:
-        raise ConfigError(f"--gpu-hours should be left out where there is no GPU, was {gpu_hours}")
-    rows = leaderboard(searcher.study).root
-    spent = sum(row.seconds for row in rows)
-    return Budget(
-        seconds=plan.seconds,
-        gpu_seconds=None if gpu_hours is None else gpu_hours * 3600 - spent * packing.gpus,
-        gpus_per_trial=packing.gpus,
-        has_succeeded=any(row.curve for row in rows),
-    )
+    trials = searcher.study.get_trials(deepcopy=False)
+    return make_budget(plan.settings, plan.seconds, trials, cpus=packing.cpus, gpus=packing.gpus)
+
+
+def _flat_watch(
+    plan: StudyPlan, searcher: TruthfulOptunaSearch, budget: Budget, num_trials: int
+) -> list[tune.Callback]:
+    if not plan.settings.stop_when_flat:
+        return []
+    dataset = PreparedDataset.open(plan.record.dataset, fingerprint=plan.record.fingerprint)
+    labels_PT = dataset.photographs("validation").labels_per_patient(dataset.tasks)
+    return [FlatWatch(searcher, budget, PatientCounts.of(labels_PT, dataset.tasks), num_trials=num_trials)]
 
 
 def _surroundings(plan: StudyPlan, packing: Packing) -> dict[str, object]:
@@ -228,7 +250,7 @@ def _callbacks(
     folder: StudyFolder, searcher: TruthfulOptunaSearch, budget: Budget, watch: EnvironmentWatch
 ) -> list[tune.Callback]:
     journal = CheckpointJournal(searcher, folder.location.filesystem)
-    return [ResultLog(), journal, SaveListener(watch), CrashCounter(budget, searcher)]
+    return [journal, SaveListener(watch), CrashCounter(budget, searcher)]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from s3 import new_place, serve_s3
 
 from sepl import locking as lock
 from sepl.errors import StorageError
-from sepl.locking import FileLock, Owner, hold
+from sepl.locking import FileLock, Owner, hold, holder
 from sepl.storage import resolve
 
 
@@ -194,3 +194,20 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
     with pytest.raises(StorageError, match="cannot lock"):
         FileLock.take(tmp_path / "file" / "deeper" / "lock", wait=True)
+
+
+def test_the_holder_is_told_without_being_in_the_way(target):
+    before = holder(target)
+    with hold(target):
+        during = holder(target)
+    after = holder(target)
+
+    assert (before, after) == (None, None)
+    assert f"process {os.getpid()} on " in str(during)
+
+
+def test_a_lock_that_a_killed_process_left_holds_nothing(tmp_path):
+    (tmp_path / ".study.lock").write_text("{}")
+
+    assert holder(resolve(tmp_path / "study")) is None
+    assert (tmp_path / ".study.lock").exists()

@@ -5,7 +5,7 @@ B, N photographs · T tasks · O outputs
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -28,7 +28,7 @@ from sepl.training.supervised.backward import BatchBackward
 from sepl.training.supervised.cooperative import CooperativeTurns
 from sepl.training.supervised.losses import TaskLosses
 from sepl.training.supervised.passes import Passes
-from sepl.training.supervised.validation import known_skills, labels_at_hand, validation_skills
+from sepl.training.supervised.validation import known_skills, labels_at_hand, validation_error, validation_skills
 from sepl.training.weighting.build import build_weighting
 
 Inputs: TypeAlias = tuple[Tensor, Batch]
@@ -52,6 +52,8 @@ class EpochResult(Pace):
     """What `best_skill` is the mean of, where a study knows values: the skill with nothing known,"""
     best_known_skill: float | None = None
     """and that with them known."""
+    best_skill_error: float | None = field(default=None, compare=False)
+    """Standard error over patients of the best skill, with nothing known; None where this process has not seen it."""
 
 
 class Supervised(Objective[Batch, Inputs, EpochResult]):
@@ -83,6 +85,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self._train_loss = math.nan
         self._skills: dict[str, float] = {}
         self._known_skills: dict[str, float] = {}
+        self._best_error: float | None = None
         self._best_pair = (math.nan, math.nan)  # with nothing known, and with what a study knows
 
     @property
@@ -144,6 +147,7 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
             skill_per_task=self._skills,
             best_unknown_skill=self._best_pair[0] if self._knows else None,
             best_known_skill=self._best_pair[1] if self._knows else None,
+            best_skill_error=self._best_error,
         )
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -197,6 +201,8 @@ class Supervised(Objective[Batch, Inputs, EpochResult]):
         self._skills = validation_skills(outputs_NO, validation, data.scaler, data.tasks)
         if validation.known is not None:
             self._known_skills = known_skills(outputs_NO, told_NO, validation, data.scaler, data.tasks)
+        if not self._validation_skill <= self._best_skill:  # as `validate` will find
+            self._best_error = validation_error(outputs_NO, validation, data.scaler, data.tasks)
 
     def _predict(
         self, network: nn.Module, validation: ValidationSet

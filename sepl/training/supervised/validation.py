@@ -14,6 +14,7 @@ from sepl.data.patients.index import labels_per_patient
 from sepl.errors import DatasetError
 from sepl.levels import level_probabilities, predicted_level, single_outputs
 from sepl.metrics import skill_per_task
+from sepl.metrics.skill_error import mean_skill_error
 from sepl.models.predict import patient_outputs
 from sepl.tasks import TaskTable
 from sepl.training.input.batches import ValidationSet
@@ -34,6 +35,14 @@ def validation_skills(
             "labels that differ in at least one task, had none"
         )
     return dict(zip(tasks.names, skills_T.tolist(), strict=True))
+
+
+def validation_error(
+    outputs_NO: NDArray[np.float32], validation: ValidationSet, scaler: LabelScaler, tasks: TaskTable
+) -> float | None:
+    """Standard error over patients of the mean of `validation_skills`."""
+    values_PT = values_per_patient(outputs_NO, validation.photographs, scaler, tasks)
+    return mean_skill_error(values_PT, validation.labels_PT, scaler.medians, tasks)
 
 
 def values_per_patient(

@@ -6,6 +6,7 @@ STORAGE/STUDY/tune/run-000/      Ray Tune's own folder of each driver: results a
 STORAGE/STUDY/affinity.json      how tasks help each other, of a study that was given it
 STORAGE/STUDY/costs/             what networks cost in use (`costs`)
 STORAGE/STUDY/finalists/         the best, trained again, and what they came to
+STORAGE/STUDY/history.json       what it began with, of a study that began with another's trials
 STORAGE/STUDY/leaderboard.json   the finished trials, best first
 STORAGE/STUDY/report.html
 STORAGE/registry/                bundles
@@ -29,10 +30,18 @@ from sepl.tuning.record.database import absolute_url, open_database
 FORMAT = 1
 RECORD = "study.json"
 AFFINITY = "affinity.json"
+DATABASE = "optuna.db"
+HISTORY = "history.json"
+LEADERBOARD = "leaderboard.json"
+REPORT = "report.html"
 
 # Attributes of the Optuna study.
 ENDED = "ended"
 """Why the search is over."""
+NUM_ASKED = "num_asked"
+"""Trials that were asked for when it ended; more of them later let it go on."""
+PRICE = "price_per_hour"
+"""Of a GPU, or a CPU core where there is none, as the newest driver was told."""
 BUNDLE_ID = "bundle_id"
 """Of the published winner; since then the sealed test patients have been seen and the study stays as it is."""
 
@@ -66,6 +75,8 @@ class StudyRecord(Settings):
     """Of a configuration that is not refused."""
     max_ms_per_photograph: float | None = None
     """Of a configuration that is not refused."""
+    from_study: str | None = None
+    """Another study of the storage, whose trials it began with."""
 
 
 @dataclass(frozen=True)
@@ -155,4 +166,4 @@ class StudyFolder:
             raise StorageError(
                 f"--storage should be a folder that can be written to, {folder} cannot: {problem.strerror}"
             ) from problem
-        return f"sqlite:///{folder / 'optuna.db'}"
+        return f"sqlite:///{folder / DATABASE}"

@@ -10,6 +10,7 @@ from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports.numbers import param
 from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, FROM_NOTHING, INK, SECOND, empty_figure, matrix, style
 from sepl.training.affinity.record import Affinity
+from sepl.tuning.report.search_figures import COLOURS
 from sepl.tuning.results.importance import Importance
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow
 
@@ -58,7 +59,7 @@ def curves_figure(board: Leaderboard) -> go.Figure:
     for row in reversed([row for row in board.root if row.curve]):
         is_best = best is not None and row.number == best.number
         name = f"winner, trial {row.number}" if is_best else _STATE_NAMES[row.state]
-        colour = SECOND if is_best else ACCENT if row.state == "complete" else FAINT
+        colour = SECOND if is_best else COLOURS[row.state]
         marks = [9 if epoch == row.num_epochs or len(row.curve) == 1 else 0 for epoch in row.curve]
         figure.add_scatter(
             x=list(row.curve),

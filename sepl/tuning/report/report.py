@@ -2,21 +2,20 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from sepl.bundle.manifest import BundleManifest
-from sepl.bundle.registry import Registry
 from sepl.bundle.skills import KNOWN_HEADER, grade_coverage, grade_measures, known_rows
 from sepl.errors import StudyError
+from sepl.locking import holder
 from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports import page as html
 from sepl.reports.numbers import figure, param
 from sepl.storage import Location
 from sepl.training.affinity.record import Affinity
 from sepl.tuning.probe.record import closed_form_skill
-from sepl.tuning.record.record import AFFINITY, BUNDLE_ID, ENDED, StudyFolder, StudyRecord
+from sepl.tuning.record.record import AFFINITY, BUNDLE_ID, StudyFolder
 from sepl.tuning.report.figures import (
     affinity_figure,
     confusion_figure,
@@ -28,65 +27,78 @@ from sepl.tuning.report.figures import (
 from sepl.tuning.report.pareto import cost_section
 from sepl.tuning.report.probe import probe_section, verdict
 from sepl.tuning.report.rungs import rungs_section
+from sepl.tuning.report.search_sections import (
+    failures_section,
+    history_section,
+    hours_section,
+    occupancy_section,
+    parallel_section,
+    roles_section,
+)
+from sepl.tuning.report.study_page import StudyPage
 from sepl.tuning.report.winner import finalists_section, readings_told, subgroups_section
-from sepl.tuning.results.importance import Importance, importance
+from sepl.tuning.results.cost import cost
+from sepl.tuning.results.importance import importance
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow, leaderboard
 from sepl.tuning.results.tables import CLOSED_FORM
 
+REFRESH_SECONDS = 60
+"""After which the page of a running study reads itself anew."""
 _MOST_ROWS = 100
 
 
 def write_report(storage: str, study: str, out: Location) -> None:
-    """Writes the report of a study, also of one that still runs. Raises StudyError when there is none."""
+    """Writes the report of a study, also of one that still runs: then it reads itself anew every minute.
+
+    Raises StudyError when there is none.
+    """
+    page = read_page(storage, study)
+    is_running = page.ended is None and holder(page.folder.location) is not None
+    sections = [make(page) for make in SECTIONS]
+    refresh = REFRESH_SECONDS if is_running else None
+    out.write_bytes(html.page(study, f"Search on {page.record.dataset}", sections, refresh_seconds=refresh).encode())
+
+
+def read_page(storage: str, study: str) -> StudyPage:
+    """What the sections are made from. Raises StudyError without a study."""
     folder = StudyFolder.at(storage, study)
     record = folder.read()
     trials = folder.load_study()
     board = leaderboard(trials)
-    bundle = None
-    if BUNDLE_ID in trials.user_attrs:
-        bundle = Registry(folder.registry.uri).show(trials.user_attrs[BUNDLE_ID])
-    manifest, evaluation = (bundle.manifest, bundle.evaluation) if bundle else (None, None)
-    sections = [
-        verdict(folder, board),
-        _summary(board, evaluation, trials.user_attrs.get(ENDED)),
-        readings_told(folder, record),
-        _skill_section(evaluation),
-        subgroups_section(evaluation),
-        _known_section(evaluation, manifest),
-        grades_section(evaluation),
-        finalists_section(folder),
-        html.section(
-            "Optimisation history",
-            html.plot(history_figure(board), "history"),
-            note="Validation patients; one point a trial.",
-        ),
-        html.section(
-            "Learning curves",
-            html.plot(curves_figure(board), "curves"),
-            note="A cross where a trial was stopped early.",
-        ),
-        rungs_section(board, record.num_epochs),
-        cost_section(trials),
-        _importance_section(importance(trials)),
-        probe_section(folder),
-        _affinity_section(folder.affinity()),
-        html.section(
-            "Trials",
-            _trials_table(board, closed_form_skill(folder)),
-            note=f"The best {min(_MOST_ROWS, len(board.root))} of {len(board.root)}.",
-        ),
-        _reproduction(record, folder, board, manifest),
-    ]
-    out.write_bytes(html.page(study, f"Search on {record.dataset}", sections).encode())
+    if BUNDLE_ID not in trials.user_attrs:
+        return StudyPage(folder, record, trials, board)
+    from sepl.bundle.registry import Registry  # torch, which the report of a running study does without
+
+    bundle = Registry(folder.registry.uri).show(trials.user_attrs[BUNDLE_ID])
+    return StudyPage(folder, record, trials, board, bundle.evaluation, bundle.manifest)
 
 
-def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | None) -> Markup:
+def _history_section(page: StudyPage) -> Markup:
+    plot = html.plot(history_figure(page.board), "history")
+    return html.section("Optimisation history", plot, note="Validation patients; one point a trial.")
+
+
+def _curves_section(page: StudyPage) -> Markup:
+    plot = html.plot(curves_figure(page.board), "curves")
+    note = "A cross where a trial was stopped early or failed; a click on a name hides what ended so."
+    return html.section("Learning curves", plot, note=note)
+
+
+def _trials_section(page: StudyPage) -> Markup:
+    num_rows = len(page.board.root)
+    note = f"The best {min(_MOST_ROWS, num_rows)} of {num_rows}; a click on a heading sorts."
+    return html.section("Trials", _trials_table(page.board, closed_form_skill(page.folder)), note=note)
+
+
+def _summary(page: StudyPage) -> Markup:
+    board, evaluation, ended = page.board.own(), page.evaluation, page.ended
     counts, best = board.counts(), board.best()
     finished = counts["complete"] + counts["pruned"] + counts["failed"]
     tiles = [
         ("trials", str(finished), f"{counts['complete']} full, {counts['pruned']} stopped, {counts['failed']} failed"),
         ("epochs", str(sum(row.num_epochs for row in board.root)), ended or "the search is not over"),
     ]
+    tiles += _cost_tiles(page)
     if best is not None:
         tiles.append(("best validation skill", f"{best.best_skill:.3f}", f"trial {best.number}"))
     if evaluation is not None:
@@ -100,7 +112,17 @@ def _summary(board: Leaderboard, evaluation: Evaluation | None, ended: str | Non
     return html.tiles(tiles)
 
 
-def _skill_section(evaluation: Evaluation | None) -> Markup:
+def _cost_tiles(page: StudyPage) -> list[tuple[str, str, str]]:
+    spent = cost(page.own_trials)
+    if not spent.hours:
+        return []
+    price = page.price_per_hour
+    told = f"{spent.seconds / 3600:.2f} hours of trials" if price is None else f"cost {price * spent.hours:.2f}"
+    return [(f"{spent.unit}-hours", f"{spent.hours:.2f}", told)]
+
+
+def _skill_section(page: StudyPage) -> Markup:
+    evaluation = page.evaluation
     if evaluation is None:
         return html.section("Skill per factor", note="No model has been selected yet.")
     has_grades = any(task.levels for task in evaluation.tasks)
@@ -123,8 +145,9 @@ def _skill_section(evaluation: Evaluation | None) -> Markup:
     return html.section("Skill per factor", html.plot(skill_figure(evaluation), "skill"), table, note=note)
 
 
-def _known_section(evaluation: Evaluation | None, manifest: BundleManifest | None) -> Markup:
+def _known_section(page: StudyPage) -> Markup:
     """The tables of the model card."""
+    evaluation, manifest = page.evaluation, page.manifest
     if evaluation is None or manifest is None or not evaluation.known:
         return Markup()
     note = (
@@ -193,14 +216,16 @@ def _errors(task: TaskEvaluation) -> tuple[str, str]:
     return f"MAE {task.measures['mae']} {task.unit}", figure(task.measures["median_mae"].value)
 
 
-def _importance_section(found: Importance | None) -> Markup:
+def _importance_section(page: StudyPage) -> Markup:
+    found = importance(page.study)
     if found is None:
         return html.section("Parameter importance", note="Too few trials to tell.")
     plot = html.plot(importance_figure(found), "importance")
     return html.section("Parameter importance", plot, note=f"PED-ANOVA of the {found.basis}.")
 
 
-def _affinity_section(text: bytes | None) -> Markup:
+def _affinity_section(page: StudyPage) -> Markup:
+    text = page.folder.affinity()
     if text is None:
         return Markup()
     affinity = Affinity.parse_json(text, "the study's affinity", error=StudyError)
@@ -234,14 +259,15 @@ def _trials_table(board: Leaderboard, closed_form: float | None) -> Markup:
 
 def _trial_cells(row: TrialRow, names: Sequence[str], judged: bool) -> list[str]:
     state = f"{row.state}: {row.failure}" if row.failure else row.state
+    if row.from_study is not None:
+        state = f"{state}, by study {row.from_study}"
     both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()
     figures = [figure(row.best_skill), *both, str(row.num_epochs), str(row.best_epoch or "–"), f"{row.seconds:.1f}"]
     return [str(row.number), state, *figures, *(param(row.params.get(name)) for name in names)]
 
 
-def _reproduction(
-    record: StudyRecord, folder: StudyFolder, board: Leaderboard, manifest: BundleManifest | None
-) -> Markup:
+def _reproduction(page: StudyPage) -> Markup:
+    record, folder, board, manifest = page.record, page.folder, page.board.own(), page.manifest
     storage = folder.registry.uri.removesuffix("/registry")
     options = {
         "--data": record.dataset,
@@ -257,6 +283,8 @@ def _reproduction(
     options |= {name: str(value) for name, value in kept.items() if value is not None}
     if record.sampler != "tpe":
         options["--sampler"] = record.sampler
+    if record.from_study is not None:
+        options["--from-study"] = record.from_study
     if record.affinity_sha256 is not None:
         options["--affinity"] = (folder.location / AFFINITY).uri
     command = " ".join(["python -m jobs.search", *(f"{name} {shlex.quote(value)}" for name, value in options.items())])
@@ -279,3 +307,31 @@ def _reproduction(
             html.code(json.dumps(manifest.config.model_dump(), indent=2)),
         ]
     return html.section("How to reproduce", *parts)
+
+
+SECTIONS: tuple[Callable[[StudyPage], Markup], ...] = (
+    lambda page: verdict(page.folder, page.board.own()),
+    _summary,
+    lambda page: readings_told(page.folder, page.record),
+    _skill_section,
+    lambda page: subgroups_section(page.evaluation),
+    _known_section,
+    lambda page: grades_section(page.evaluation),
+    lambda page: finalists_section(page.folder),
+    history_section,
+    _history_section,
+    hours_section,
+    occupancy_section,
+    _curves_section,
+    lambda page: rungs_section(page.board.own(), page.record.num_epochs),
+    lambda page: cost_section(page.study),
+    _importance_section,
+    parallel_section,
+    roles_section,
+    lambda page: probe_section(page.folder),
+    _affinity_section,
+    failures_section,
+    _trials_section,
+    _reproduction,
+)
+"""The report from top to bottom. A section that has nothing to say is empty; a new one is added here."""

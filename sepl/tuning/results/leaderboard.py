@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import RootModel
 
 from sepl.settings import Settings
+from sepl.tuning.record.attributes import FROM_STUDY
 
 State = Literal["complete", "pruned", "failed", "running", "waiting"]
 
@@ -45,6 +46,8 @@ class TrialRow(Settings):
     skills: dict[str, float]
     """Skill per task at its last epoch."""
     failure: str | None
+    from_study: str | None = None
+    """The study that ran it, of one that was taken over as history; it is never the winner."""
 
 
 class Leaderboard(RootModel[tuple[TrialRow, ...]]):
@@ -54,9 +57,14 @@ class Leaderboard(RootModel[tuple[TrialRow, ...]]):
         states = [row.state for row in self.root]
         return {state: states.count(state) for state in _ORDER}
 
+    def own(self) -> "Leaderboard":
+        """Without the trials that another study ran."""
+        return Leaderboard(root=tuple(row for row in self.root if row.from_study is None))
+
     def best(self) -> TrialRow | None:
-        """The best trial that ran to the end; None when none did."""
-        return next((row for row in self.root if row.state == "complete"), None)
+        """The best trial of this study that ran to the end; None when none did."""
+        own = (row for row in self.root if row.from_study is None)
+        return next((row for row in own if row.state == "complete"), None)
 
 
 def leaderboard(study: optuna.Study, finished: dict[int, TrialRow] | None = None) -> Leaderboard:
@@ -89,6 +97,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         curve=curve,
         skills=trial.user_attrs.get("skills", {}),
         failure=trial.user_attrs.get("failure"),
+        from_study=trial.user_attrs.get(FROM_STUDY),
     )
 
 

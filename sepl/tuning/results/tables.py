@@ -37,7 +37,8 @@ def leaderboard_table(board: Leaderboard, most: int = 15, *, closed_form: float 
     for row in rows:
         params = [param(row.params.get(name)) for name in names]
         both = (figure(row.unknown_skill), figure(row.known_skill)) if judged else ()
-        table.add_row(str(row.number), row.state, figure(row.best_skill), *both, str(row.num_epochs), *params)
+        state = row.state if row.from_study is None else f"{row.state}, {row.from_study}'s"
+        table.add_row(str(row.number), state, figure(row.best_skill), *both, str(row.num_epochs), *params)
     return table
 
 

@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import TrialState
 
 from sepl.errors import ConfigError, StudyError
+from sepl.tuning.record.attributes import CRASHED
 from sepl.tuning.record.costs import Cost
-from sepl.tuning.search.proposals.evidence import CRASHED
 
 REFUSED = "refused"
 """Attribute of a trial in Optuna: whether it broke a limit."""

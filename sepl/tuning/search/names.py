@@ -3,8 +3,12 @@
 METRIC = "best_skill"
 """Mean skill over tasks on the validation patients, best so far."""
 
-JUDGED = ("unknown_skill", "known_skill")
-"""What that is the mean of in a study that knows values: with nothing known, and with them. Also Optuna attributes."""
+SKILL_ERROR = "skill_error"
+"""Standard error of that over patients, of the epoch that set it."""
+
+JUDGED = ("unknown_skill", "known_skill", SKILL_ERROR)
+"""What that is the mean of in a study that knows values: with nothing known, and with them; and its error. Also Optuna
+attributes."""
 
 TIME_ATTR = "epoch"
 """Not Tune's `training_iteration`, which begins at 1 again when a trial goes on under another driver."""

@@ -15,20 +15,11 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from sepl.tuning.record.attributes import CRASHED, FROM_STUDY, PARTS, POINT, RETRY_OF, SHARE
 from sepl.tuning.search.limits import COSTS, REFUSED, Gate
 from sepl.tuning.search.names import IS_LAST, JUDGED, METRIC, PAUSED, TIME_ATTR, WAITS
 from sepl.tuning.search.proposals import PriorTrial, make_sampler
 from sepl.tuning.space.by_task import as_config
-
-# Attributes of a trial in Optuna.
-CRASHED = "crashed"
-"""Whether it failed because its process died or raised, not by what it computed."""
-RETRY_OF = "retry_of"
-"""Number of the crashed trial that it repeats."""
-POINT = "point"
-"""Hyperparameters that it is to have, of one that was enqueued: Optuna shows them once they are asked for."""
-PARTS = "parts"
-"""How often it was paused."""
 
 
 class TruthfulOptunaSearch:
@@ -70,6 +61,8 @@ class TruthfulOptunaSearch:
         self._paused: dict[int, optuna.Trial] = {}
         self._seconds: dict[str, float] = {}
         self._deaths: dict[str, str] = {}
+        self.share: dict[str, float] = {}
+        """CPUs and GPUs of each trial to come, kept with it for what it costs."""
         self.release()
         for point in first_points:
             self.study.enqueue_trial(point, user_attrs={POINT: point}, skip_if_exists=True)
@@ -167,9 +160,9 @@ class TruthfulOptunaSearch:
     def __getstate__(self) -> dict[str, Any]:
         return {}  # whoever pickles what holds it: keeps a database password out of that
 
-    def num_retries(self) -> int:
-        """Trials beside the number that was asked for: those that repeat crashed ones, and those that were refused."""
-        beside = (RETRY_OF, REFUSED)
+    def num_beside(self) -> int:
+        """Trials beside the number that was asked for: repeated after a crash, refused, or another study's."""
+        beside = (RETRY_OF, REFUSED, FROM_STUDY)
         trials = self.study.get_trials(deepcopy=False)
         return sum(any(name in trial.user_attrs for name in beside) for trial in trials)
 
@@ -181,6 +174,8 @@ class TruthfulOptunaSearch:
 
     def _begin(self, trial_id: str, trial: optuna.Trial, params: dict[str, Any]) -> dict[str, Any]:
         self._trials[trial_id], self._numbers[trial_id] = trial, trial.number
+        if self.share:
+            trial.set_user_attr(SHARE, self.share)
         frozen = self._frozen(trial_id)
         self._seconds[trial_id] = frozen.user_attrs.get("seconds", 0.0)
         return {

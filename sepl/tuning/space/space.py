@@ -67,6 +67,10 @@ class SearchSpace:
         ]
         return float(max(max(pair) for pair in asked))
 
+    def offers(self) -> dict[str, BaseDistribution]:
+        """What may be asked, by name: at one of the first points or at some random ones."""
+        return {name: offered for _, distributions, _ in _walk(self) for name, offered in distributions.items()}
+
     def _with_epochs(self, constants: Params, where: str) -> Params:
         told = constants.get("num_epochs", self.num_epochs)
         if told != self.num_epochs:

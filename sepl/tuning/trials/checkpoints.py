@@ -7,10 +7,8 @@ from pyarrow.fs import FileSystem
 from ray.tune import Callback
 
 from sepl.errors import StudyError
+from sepl.tuning.record.attributes import CHECKPOINT, NUM_KEPT
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
-
-NUM_KEPT = 5
-"""Finished trials that keep their weights, the best ones: the winner's are published when its refit diverges."""
 
 
 class CheckpointJournal(Callback):
@@ -46,7 +44,7 @@ class CheckpointJournal(Callback):
         self._rank(self._searcher.trial(trial.trial_id))
 
     def _rank(self, trial: FrozenTrial) -> None:
-        path = trial.user_attrs.get("checkpoint")
+        path = trial.user_attrs.get(CHECKPOINT)
         if path is None or not trial.state.is_finished():
             return
         if trial.state == TrialState.COMPLETE and trial.value is not None:

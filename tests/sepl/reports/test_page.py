@@ -91,3 +91,8 @@ def test_a_table_wider_than_the_page_scrolls_by_itself_and_its_first_column_stay
     assert 'tabindex="0"' in around  # arrow keys scroll it
     assert re.search(r"\.wide \{[^}]*overflow-x: auto", whole)
     assert re.search(r"first-child[^{]*\{[^}]*position: sticky", whole)
+
+
+def test_only_a_page_about_something_under_way_reads_itself_anew() -> None:
+    assert 'http-equiv="refresh" content="60"' in html.page("a", "b", [], refresh_seconds=60)
+    assert "http-equiv" not in html.page("a", "b", [])

@@ -6,8 +6,8 @@ import pytest
 from optuna.storages import RDBStorage
 
 from sepl.errors import StudyError
-from sepl.tuning.ending import end_study, is_over
-from sepl.tuning.record.record import ENDED
+from sepl.tuning.ending import end_study, is_over, reopen
+from sepl.tuning.record.record import BUNDLE_ID, ENDED
 from sepl.tuning.search.budget import Budget
 from sepl.tuning.search.searcher import TruthfulOptunaSearch
 from sepl.tuning.settings import StudySettings
@@ -93,3 +93,41 @@ def test_an_interrupted_study_is_not_over(searcher: TruthfulOptunaSearch) -> Non
     end(searcher, 9)
 
     assert not is_over(searcher.study)
+
+
+def test_more_trials_than_were_asked_for_open_a_search_that_has_ended(searcher: TruthfulOptunaSearch) -> None:
+    run_a_trial(searcher, "a", NUM_EPOCHS)
+    end(searcher, 1)
+
+    reopen(searcher.study, 1, was_tested=False)
+    same = is_over(searcher.study)
+    reopen(searcher.study, 2, was_tested=False)
+
+    assert same
+    assert not is_over(searcher.study)
+
+
+def test_a_search_that_its_time_ended_opens_for_more_than_was_asked_and_not_for_what_was_left(
+    searcher: TruthfulOptunaSearch,
+) -> None:
+    run_a_trial(searcher, "a", NUM_EPOCHS)
+    end(searcher, 9, Budget(seconds=0.0))
+
+    reopen(searcher.study, 9, was_tested=False)  # the refit was interrupted, and the same command goes on with it
+    same = is_over(searcher.study)
+    reopen(searcher.study, 10, was_tested=False)
+
+    assert same
+    assert not is_over(searcher.study)
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_after_the_test_a_search_stays_over(searcher: TruthfulOptunaSearch, is_published: bool) -> None:
+    run_a_trial(searcher, "a", NUM_EPOCHS)
+    end(searcher, 1)
+    if is_published:
+        searcher.study.set_user_attr(BUNDLE_ID, "first-0123456789ab")
+
+    reopen(searcher.study, 99, was_tested=not is_published)
+
+    assert is_over(searcher.study)

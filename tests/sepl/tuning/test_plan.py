@@ -1,5 +1,6 @@
 """What is refused before a cluster is started."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ def test_the_space_is_that_of_the_dataset(dataset: PreparedDataset, folder: Path
         ({"num_trials": 0}, ConfigError, "--num-trials should be at least 1, was 0"),
         ({"max_parameters": 0}, ConfigError, "--max-parameters should be at least 1, was 0"),
         ({"sampler": "best"}, ConfigError, "sampler"),
+        ({"cpu_hours": -1.0}, ConfigError, "--cpu-hours should be at least 0, was -1.0"),
+        ({"max_cost": 5.0}, ConfigError, "--max-cost should come with --price-per-hour, was 5.0 without a price"),
+        ({"from_study": "first"}, ConfigError, "--from-study should be another study than --study"),
+        ({"from_study": "zeroth"}, ConfigError, "--from-study should name a study of the storage"),
         ({"seed": -1}, ConfigError, "--seed should be at least 0, was -1"),
         ({"storage": "s3://bucket/studies?region=none"}, ConfigError, "--optuna-url should name a database"),
         ({"optuna_url": "no url"}, ConfigError, "--optuna-url should be like"),
@@ -89,6 +94,15 @@ def test_what_is_wrong_is_said_in_one_line(
         plan(dataset, folder, **changes)
 
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+def test_a_log_without_its_package_is_refused(dataset: PreparedDataset, folder: Path, package: str) -> None:
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip(f"{package} is installed")
+
+    with pytest.raises(ConfigError, match=f"--log {package} needs a package that is not installed: pip install"):
+        plan(dataset, folder, log=package)
 
 
 def test_a_password_in_the_databases_url_is_refused_without_showing_it(dataset: PreparedDataset, folder: Path) -> None:

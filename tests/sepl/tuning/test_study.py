@@ -14,6 +14,7 @@ from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.tuning.plan import plan_study
 from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.settings import StudySettings
+from sepl.tuning.studies.verify import verify_study
 from sepl.tuning.study import StudyResult, run_study
 from sepl.tuning.trials.cluster import Cluster, connect
 
@@ -160,7 +161,7 @@ def test_the_leaderboard_is_written_best_first(folder: Path, result: StudyResult
 
 
 def test_a_study_that_is_over_is_not_searched_again(folder: Path, cluster: Cluster, result: StudyResult) -> None:
-    again = run(folder, cluster, resume=True, num_trials=20)
+    again = run(folder, cluster, resume=True)
 
     assert again.board == result.board
     assert again.ended == "all trials are finished"
@@ -204,3 +205,23 @@ def test_a_gpu_budget_needs_a_gpu(folder: Path, cluster: Cluster) -> None:
 
     with pytest.raises(ConfigError, match="--gpu-hours"):
         run(folder, cluster, study="gpu", gpu_hours=1.0)
+
+
+def test_a_search_that_has_ended_goes_on_for_more_trials_and_another_one_begins_with_them(
+    folder: Path, cluster: Cluster, result: StudyResult
+) -> None:
+    more = run(folder, cluster, resume=True, num_trials=10)
+    second = run(folder, cluster, study="second", from_study="first", num_trials=2)
+
+    best = more.board.best()
+    assert best is not None
+    assert len(more.board.root) == 10
+    judged = [row for row in more.board.root if row.state in ("complete", "pruned")]
+    taken = [row for row in second.board.root if row.from_study == "first"]
+    assert sorted(row.best_skill or 0.0 for row in taken) == sorted(row.best_skill or 0.0 for row in judged)
+    own = sorted(second.board.own().root, key=lambda row: row.number)
+    assert len(own) == 2
+    assert own[0].params == best.params
+    assert [verify_study(str(folder / "runs"), name) for name in ("first", "second")] == [[], []]
+    tensorboard = list((folder / "runs" / "second" / "tune").glob("run-*/trial-*/events.out.tfevents.*"))
+    assert len(tensorboard) == 2

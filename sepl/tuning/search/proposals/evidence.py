@@ -8,10 +8,10 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-# Attributes that a trial has of the searcher.
-CRASHED = "crashed"
-"""Whether it failed because its process died, not by what it computed."""
+from sepl.tuning.record.attributes import CRASHED
+
 _PAUSED = "paused"
+"""Attribute that a trial has of the searcher."""
 
 NUM_STARTUP = 10
 """Trials with a value before anything is learnt from them; TPE's own number."""

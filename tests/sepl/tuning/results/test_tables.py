@@ -82,3 +82,9 @@ def test_above_the_trials_stands_what_trains_nothing_where_that_is_known() -> No
     assert "closed form" in lines[0]
     assert "0.418" in lines[0]
     assert "closed form" not in shown(row(0))
+
+
+def test_another_studys_trial_is_marked_as_its() -> None:
+    taken = row(4, 0.7, rate=0.1).model_copy(update={"from_study": "before"})
+
+    assert "complete, before's" in shown(taken, row(2, 0.6, rate=0.2))

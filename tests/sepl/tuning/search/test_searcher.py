@@ -138,7 +138,7 @@ def test_a_crashed_trial_says_how_it_died_and_may_be_tried_again_once(searcher: 
     assert num_retries == [1, 0]
     assert again["params"]["learning_rate"] == crashed.params["learning_rate"]
     assert crashed.user_attrs["failure"] == "its process crashed: killed by the kernel"
-    assert searcher.num_retries() == 1
+    assert searcher.num_beside() == 1
 
 
 def test_a_trial_that_diverged_is_not_tried_again(searcher: TruthfulOptunaSearch) -> None:

@@ -53,7 +53,7 @@ def test_a_refused_configuration_is_a_failed_trial_beside_the_number_and_another
     assert config is not None
     assert (config["number"], config["params"]) == (1, {"batch_size": 16, "width": 50})
     assert searcher.study.trials[0].state == TrialState.FAIL
-    assert searcher.num_retries() == 1
+    assert searcher.num_beside() == 1
     searcher.on_trial_complete("a", result(1, 0.1))
     assert searcher.study.trials[1].user_attrs["num_parameters"] == 50
 

@@ -1,0 +1,23 @@
+"""What is kept of a trial in Optuna beside its hyperparameters and values: the names of its attributes."""
+
+CRASHED = "crashed"
+"""Whether it failed because its process died or raised, not by what it computed."""
+RETRY_OF = "retry_of"
+"""Number of the crashed trial that it repeats."""
+POINT = "point"
+"""Hyperparameters that it is to have, of one that was enqueued: Optuna shows them once they are asked for."""
+PARTS = "parts"
+"""How often it was paused."""
+CHECKPOINT = "checkpoint"
+"""Path of its newest whole checkpoint, in the file system of the study's storage."""
+SECONDS = "seconds"
+"""Of its epochs, those of all drivers."""
+SHARE = "share"
+"""What it had to itself: {"cpus": …, "gpus": …}."""
+FROM_STUDY = "from_study"
+"""Name of the study that ran it, of one that another study took over as its history."""
+FROM_TRIAL = "from_trial"
+"""Its number there."""
+
+NUM_KEPT = 5
+"""Finished trials that keep their weights, the best ones: the winner's are published when its refit diverges."""

@@ -14,6 +14,7 @@ from sepl.tuning.record.attributes import CHECKPOINT, FROM_STUDY, NUM_KEPT, RETR
 from sepl.tuning.record.ownership import STUDY_ID
 from sepl.tuning.record.record import BUNDLE_ID, ENDED, LEADERBOARD, StudyFolder, StudyRecord
 from sepl.tuning.results.leaderboard import Leaderboard, leaderboard
+from sepl.tuning.search.names import PAUSED
 from sepl.tuning.studies.database import find_trials
 from sepl.tuning.studies.kept import problem_of_checkpoint
 
@@ -53,7 +54,7 @@ def _of_identity(record: StudyRecord, study: optuna.Study) -> Iterator[str]:
 
 def _of_trials(trials: Iterable[FrozenTrial], is_held: bool) -> Iterator[str]:
     for trial in trials:
-        if trial.state == TrialState.RUNNING and not is_held:
+        if trial.state == TrialState.RUNNING and not is_held and not trial.user_attrs.get(PAUSED):
             yield f"trial {trial.number} is RUNNING while nobody holds the study; --resume lets it wait"
         wrong = [step for step, value in trial.intermediate_values.items() if not math.isfinite(value)]
         if wrong:

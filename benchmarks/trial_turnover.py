@@ -11,7 +11,7 @@ tiny prepared dataset. Optuna's sampler and seed, ASHA and the hyperparameters a
 - sepl            SeplTrainable as jobs.search runs it: its cluster, searcher, database, checkpoints and progress
 
 Before them the start is compared: from the command to the first result of a trial, `jobs.search` against a plain Tune
-script with a class trainable and reuse_actors (benchmarks/support/turnover_start.py).
+script with a class trainable and reuse_actors (benchmarks/support/turnover/start.py).
 
 Each runs in a process and a Ray of its own. The clock of the ratio (function / sepl) starts when that Ray is up and its
 first workers are idle, which for sepl means that they have imported torch; the seconds before are printed beside it, as
@@ -27,8 +27,8 @@ from pathlib import Path
 
 from benchmarks.support.cohorts import simulated_dataset
 from benchmarks.support.report import benchmark_parser, report
-from benchmarks.support.turnover_start import seconds_to_first_result
-from benchmarks.support.turnover_ways import Turnover, run_class, run_class_reused, run_function, run_sepl
+from benchmarks.support.turnover.start import seconds_to_first_result
+from benchmarks.support.turnover.ways import Turnover, run_class, run_class_reused, run_function, run_sepl
 
 _WAYS = {"function": run_function, "class": run_class, "class_reused": run_class_reused, "sepl": run_sepl}
 _QUICK_WAYS = ("function", "sepl")

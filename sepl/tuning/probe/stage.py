@@ -64,8 +64,8 @@ def run_probe(
 ) -> ProbeRecord:
     """Tries the heads on every backbone that the study's record has not; `sources` are backbone, weights, final norm.
 
-    Raises DatasetError when the dataset is not what it was, ConfigError for weights that cannot be had, StorageError
-    when there is no room for features.
+    A backbone that cannot be built, or whose weights cannot be had, is told of and left out, as it costs its trials and no
+    other. Raises DatasetError when the dataset is not what it was, StorageError when there is no room for features.
     """
     folder = StudyFolder.at(storage, study)
     own = folder.read()
@@ -79,10 +79,16 @@ def run_probe(
     )
     record = record.model_copy(update={"cache_gb": options.cache_gb})
     for source in sources:
-        if record.of(source) is None:
+        if record.of(source) is not None:
+            continue
+        try:
             frozen = frozen_backbone(folder, dataset, source, record)
-            record = record.with_backbone(_probe(folder, frozen, source, heads, record, tell))
-            write_probe(folder, record)
+            found = _probe(folder, frozen, source, heads, record, tell)
+        except ConfigError as problem:
+            tell(f"probe: {source[0]} is left out: {problem}")
+            continue
+        record = record.with_backbone(found)
+        write_probe(folder, record)
     return record
 
 

@@ -1,6 +1,6 @@
 """From a command to the first result of a trial: `jobs.search` against a plain Ray Tune script.
 
-    python -m benchmarks.support.turnover_start DATASET FOLDER
+    python -m benchmarks.support.turnover.start DATASET FOLDER
 
 is that script: Optuna, ASHA, a class trainable that builds the same network, reuse_actors; nothing is checked, kept or
 shown. It says when its first result has come.
@@ -21,7 +21,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.support import turnover_space
+from benchmarks.support.turnover import space as turnover_space
 
 _FIRST = "the first result has come"
 _METRIC: dict[str, Any] = {"metric": "best_skill", "mode": "max"}
@@ -30,7 +30,7 @@ _MOST_SECONDS = 300.0
 
 def seconds_to_first_result(dataset: str, folder: Path) -> dict[str, float]:
     """Of both commands, one after the other, each in a process and a Ray of its own."""
-    plain = [sys.executable, "-m", "benchmarks.support.turnover_start", dataset, str(folder / "plain")]
+    plain = [sys.executable, "-m", "benchmarks.support.turnover.start", dataset, str(folder / "plain")]
     where = ["--data", dataset, "--space", turnover_space.__name__, "--storage", str(folder / "runs")]
     ours = [sys.executable, "-m", "jobs.search", *where, "--study", "start", "--num-trials", "4"]
     database = folder / "runs" / "start" / "optuna.db"

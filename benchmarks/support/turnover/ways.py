@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from benchmarks.support import turnover_space
+from benchmarks.support.turnover import space as turnover_space
 from sepl.data.dataset.dataset import PreparedDataset
 from sepl.tuning.plan import plan_study
 from sepl.tuning.search.names import METRIC

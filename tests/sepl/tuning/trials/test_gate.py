@@ -66,12 +66,12 @@ def test_what_was_measured_before_is_judged_without_a_cluster(dataset: PreparedD
 
 @pytest.mark.usefixtures("ray")
 def test_what_is_new_is_measured_in_a_worker_and_kept(dataset: PreparedDataset, tmp_path: Path) -> None:
-    gate = make_gate(Limits(max_parameters=200_000), str(dataset.uri), str(tmp_path / "costs"), PACKING, ())
+    gate = make_gate(Limits(max_parameters=2_000_000), str(dataset.uri), str(tmp_path / "costs"), PACKING, ())
     assert gate is not None
     study, ask = proposals([2048, 8])
 
     trial, params = gate.first_within(study, ask)
 
     assert params["hidden_width"] == 8
-    assert 0 < trial.user_attrs["num_parameters"] <= 200_000 < study.trials[0].user_attrs["num_parameters"]
+    assert 0 < trial.user_attrs["num_parameters"] <= 2_000_000 < study.trials[0].user_attrs["num_parameters"]
     assert len(list((tmp_path / "costs").iterdir())) == 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from sepl.errors import ConfigError, StorageError, StudyError
 from sepl.storage import check_writable, resolve
 from sepl.training.affinity.record import Affinity
 from sepl.tuning.probe.ask import wanted_probe
+from sepl.tuning.probe.record import ProbeRecord
 from sepl.tuning.record.ownership import new_study_id
 from sepl.tuning.record.record import RECORD, StudyFolder, StudyRecord
 from sepl.tuning.search.budget import parse_duration
@@ -74,6 +76,8 @@ class StudyPlan:
     """What it is still to take over from another study."""
     prior: tuple[PriorTrial, ...] = ()
     """What another study says of its space, for the proposals."""
+    probe: Callable[..., ProbeRecord] | None = None
+    """What to run before the trials (`wanted_probe`)."""
 
 
 def plan_study(settings: StudySettings) -> StudyPlan:
@@ -90,10 +94,9 @@ def plan_study(settings: StudySettings) -> StudyPlan:
     record = _record(settings, folder, dataset, space, affinity)
     more_splits = () if affinity is None else _offered_splits(affinity, dataset, space)
     space = space.for_tasks(dataset.tasks, more_splits)
-    if settings.probe == "only":
-        wanted_probe(settings, space, dataset)
     history, prior = _history(settings, folder, record, space)
-    return StudyPlan(settings, folder, record, space, seconds, affinity, history, prior)
+    probe = wanted_probe(settings, space, dataset)
+    return StudyPlan(settings, folder, record, space, seconds, affinity, history, prior, probe)
 
 
 def _history(

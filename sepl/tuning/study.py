@@ -21,7 +21,7 @@ from sepl.errors import StudyError
 from sepl.tuning.ending import end_study, is_over, reopen
 from sepl.tuning.plan import StudyPlan
 from sepl.tuning.probe.advice import first_points, prior_trials
-from sepl.tuning.probe.ask import ONLY_PROBED, wanted_probe
+from sepl.tuning.probe.ask import ONLY_PROBED
 from sepl.tuning.probe.record import ProbeRecord
 from sepl.tuning.progress import StudyProgress
 from sepl.tuning.record.attributes import FROM_STUDY
@@ -133,11 +133,11 @@ def _probe(plan: StudyPlan, cluster: Cluster, packing: Packing) -> ProbeRecord |
     """What heads come to on frozen features; None where there is nothing to probe, or the study is over."""
     if plan.folder.is_over(plan.record.optuna_url) and plan.settings.probe != "only":
         return None
-    probe = wanted_probe(plan.settings, plan.space, PreparedDataset.open(plan.record.dataset))
-    if probe is None:
+    if plan.probe is None:
         return None
     room = min(max(node.cpus for node in cluster.nodes), packing.cpus * packing.concurrency)  # no trial needs it yet
-    return cluster.run_apart(replace(packing, cpus=room), partial(probe, num_threads=room), "the probe")
+    with _sigterm_as_ctrl_c():
+        return cluster.run_apart(replace(packing, cpus=room), partial(plan.probe, num_threads=room), "the probe")
 
 
 def _searcher(

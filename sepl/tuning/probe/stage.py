@@ -64,8 +64,8 @@ def run_probe(
 ) -> ProbeRecord:
     """Tries the heads on every backbone that the study's record has not; `sources` are backbone, weights, final norm.
 
-    A backbone that cannot be built, or whose weights cannot be had, is told of and left out, as it costs its trials and no
-    other. Raises DatasetError when the dataset is not what it was, StorageError when there is no room for features.
+    A backbone that cannot be built, or whose weights cannot be had, is told of and left out, as it costs its trials and
+    no other. Raises DatasetError when the dataset is not what it was, StorageError when there is no room for features.
     """
     folder = StudyFolder.at(storage, study)
     own = folder.read()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sepl.tuning.plan import StudyPlan, plan_study
+from sepl.tuning.record.record import StudyRecord
 from sepl.tuning.settings import StudySettings
 from sepl.tuning.trials.cluster import Cluster
 from sepl.tuning.trials.packing import Node
@@ -17,6 +18,21 @@ def space(trial):
     return {"backbone": "test_resnet", "task_split": "demographic"}
 """
 CLUSTER = Cluster((Node(cpus=2, gpus=0),), is_local=True)
+
+
+def study_record(study: str = "made", **changes: object) -> StudyRecord:
+    """Of a study that nobody planned."""
+    told = {
+        "study": study,
+        "dataset": "/data",
+        "fingerprint": "f",
+        "space": "space.py",
+        "space_sha256": "s",
+        "num_epochs": 3,
+        "seed": 0,
+        "optuna_url": None,
+    }
+    return StudyRecord.parse({**told, **changes}, "record")
 
 
 def plan_first(data: str, folder: Path, **changes: object) -> StudyPlan:

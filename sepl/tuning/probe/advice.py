@@ -5,28 +5,12 @@ from collections.abc import Iterator
 from sepl.config import TrialConfig
 from sepl.errors import ConfigError
 from sepl.tuning.probe.record import ProbedBackbone, ProbedHead, ProbeRecord
+from sepl.tuning.probe.sampling import SOURCE, STRUCTURE
 from sepl.tuning.search.proposals.prior import PriorTrial
 from sepl.tuning.space.space import Params, SearchSpace
 
 NUM_POINTS = 3
-_OF_HEAD = (
-    "backbone",
-    "weights",
-    "final_norm",
-    "family",
-    "task_split",
-    "num_experts",
-    "hidden_width",
-    "propagation",
-    "binary_prior",
-    "gate_inputs",
-    "prior_attention",
-    "gate_top_k",
-    "load_balance",
-    "num_stages",
-    "weighting",
-    "task_weights",
-)
+_OF_HEAD = (*SOURCE, *STRUCTURE, "weighting", "task_weights")
 """What a head's rank says something of in fine-tuning; at which rate all of a network learns best, it does not."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from sepl.config import TrialConfig
@@ -10,6 +11,7 @@ from sepl.data.dataset.dataset import PreparedDataset
 from sepl.errors import StudyError
 from sepl.models.build import build_network
 from sepl.models.parts.trunk import TrunkNetwork
+from sepl.storage import Location
 from sepl.training.probe.data import ProbeData, leading_directions
 from sepl.training.probe.heads import train_heads
 from sepl.training.probe.widen import widen
@@ -24,8 +26,8 @@ def candidate_weights(
     """The network's weights with the head trained again on train and validation patients, and with the head as it was
     chosen, trained without the latter.
 
-    Again means: the same schedule, up to the epoch that was the best. Raises StudyError without a probe, StorageError
-    when the head's file is gone.
+    Again means: the same schedule, up to the epoch that was the best. Raises StudyError without a probe or when the
+    head's file was damaged, StorageError when it is gone.
     """
     record = read_probe(folder)
     if record is None:
@@ -33,10 +35,17 @@ def candidate_weights(
     model = candidate.config.model
     source = model.backbone, model.weights, model.final_norm
     frozen = frozen_backbone(folder, dataset, source, record)
+    chosen = _read_head(candidate.file)
     tell("refit: the probe's head on train and validation patients")
     again = _refit(candidate, frozen.data_without_choice(), dataset, record.seed)
-    chosen = safetensors.torch.load(candidate.file.read_bytes())
     return network_weights(candidate.config, dataset, again), network_weights(candidate.config, dataset, chosen)
+
+
+def _read_head(file: Location) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(file.read_bytes())
+    except SafetensorError as problem:
+        raise StudyError(f"{file.uri}: should be the probe's head as safetensors, was not ({problem})") from None
 
 
 def network_weights(config: TrialConfig, dataset: PreparedDataset, head: Mapping[str, Tensor]) -> dict[str, Tensor]:

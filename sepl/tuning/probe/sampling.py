@@ -22,7 +22,7 @@ _LEAST_STRUCTURES = 4
 _MOST_ASKED = 4
 """Trials asked for each head that is wanted: some are of a kind that no probe can try."""
 _RATES = ("learning_rate", "weight_decay", "weighting", "task_weights")
-_STRUCTURE = (
+STRUCTURE = (
     "family",
     "task_split",
     "num_experts",
@@ -35,8 +35,9 @@ _STRUCTURE = (
     "load_balance",
     "num_stages",
 )
+"""Of a head; heads of one structure are trained as one."""
 _OF_STEPS = ("batch_size", "num_epochs", "warmup_epochs", "seed")
-_SOURCE = ("backbone", "weights", "final_norm")
+SOURCE = ("backbone", "weights", "final_norm")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SampledHead:
 
     def on(self, source: tuple[str, str, bool]) -> "SampledHead":
         """The same head on another backbone."""
-        values = dict(zip(_SOURCE, source, strict=True))
+        values = dict(zip(SOURCE, source, strict=True))
         asked = {name: value for name, value in values.items() if name in self.params}
         return SampledHead({**self.params, **asked}, {**self.config, **values})
 
@@ -67,7 +68,7 @@ def head_config(config: Mapping[str, Any], *, strength: float) -> TrialConfig:
     Raises ConfigError for a setting that no probe can try.
     """
     full = TrialConfig.from_params(config)
-    kept = {name: config[name] for name in (*_SOURCE, *_STRUCTURE, *_RATES, *_OF_STEPS) if name in config}
+    kept = {name: config[name] for name in (*SOURCE, *STRUCTURE, *_RATES, *_OF_STEPS) if name in config}
     kept["num_epochs"] = min(full.training.num_epochs, NUM_EPOCHS)
     check_head(full)
     return TrialConfig.from_params({**kept, "augment_strength": strength})
@@ -114,7 +115,7 @@ def _random_heads(space: SearchSpace, num_trials: int) -> Iterator[SampledHead]:
 
 def _reshaped(space: SearchSpace, rates: SampledHead, structure: SampledHead) -> SampledHead | None:
     """A head with the structure of one trial and the rates of another; None where the space allows no such trial."""
-    point = {**rates.params, **{name: structure.params[name] for name in _STRUCTURE if name in structure.params}}
+    point = {**rates.params, **{name: structure.params[name] for name in STRUCTURE if name in structure.params}}
     try:
         trial, constants = space.answer(point, f"search space {space.name}")
         head = SampledHead({name: point[name] for name in trial.distributions}, {})
@@ -126,11 +127,11 @@ def _reshaped(space: SearchSpace, rates: SampledHead, structure: SampledHead) ->
 
 
 def _structure(head: SampledHead) -> str:
-    return _text({name: head.config[name] for name in (*_STRUCTURE, "batch_size") if name in head.config})
+    return _text({name: head.config[name] for name in (*STRUCTURE, "batch_size") if name in head.config})
 
 
 def _key(head: SampledHead) -> str:
-    return _text({name: head.config[name] for name in (*_STRUCTURE, *_RATES, *_OF_STEPS) if name in head.config})
+    return _text({name: head.config[name] for name in (*STRUCTURE, *_RATES, *_OF_STEPS) if name in head.config})
 
 
 def _text(values: Params) -> str:

@@ -10,7 +10,7 @@ from sepl.metrics import Evaluation, TaskEvaluation
 from sepl.reports.numbers import param
 from sepl.reports.plots import ACCENT, AROUND_ZERO, FAINT, FROM_NOTHING, INK, SECOND, empty_figure, matrix, style
 from sepl.training.affinity.record import Affinity
-from sepl.tuning.report.search_figures import COLOURS
+from sepl.tuning.report.search_figures import COLOURS, add_best_so_far
 from sepl.tuning.results.importance import Importance
 from sepl.tuning.results.leaderboard import Leaderboard, State, TrialRow
 
@@ -39,14 +39,7 @@ def history_figure(board: Leaderboard) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     steps = _best_so_far(board)
-    figure.add_scatter(
-        x=[number for number, _ in steps],
-        y=[skill for _, skill in steps],
-        mode="lines",
-        line={"color": ACCENT, "width": 1.5, "shape": "hv"},
-        name="best so far",
-        hoverinfo="skip",
-    )
+    add_best_so_far(figure, steps)
     return figure
 
 

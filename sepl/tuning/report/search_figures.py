@@ -52,14 +52,7 @@ def hours_figure(rows: Sequence[TrialRow], spent: Sequence[Spent], unit: str, pr
             hovertemplate="%{text}<br>%{x:.3f} " + unit + ": %{y:.3f}<extra></extra>",
         )
     steps = _best_so_far(by_number, spent)
-    figure.add_scatter(
-        x=[hours for hours, _ in steps],
-        y=[skill for _, skill in steps],
-        mode="lines",
-        line={"color": ACCENT, "width": 1.5, "shape": "hv"},
-        name="best so far",
-        hoverinfo="skip",
-    )
+    add_best_so_far(figure, steps)
     if price and spent:
         _add_money(figure, spent[-1].hours, price)
     return figure
@@ -114,6 +107,18 @@ def roles_figure(columns: Sequence[str], tasks: Sequence[str], is_prior_KT: Sequ
 
 def _is(row: TrialRow | None, state: State) -> bool:
     return row is not None and row.state == state and row.best_skill is not None
+
+
+def add_best_so_far(figure: go.Figure, steps: Sequence[tuple[float, float]]) -> None:
+    """The staircase of (place, skill)."""
+    figure.add_scatter(
+        x=[place for place, _ in steps],
+        y=[skill for _, skill in steps],
+        mode="lines",
+        line={"color": ACCENT, "width": 1.5, "shape": "hv"},
+        name="best so far",
+        hoverinfo="skip",
+    )
 
 
 def _best_so_far(by_number: Mapping[int, TrialRow], spent: Sequence[Spent]) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 """The network of a probe's head says what the head said on features."""
 
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 
 from sepl.bundle.registry import Registry
 from sepl.data.dataset.dataset import PreparedDataset
+from sepl.errors import StudyError
 from sepl.models.build import build_network
 from sepl.models.predict import predict_outputs
 from sepl.scoring.scorer import Scorer
@@ -91,3 +93,16 @@ def test_a_trial_and_the_probes_head_compete_by_their_skill_on_validation_patien
     (first,) = find_candidates(leaderboard(probed.folder.load_study()), probed.folder, 1)
 
     assert first.is_trial is is_trial
+
+
+def test_a_damaged_head_is_told_before_anything_is_trained(probed: Probed, dataset: PreparedDataset) -> None:
+    candidate = probe_candidate(probed.folder)
+    assert candidate is not None
+    damaged = probed.folder.location / "damaged.safetensors"
+    damaged.write_bytes(candidate.file.read_bytes()[:50])
+    told: list[str] = []
+
+    with pytest.raises(StudyError, match=r"damaged\.safetensors: should be the probe's head as safetensors"):
+        candidate_weights(probed.folder, replace(candidate, file=damaged), dataset, told.append)
+
+    assert not told

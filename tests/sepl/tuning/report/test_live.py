@@ -82,13 +82,18 @@ def test_no_report_is_being_written_once_the_driver_has_gone_on() -> None:
 
 
 def test_a_machine_that_starts_no_process_costs_a_report_and_no_search() -> None:
+    refused: list[list[str]] = []
+
     def refuse(command: list[str], **options: Any) -> Any:
+        refused.append(command)
         raise OSError("no more processes")
 
     times = iter([0.0, 0.0, SECONDS, SECONDS, SECONDS, SECONDS])
     live = LiveReport("runs", "first", "out", clock=lambda: next(times), start=refuse)
 
     live.on_trial_result()
+
+    assert len(refused) == 1
 
 
 def test_tune_can_pickle_it() -> None:

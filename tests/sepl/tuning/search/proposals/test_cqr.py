@@ -97,8 +97,13 @@ def test_a_study_in_which_everything_failed_goes_on() -> None:
                 user_attrs={"crashed": False},
             )
         )
+    failed = [trial.params for trial in study.trials]
 
-    ask_quadratic(study.ask())
+    trial = study.ask()
+    ask_quadratic(trial)
+
+    assert trial.params
+    assert trial.params not in failed
 
 
 def test_a_trial_of_another_process_is_proposed_alike() -> None:

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import optuna
+from unsearched import study_record
 
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,18 +28,7 @@ def test_a_study_that_does_not_exist_gets_one_clear_line(tmp_path: Path) -> None
 def test_a_study_that_has_just_begun_has_a_report(tmp_path: Path) -> None:
     folder = StudyFolder.at(str(tmp_path), "young")
     optuna.create_study(study_name="young", storage=folder.open_optuna_storage(None), direction="maximize")
-    folder.write(
-        StudyRecord(
-            study="young",
-            dataset="data",
-            fingerprint="f",
-            space="space.py",
-            space_sha256="s",
-            num_epochs=3,
-            seed=0,
-            optuna_url=None,
-        )
-    )
+    folder.write(study_record(study="young", dataset="data"))
 
     done = run("--storage", str(tmp_path), "--study", "young", "--out", str(tmp_path / "out" / "report.html"))
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from unsearched import study_record
 
 from jobs._study import Delete, Export, List, Show, Verify
 from sepl.tuning.record.ownership import claim
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,17 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def storage(tmp_path: Path) -> str:
     folder = StudyFolder.at(str(tmp_path), "made")
-    record = StudyRecord(
-        study="made",
-        study_id="id",
-        dataset="/data",
-        fingerprint="f",
-        space="space.py",
-        space_sha256="s",
-        num_epochs=3,
-        seed=0,
-        optuna_url=None,
-    )
+    record = study_record(study_id="id")
     folder.write(record)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

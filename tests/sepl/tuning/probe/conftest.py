@@ -8,12 +8,13 @@ import pytest
 import torch
 from builders import build_dataset
 from safetensors.torch import save_file
+from unsearched import study_record
 
 from sepl.data.dataset.dataset import Photographs, PreparedDataset
 from sepl.models.backbone.build import build_backbone
 from sepl.tuning.probe.sampling import sample_heads, sources_of
 from sepl.tuning.probe.stage import ProbeOptions, run_probe
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.space.space import SearchSpace, load_space
 
 SPACE = """
@@ -62,16 +63,7 @@ def begin_study(storage: Path, dataset: PreparedDataset) -> StudyFolder:
     """One without a trial."""
     place = StudyFolder.at(str(storage), "probed")
     place.write(
-        StudyRecord(
-            study="probed",
-            dataset=str(dataset.uri),
-            fingerprint=dataset.fingerprint,
-            space="space.py",
-            space_sha256="",
-            num_epochs=3,
-            seed=0,
-            optuna_url=None,
-        )
+        study_record(study="probed", dataset=str(dataset.uri), fingerprint=dataset.fingerprint, space_sha256="")
     )
     return place
 

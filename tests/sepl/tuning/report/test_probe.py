@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unsearched import study_record
 
 from sepl.metrics.bootstrap import Estimate
 from sepl.tuning.probe.record import Agreement, ProbedBackbone, ProbeRecord, write_probe
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.report.probe import probe_section, verdict
 from sepl.tuning.results.leaderboard import Leaderboard, TrialRow
 
@@ -31,18 +32,7 @@ def row(skill: float) -> TrialRow:
 def probed_study(storage: Path, **more: Any) -> StudyFolder:
     """Whose regressions came to .4."""
     folder = StudyFolder.at(str(storage), "made")
-    folder.write(
-        StudyRecord(
-            study="made",
-            dataset="",
-            fingerprint="",
-            space="",
-            space_sha256="",
-            num_epochs=1,
-            seed=0,
-            optuna_url=None,
-        )
-    )
+    folder.write(study_record(dataset="", fingerprint="", space="", space_sha256="", num_epochs=1))
     found = ProbedBackbone(
         backbone="resnet50",
         weights="pretrained",

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from bundles import TASKS, bundle_content, planted_conditioning, planted_evaluation
 from optuna.trial import TrialState, create_trial
+from unsearched import study_record
 
 from sepl.bundle.registry import Registry
 from sepl.errors import StudyError
@@ -17,7 +18,7 @@ from sepl.metrics import Estimate, Evaluation, TaskEvaluation
 from sepl.metrics.known import KnownPredictions, evaluate_known
 from sepl.storage import resolve
 from sepl.training.affinity.record import Affinity, RankedSplit
-from sepl.tuning.record.record import BUNDLE_ID, StudyFolder, StudyRecord
+from sepl.tuning.record.record import BUNDLE_ID, StudyFolder
 from sepl.tuning.report.figures import affinity_figure, confusion_figure, curves_figure, history_figure, skill_figure
 from sepl.tuning.report.report import grades_section, write_report
 from sepl.tuning.results.importance import importance
@@ -32,18 +33,7 @@ def make_study(storage: Path, num_full: int, num_pruned: int = 0, failure: str |
     """Trials whose skill is a matter of the learning rate alone."""
     folder = StudyFolder.at(str(storage), "made")
     study = optuna.create_study(study_name="made", storage=folder.open_optuna_storage(None), direction="maximize")
-    folder.write(
-        StudyRecord(
-            study="made",
-            dataset=f"/data/{NASTY}",
-            fingerprint="f",
-            space="space.py",
-            space_sha256="s",
-            num_epochs=3,
-            seed=0,
-            optuna_url=None,
-        )
-    )
+    folder.write(study_record(dataset=f"/data/{NASTY}"))
     for number in range(num_full + num_pruned):
         rate = 1e-4 * 1.2**number
         steps = range(1, 4 if number < num_full else 2)

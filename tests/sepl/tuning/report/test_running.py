@@ -6,10 +6,11 @@ from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState, create_trial
+from unsearched import study_record
 
 from sepl.storage import resolve
 from sepl.tuning.record.attributes import SECONDS, SHARE
-from sepl.tuning.record.record import ENDED, PRICE, StudyFolder, StudyRecord
+from sepl.tuning.record.record import ENDED, PRICE, StudyFolder
 from sepl.tuning.report.report import write_report
 
 
@@ -17,18 +18,7 @@ def make_study(storage: Path) -> optuna.Study:
     """With a trial that ran to its end and one that diverged."""
     folder = StudyFolder.at(str(storage), "made")
     study = optuna.create_study(study_name="made", storage=folder.open_optuna_storage(None), direction="maximize")
-    folder.write(
-        StudyRecord(
-            study="made",
-            dataset="/data",
-            fingerprint="f",
-            space="space.py",
-            space_sha256="s",
-            num_epochs=3,
-            seed=0,
-            optuna_url=None,
-        )
-    )
+    folder.write(study_record())
     study.add_trial(create_trial(state=TrialState.COMPLETE, value=0.5, intermediate_values={1: 0.5}))
     study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={"failure": "diverged"}))
     return study

@@ -6,10 +6,11 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
+from unsearched import study_record
 
 from sepl.storage import resolve
 from sepl.tuning.record.attributes import FROM_STUDY, FROM_TRIAL, SECONDS, SHARE
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.report.search_sections import (
     failures_section,
     history_section,
@@ -40,17 +41,7 @@ def trial(state: TrialState, skill: float | None = None, rate: float = 1e-3, spl
 def page(trials: list[Any], from_study: str | None = None) -> StudyPage:
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials)
-    record = StudyRecord(
-        study="made",
-        dataset="/no/such/dataset",
-        fingerprint="f",
-        space="space.py",
-        space_sha256="s",
-        num_epochs=3,
-        seed=0,
-        optuna_url=None,
-        from_study=from_study,
-    )
+    record = study_record(dataset="/no/such/dataset", from_study=from_study)
     place = resolve(Path("/no/such/storage"))
     return StudyPage(StudyFolder("made", place / "made", place / "registry"), record, study, leaderboard(study))
 

@@ -4,24 +4,16 @@ from pathlib import Path
 
 import numpy as np
 from bundles import TASKS, planted_evaluation
+from unsearched import study_record
 
 from sepl.bundle.ledger import Ledger, SealedReading, SealedSet
 from sepl.metrics import evaluate
 from sepl.tasks import TaskSplit
-from sepl.tuning.record.record import StudyFolder, StudyRecord
+from sepl.tuning.record.record import StudyFolder
 from sepl.tuning.report.winner import finalists_section, readings_told, subgroups_section
 from sepl.tuning.results.finalists import judge, with_comparisons, write_verdict
 
-RECORD = StudyRecord(
-    study="made",
-    dataset="/data",
-    fingerprint="f" * 64,
-    space="s.py",
-    space_sha256="",
-    num_epochs=3,
-    seed=0,
-    optuna_url=None,
-)
+RECORD = study_record(fingerprint="f" * 64, space="s.py", space_sha256="")
 
 
 def folder_in(storage: Path) -> StudyFolder:

@@ -6,9 +6,10 @@ from pathlib import Path
 import optuna
 import pytest
 from builders import build_dataset
+from unsearched import study_record
 
 from sepl.data.dataset.dataset import PreparedDataset
-from sepl.tuning.record.record import ENDED, StudyFolder, StudyRecord
+from sepl.tuning.record.record import ENDED, StudyFolder
 
 PARAMS = {
     "backbone": "test_resnet",
@@ -52,16 +53,7 @@ def make_study(tmp_path: Path, dataset: PreparedDataset) -> Make:
         folder = StudyFolder.at(str(tmp_path), "done")
         study = optuna.create_study(study_name="done", storage=folder.open_optuna_storage(None), direction="maximize")
         folder.write(
-            StudyRecord(
-                study="done",
-                dataset=str(dataset.uri),
-                fingerprint=fingerprint,
-                space="space.py",
-                space_sha256="",
-                num_epochs=6,
-                seed=0,
-                optuna_url=None,
-            )
+            study_record(study="done", dataset=str(dataset.uri), fingerprint=fingerprint, space_sha256="", num_epochs=6)
         )
         for number, (best, changes) in enumerate(((0.3, {}), *others)):
             trial = study.ask()

@@ -14,10 +14,11 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from safetensors.numpy import save_file
 from sqlalchemy.engine import make_url
+from unsearched import study_record
 
 from sepl.tuning.record.attributes import CHECKPOINT, SECONDS, SHARE
 from sepl.tuning.record.ownership import claim
-from sepl.tuning.record.record import DATABASE, ENDED, LEADERBOARD, StudyFolder, StudyRecord
+from sepl.tuning.record.record import DATABASE, ENDED, LEADERBOARD, StudyFolder
 from sepl.tuning.results.leaderboard import leaderboard
 
 RATES = optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
@@ -77,19 +78,7 @@ def write_checkpoint(folder: Path) -> None:
 def make(storage: Path, name: str = "made", *, optuna_url: str | None = None) -> Made:
     """Two full trials, one stopped early and one that failed; over."""
     folder = StudyFolder.at(str(storage), name)
-    folder.write(
-        StudyRecord(
-            study=name,
-            study_id=f"id-of-{name}",
-            dataset="/data",
-            fingerprint="f",
-            space="space.py",
-            space_sha256="s",
-            num_epochs=3,
-            seed=0,
-            optuna_url=optuna_url,
-        )
-    )
+    folder.write(study_record(study=name, study_id=f"id-of-{name}", optuna_url=optuna_url))
     file = (
         (folder.location / DATABASE).local_path() if optuna_url is None else Path(make_url(optuna_url).database or "")
     )
